@@ -1,0 +1,143 @@
+"""The main job on the built-in task: train the paper's policy, compare it, draw what it does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from agents import comparison, figures
+from agents.baselines import CentreCornerPolicy, CentrePolicy, RandomPolicy
+from agents.oracle import GreedyOracle
+from agents.paper_ppo import PaperPPOConfig, Update
+from agents.paper_ppo import train as train_paper
+from agents.patch_proposal import PaperPolicy
+from agents.sb3_ppo import SB3PPOConfig
+from agents.sb3_ppo import train as train_sb3
+from agents.versions import versions
+from gf_env.evaluation import Evaluation, evaluate
+from gf_env.task import make_task
+
+RANDOM, ORACLE, PAPER, SB3 = "random", "greedy oracle (sees labels)", "paper's policy", "SB3 PPO"
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """How long the demo takes.
+
+    Attributes:
+        output: folder for results.json, accuracy.png, episodes.png and the trained policy.
+        train_seconds: for the paper's policy.
+        sb3_seconds: for SB3's PPO.
+        test_images: of the test split.
+        seed: of both learners.
+    """
+
+    output: Path = Path("runs/demo")
+    train_seconds: float = 180.0
+    sb3_seconds: float = 60.0
+    test_images: int = 2000
+    seed: int = 0
+
+
+def run(config: DemoConfig, console: Console) -> list[comparison.Row]:
+    """Train, evaluate, print the table and write the results; return the table's rows."""
+    began = time.perf_counter()
+    task = make_task()
+    console.print(
+        f"Task: {len(task.dataset):,} train scenes of {task.dataset.name}; "
+        f"{task.rules.sequence_length - 1} looks after the glance."
+    )
+    paper, paper_last = _train_paper(config, console)
+    paper.save(config.output / "paper_policy.safetensors")
+    sb3 = _train_sb3(config, console)
+    policies = {
+        RANDOM: RandomPolicy(config.seed),
+        "centre": CentrePolicy(),
+        "centre, then corners": CentreCornerPolicy(),
+        SB3: sb3,
+        PAPER: paper,
+        ORACLE: GreedyOracle(),
+    }
+    evaluations = _evaluate_all(policies, config.test_images, console)
+    rows = comparison.compare(evaluations, random=RANDOM, oracle=ORACLE)
+    title = f"{config.test_images:,} test scenes: accuracy after each look"
+    on_train = evaluate(paper, split="train", num_images=config.test_images)
+    console.print(comparison.table(rows, title))
+    comparison.write_results(
+        config.output / "results.json",
+        rows,
+        {
+            "task": "cluttered-digits",
+            "settings": {**asdict(config), "output": str(config.output)},
+            "paper_updates": paper_last.number,
+            "paper_seconds": paper_last.seconds,
+            "sb3_steps": sb3.num_timesteps,
+            "paper_mean_return_on_train": on_train.mean_return,
+            "seconds": time.perf_counter() - began,
+            "versions": versions(),
+        },
+    )
+    figures.plot_accuracy(config.output / "accuracy.png", rows, title)
+    shown = {name: evaluations[name] for name in (RANDOM, PAPER, ORACLE)}
+    figures.draw_episodes(config.output / "episodes.png", make_task(split="test"), shown)
+    console.print(f"Written to {config.output}: results.json, accuracy.png, episodes.png.")
+    return rows
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def _train_paper(config: DemoConfig, console: Console) -> tuple[PaperPolicy, Update]:
+    settings = PaperPPOConfig(updates=10**6, max_seconds=config.train_seconds, seed=config.seed)
+    updates: list[Update] = []
+    smooth: dict[str, float] = {}
+    with _progress(console) as progress:
+        bar = progress.add_task(PAPER, total=config.train_seconds)
+
+        def show(update: Update) -> None:
+            updates.append(update)
+            for name, value in update.metrics.items():
+                smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
+            progress.update(
+                bar,
+                completed=update.seconds,
+                description=f"{PAPER}: update {update.number}, train return "
+                f"{smooth['charts/episodic_return']:.3f}, accuracy {smooth['charts/accuracy']:.3f}",
+            )
+
+        return train_paper(make_task(), settings, show), updates[-1]
+
+
+def _train_sb3(config: DemoConfig, console: Console) -> Any:
+    with _progress(console) as progress:
+        bar = progress.add_task(SB3, total=config.sb3_seconds)
+
+        def show(seconds: float, steps: int, mean_return: float) -> None:
+            description = f"{SB3}: {steps:,} steps, train return {mean_return:.3f}"
+            progress.update(bar, completed=seconds, description=description)
+
+        return train_sb3(SB3PPOConfig(max_seconds=config.sb3_seconds, seed=config.seed), show)
+
+
+def _evaluate_all(
+    policies: dict[str, Any], num_images: int, console: Console
+) -> dict[str, Evaluation]:
+    evaluations: dict[str, Evaluation] = {}
+    with _progress(console) as progress:
+        bar = progress.add_task("evaluation", total=len(policies) * num_images)
+        for name, policy in policies.items():
+            before = len(evaluations) * num_images
+
+            def show(done: int, _: int, name: str = name, before: int = before) -> None:
+                progress.update(bar, completed=before + done, description=f"evaluation: {name}")
+
+            evaluations[name] = evaluate(policy, num_images=num_images, progress=show)
+    return evaluations

@@ -1,0 +1,55 @@
+"""Upper bounds: policies that see the true class and try every look before they take one."""
+
+from __future__ import annotations
+
+import torch
+
+from gf_env import patches
+from gf_env.episodes import Episodes
+from gf_env.task import Task
+
+
+class GreedyOracle:
+    """The patch of a grid after which the true class is most probable; it looks one step ahead.
+
+    A `PrivilegedPolicy`.
+
+    Args:
+        grid_size: n for n x n patches to choose from.
+        batch_size: patches that the encoder sees at a time.
+    """
+
+    def __init__(self, grid_size: int = 7, batch_size: int = 4096) -> None:
+        self._grid_size = grid_size
+        self._batch_size = batch_size
+        self._seen: tuple[object, object] = (None, None)
+        self._pooled = torch.zeros(0)
+
+    @torch.no_grad()
+    def choose_locations(self, task: Task, state: Episodes) -> torch.Tensor:
+        """Return the best locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
+        config = task.network.config
+        grid = patches.grid_locations(self._grid_size, config.image_size, config.patch_size)
+        grid = grid.to(task.device)
+        if self._seen[0] is not task.network or self._seen[1] is not state.images:
+            # what the patches of an image show stays the same all episode long
+            self._pooled = self._encode(task, state.images, grid)
+            self._seen = task.network, state.images
+        count, choices = self._pooled.shape[:2]
+        hidden = state.hidden.repeat_interleave(choices, dim=0)
+        logits, _ = task.network.classifier(self._pooled.flatten(0, 1), hidden)
+        labels = state.labels.repeat_interleave(choices)
+        confidence = logits.softmax(1).gather(1, labels[:, None])
+        return grid[confidence.view(count, choices).argmax(1)]
+
+    def _encode(self, task: Task, images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        """Return the pooled vectors of all patches, (n, choices, num_features)."""
+        choices = len(grid)
+        rows = max(1, self._batch_size // choices)
+        pooled = [
+            task.network.encode_patches(
+                part.repeat_interleave(choices, dim=0), grid.repeat(len(part), 1)
+            ).pooled.view(len(part), choices, -1)
+            for part in images.split(rows)
+        ]
+        return torch.cat(pooled)

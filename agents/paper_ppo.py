@@ -1,0 +1,263 @@
+"""The paper's training of its policy, stage 2 (section 3.2), exactly as the release does it.
+
+What the paper calls PPO takes one gradient step of one epoch on each batch. The old policy then
+equals the new one, so the ratio is always 1, clipping never acts, and the entropy of a Gaussian of
+fixed width has no gradient: it is a policy gradient with a learned baseline. Two more habits of
+the release are kept because they are part of what was published: actions are clipped to the image
+before their log-probability is taken under the unclipped Gaussian, which biases the gradient at
+the borders, and advantages are normalised returns minus a value that regresses on normalised
+returns.
+Source: blackfeather-wang/GFNet-Pytorch at 8a6775c.
+
+Everything stays on the network's device; nothing passes through NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.distributions import Normal
+
+from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from gf_env import episodes
+from gf_env.task import Task
+
+
+@dataclass(frozen=True)
+class PaperPPOConfig:
+    """The learner's settings; the defaults are the paper's.
+
+    Attributes:
+        updates: gradient steps, one batch of episodes each.
+        num_envs: episodes in a batch.
+        learning_rate: Adam's.
+        gamma: discount.
+        clip_range: of the ratio.
+        vf_coef: weight of the value loss.
+        ent_coef: weight of the entropy.
+        action_std: of the Gaussian, as a fraction of the way a patch can travel.
+        state_encoder: see `PatchProposalConfig`.
+        hidden_size: see `PatchProposalConfig`.
+        max_seconds: stop after the update in which this much time has passed.
+        seed: of weights, images and actions.
+    """
+
+    updates: int = 2000
+    num_envs: int = 256
+    learning_rate: float = 3e-4
+    gamma: float = 0.7
+    clip_range: float = 0.2
+    vf_coef: float = 0.5
+    ent_coef: float = 0.01
+    action_std: float = 0.1
+    state_encoder: str = "conv"
+    hidden_size: int = 256
+    max_seconds: float = math.inf
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        for name in ("updates", "num_envs", "learning_rate", "max_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma must be in [0, 1], got {self.gamma}")
+
+
+class Rollout(NamedTuple):
+    """One batch of whole episodes; A = T - 1 actions.
+
+    Attributes:
+        features: (A, n, channels, h, w), what the policy saw.
+        locations: (A, n, 2), where it looked, clipped to [0, 1].
+        log_probs: (A, n), of `locations` under the policy that chose them.
+        rewards: (A, n).
+        correct: (n,) bool, the classifier at the end.
+    """
+
+    features: torch.Tensor
+    locations: torch.Tensor
+    log_probs: torch.Tensor
+    rewards: torch.Tensor
+    correct: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update did.
+
+    Attributes:
+        number: counted from 1.
+        seconds: since training began.
+        metrics: by name: `charts/episodic_return`, `charts/accuracy`, `charts/SPS`, `losses/...`.
+    """
+
+    number: int
+    seconds: float
+    metrics: dict[str, float]
+
+
+def train(
+    task: Task,
+    config: PaperPPOConfig | None = None,
+    on_update: Callable[[Update], None] | None = None,
+) -> PaperPolicy:
+    """Train the paper's policy.
+
+    Args:
+        task: what to learn; the network's device is used throughout.
+        config: settings.
+        on_update: called after every update.
+
+    Returns:
+        The trained policy.
+    """
+    config = PaperPPOConfig() if config is None else config
+    generator = torch.Generator(task.device).manual_seed(config.seed)
+    policy = _new_policy(task, config)
+    optimiser = torch.optim.Adam(policy.parameters(), config.learning_rate, betas=(0.9, 0.999))
+    images = _image_batches(len(task.dataset), config.num_envs, config.seed)
+    began = time.perf_counter()
+    for number in range(1, config.updates + 1):
+        rollout = collect(task, policy, next(images), generator)
+        metrics = update(policy, optimiser, rollout, config)
+        seconds = time.perf_counter() - began
+        if on_update is not None:
+            steps = number * rollout.rewards.numel()
+            charts = {
+                "charts/episodic_return": rollout.rewards.sum(0).mean().item(),
+                "charts/accuracy": rollout.correct.float().mean().item(),
+                "charts/SPS": steps / seconds,
+            }
+            losses = {name: value.item() for name, value in metrics.items()}
+            on_update(Update(number, seconds, {**charts, **losses}))
+        if seconds >= config.max_seconds:
+            break
+    return PaperPolicy(policy.eval(), config.seed)
+
+
+@torch.no_grad()
+def collect(
+    task: Task,
+    policy: PatchProposalNetwork,
+    indices: np.ndarray[tuple[int], np.dtype[np.int64]],
+    generator: torch.Generator,
+) -> Rollout:
+    """Run one episode of full length on each image with sampled actions.
+
+    Args:
+        task: what is played.
+        policy: on the task's device.
+        indices: (n,) int64, which images.
+        generator: of the actions, on the task's device.
+    """
+    state = task.start(indices)
+    hidden = policy.initial_state(state.features)
+    std = policy.config.action_std
+    features, locations, log_probs, rewards = [], [], [], []
+    for _ in range(task.rules.sequence_length - 1):
+        mean, _, hidden = policy(state.features, hidden)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        chosen = (mean + std * noise).clamp(0, 1)
+        features.append(state.features)
+        locations.append(chosen)
+        log_probs.append(Normal(mean, std).log_prob(chosen).sum(-1))
+        state, reward, _ = task.step(state, chosen)
+        rewards.append(reward)
+    return Rollout(
+        torch.stack(features),
+        torch.stack(locations),
+        torch.stack(log_probs),
+        torch.stack(rewards),
+        episodes.readout(state).correct,
+    )
+
+
+def update(
+    policy: PatchProposalNetwork,
+    optimiser: torch.optim.Optimizer,
+    rollout: Rollout,
+    config: PaperPPOConfig,
+) -> dict[str, torch.Tensor]:
+    """Take the one gradient step that a batch is used for; return its losses by name."""
+    returns = normalise(discounted_returns(rollout.rewards, config.gamma))
+    log_probs, values, entropy = evaluate_actions(policy, rollout)
+    ratio = (log_probs - rollout.log_probs).exp()
+    advantages = returns - values.detach()
+    clipped = ratio.clamp(1 - config.clip_range, 1 + config.clip_range)
+    policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
+    value_loss = (values - returns).square().mean()
+    loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return {
+        "losses/policy_loss": policy_loss.detach(),
+        "losses/value_loss": value_loss.detach(),
+        "losses/explained_variance": 1 - (returns - values.detach()).var() / returns.var(),
+    }
+
+
+def evaluate_actions(
+    policy: PatchProposalNetwork, rollout: Rollout
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Replay a rollout with gradients; return log_probs (A, n), values (A, n), mean entropy."""
+    hidden = policy.initial_state(rollout.features[0])
+    log_probs, values, entropies = [], [], []
+    for features, locations in zip(rollout.features, rollout.locations, strict=True):
+        mean, value, hidden = policy(features, hidden)
+        distribution = Normal(mean, policy.config.action_std)
+        log_probs.append(distribution.log_prob(locations).sum(-1))
+        values.append(value)
+        entropies.append(distribution.entropy().sum(-1))
+    return torch.stack(log_probs), torch.stack(values), torch.stack(entropies).mean()
+
+
+def discounted_returns(rewards: torch.Tensor, gamma: float) -> torch.Tensor:
+    """Return R_t = r_t + gamma R_(t+1) for rewards (A, n), nothing after the last."""
+    returns = torch.zeros_like(rewards)
+    running = torch.zeros_like(rewards[0])
+    for step in reversed(range(len(rewards))):
+        running = rewards[step] + gamma * running
+        returns[step] = running
+    return returns
+
+
+def normalise(returns: torch.Tensor) -> torch.Tensor:
+    """Return them with mean 0 and (unbiased) standard deviation 1 over all steps and episodes."""
+    return (returns - returns.mean()) / (returns.std() + 1e-5)
+
+
+def _new_policy(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:
+    shape = task.observation_space["features"].shape
+    assert shape is not None  # a Box always has one
+    channels, height, width = shape
+    with torch.random.fork_rng():  # weights are drawn from the global generator
+        torch.manual_seed(config.seed)
+        return PatchProposalNetwork(
+            PatchProposalConfig(
+                (channels, height, width),
+                config.state_encoder,
+                config.hidden_size,
+                config.action_std,
+            )
+        ).to(task.device)
+
+
+def _image_batches(
+    count: int, batch_size: int, seed: int
+) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Yield batches of image indices for ever, each image once before any comes again."""
+    generator = np.random.default_rng(seed)
+    waiting = np.empty(0, np.int64)
+    while True:
+        while len(waiting) < batch_size:
+            waiting = np.concatenate([waiting, generator.permutation(count)])
+        yield waiting[:batch_size]
+        waiting = waiting[batch_size:]

@@ -1,0 +1,46 @@
+"""The one interface of all policies: Stable-Baselines3's `predict` on batched observations.
+
+An SB3 model is a policy as it is. Policies that may see labels have `choose_locations` instead;
+they are upper bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gf_env.evaluation import Policy, PrivilegedPolicy
+
+__all__ = ["Policy", "PrivilegedPolicy", "batch_size", "count_steps"]
+
+
+def batch_size(observation: Mapping[str, NDArray[Any]]) -> int:
+    """Return how many episodes an observation is of.
+
+    Raises:
+        ValueError: the observation is of one environment, without a batch axis.
+    """
+    hidden_state = np.asarray(observation["hidden_state"])
+    if hidden_state.ndim != 2:
+        raise ValueError(
+            "policies take batched observations: expected hidden_state of shape (n, H), got "
+            f"{hidden_state.shape}; for one environment add an axis to every array, value[None]"
+        )
+    return len(hidden_state)
+
+
+def count_steps(
+    state: NDArray[np.int64] | None, episode_start: NDArray[np.bool_] | None, count: int
+) -> NDArray[np.int64]:
+    """Return how many actions each episode has had, for policies that remember only that.
+
+    Args:
+        state: what the policy returned last, (count,), or None.
+        episode_start: (count,) bool, True where an episode is new; None where none is.
+        count: number of episodes.
+    """
+    steps = np.zeros(count, np.int64) if state is None else np.asarray(state)
+    return steps if episode_start is None else np.where(episode_start, 0, steps)

@@ -1,0 +1,70 @@
+"""GlanceFocus: where to look next, as a Gymnasium environment around GFNet (arXiv 2010.05300).
+
+Importing this package registers `GlanceFocus-v0` and `GlanceFocusGrid-v0`. Torch is only imported
+once one of them is made or a name below is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+if TYPE_CHECKING:
+    from gf_env.datasets import ImageSpec, load_dataset
+    from gf_env.evaluation import Evaluation, evaluate
+    from gf_env.network import GlanceFocusNet, Glimpse, NetworkConfig, load_network
+    from gf_env.tensor_files import TensorFileError
+
+_HOMES = {
+    "Evaluation": "gf_env.evaluation",
+    "GlanceFocusNet": "gf_env.network",
+    "Glimpse": "gf_env.network",
+    "ImageSpec": "gf_env.datasets",
+    "NetworkConfig": "gf_env.network",
+    "TensorFileError": "gf_env.tensor_files",
+    "evaluate": "gf_env.evaluation",
+    "load_dataset": "gf_env.datasets",
+    "load_network": "gf_env.network",
+}
+
+__all__ = [
+    "Evaluation",
+    "GlanceFocusNet",
+    "Glimpse",
+    "ImageSpec",
+    "NetworkConfig",
+    "TensorFileError",
+    "evaluate",
+    "load_dataset",
+    "load_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted({*globals(), *__all__})
+
+
+def _register() -> None:
+    for env_id, kwargs in (("GlanceFocus-v0", {}), ("GlanceFocusGrid-v0", {"grid_size": 7})):
+        if env_id not in gymnasium.registry:
+            gymnasium.register(
+                env_id,
+                entry_point="gf_env.env:GlanceFocusEnv",
+                vector_entry_point="gf_env.vector_env:GlanceFocusVectorEnv",
+                kwargs=kwargs,
+            )
+
+
+_register()

@@ -1,0 +1,49 @@
+"""What a look costs: multiply-adds, counted on the modules as they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gf_env.network import GlanceFocusNet
+
+
+class StepCost(NamedTuple):
+    """Multiply-adds for one image.
+
+    Attributes:
+        glance: of step 1, global encoder and classifier.
+        focus: of every later step, local encoder and classifier.
+    """
+
+    glance: int
+    focus: int
+
+    def cumulative(self, sequence_length: int) -> list[int]:
+        """Return the sum after each of `sequence_length` steps."""
+        return [self.glance + step * self.focus for step in range(sequence_length)]
+
+
+def count_multiply_adds(run: Callable[[], object]) -> int:
+    """Return the multiply-adds that `run` performs in matrix products and convolutions."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        run()
+    return (
+        counter.get_total_flops() // 2
+    )  # the counter takes a multiplication and an addition as two
+
+
+def step_cost(network: GlanceFocusNet) -> StepCost:
+    """Return what the network's steps cost for one image; the policy's share is not in it."""
+    config = network.config
+    size = config.image_size
+    image = torch.zeros(1, config.channels, size, size, device=network.device)
+    location = torch.zeros(1, 2, device=image.device)
+    hidden = network.classifier.initial_state(image)
+    return StepCost(
+        glance=count_multiply_adds(lambda: network.glance(image)),
+        focus=count_multiply_adds(lambda: network.focus(image, location, hidden)),
+    )

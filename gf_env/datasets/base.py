@@ -1,0 +1,68 @@
+"""What every data set here offers: uint8 images by index, labels, and a description of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What a network has to know of the images it is made for.
+
+    Attributes:
+        image_size: height and width S in pixels; images are square.
+        channels: 1 (grey) or 3 (RGB).
+        classes: class names, in label order.
+        mean: per-channel mean of the pixels on the scale [0, 1].
+        std: per-channel standard deviation on the same scale.
+    """
+
+    image_size: int
+    channels: int
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit each other."""
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+        if self.image_size < 1:
+            raise ValueError(f"image_size must be a positive number, got {self.image_size}")
+        if len(self.classes) < 2:
+            raise ValueError(f"a data set needs two classes or more, got {list(self.classes)}")
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ValueError(
+                f"mean and std need one value for each of {self.channels} channels, "
+                f"got {self.mean} and {self.std}"
+            )
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A labelled set of images of one size, addressed by index.
+
+    Attributes:
+        name: how `load_dataset` finds it again.
+        split: which part of it this is.
+        spec: image size, channels, classes and normalisation.
+        labels: (n,) int64, the class of each image.
+    """
+
+    name: str
+    split: str
+    spec: ImageSpec
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return the images at `indices`, (len(indices), channels, S, S) uint8."""
+        ...

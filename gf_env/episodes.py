@@ -1,0 +1,187 @@
+"""The rules of an episode, batched and pure: `reset` and `step` on tensors, on any device.
+
+An episode is the paper's sequence of looks at one image (section 3.1) with the confidence gain as
+reward (section 3.2). This is the only copy of the rules; the environments convert to and from
+NumPy around it, and learners that live on the device call it directly. Nothing here waits for the
+device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from gf_env.network import GlanceFocusNet, Glimpse
+from gf_env.rewards import get_reward
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What can be chosen about an episode.
+
+    Attributes:
+        sequence_length: T, glance included, so T - 1 actions.
+        reward: a name in `gf_env.rewards.REWARDS`.
+        exit_thresholds: (T,) in [0, 1] or above 1 for never; the episode ends after step t > 1
+            once the largest probability reaches threshold t. An episode has one action at least,
+            so the first is not used. None: every episode runs to the end.
+    """
+
+    sequence_length: int
+    reward: str = "confidence_gain"
+    exit_thresholds: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        get_reward(self.reward)
+        if self.sequence_length < 2:
+            raise ValueError(
+                "sequence_length counts the glance and needs one focus step or more, "
+                f"so 2 at least, got {self.sequence_length}"
+            )
+        if self.exit_thresholds is not None:
+            if len(self.exit_thresholds) != self.sequence_length:
+                raise ValueError(
+                    f"exit_thresholds needs one value for each of {self.sequence_length} steps, "
+                    f"got {len(self.exit_thresholds)}"
+                )
+            if not all(threshold >= 0 for threshold in self.exit_thresholds):
+                raise ValueError(
+                    f"exit_thresholds are probabilities, 0 or more, got {self.exit_thresholds}"
+                )
+
+
+class Episodes(NamedTuple):
+    """n episodes at any step each.
+
+    Attributes:
+        images: (n, C, S, S), uint8 or normalised float.
+        labels: (n,) int64, the true classes.
+        step: (n,) int64, looks taken so far: 1 after the glance, T at the end.
+        features: (n, channels, h, w) float32, feature map of the newest look.
+        glance_features: likewise, of the glance.
+        hidden: (n, H) float32, the classifier's state.
+        logits: (n, classes) float32.
+        locations: (n, T - 1, 2) float32 in [0, 1], (row, col), where the episode has looked; 0.5
+            where it has not.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    step: torch.Tensor
+    features: torch.Tensor
+    glance_features: torch.Tensor
+    hidden: torch.Tensor
+    logits: torch.Tensor
+    locations: torch.Tensor
+
+    def take(self, rows: torch.Tensor) -> Episodes:
+        """Return the episodes in `rows`, (k,) int64."""
+        return Episodes(*(value[rows] for value in self))
+
+    def put(self, rows: torch.Tensor, others: Episodes) -> Episodes:
+        """Return these episodes with `others` in the place of `rows`, (k,) int64."""
+        if len(rows) == len(self.step):
+            return others
+        return Episodes(
+            *(mine.index_copy(0, rows, new) for mine, new in zip(self, others, strict=True))
+        )
+
+
+class Readout(NamedTuple):
+    """What the classifier says, for n episodes.
+
+    Attributes:
+        confidence: (n,) float32 in [0, 1], probability of the true class.
+        max_probability: (n,) float32 in [0, 1], probability of the predicted class.
+        prediction: (n,) int64.
+        correct: (n,) bool.
+    """
+
+    confidence: torch.Tensor
+    max_probability: torch.Tensor
+    prediction: torch.Tensor
+    correct: torch.Tensor
+
+
+@torch.no_grad()
+def reset(
+    network: GlanceFocusNet, rules: Rules, images: torch.Tensor, labels: torch.Tensor
+) -> Episodes:
+    """Start an episode on each image: the glance.
+
+    Args:
+        network: in eval mode, on the images' device.
+        rules: see `Rules`.
+        images: (n, C, S, S), uint8 or normalised float.
+        labels: (n,) int64.
+    """
+    glimpse = network.glance(images)
+    return Episodes(
+        images=images,
+        labels=labels,
+        step=torch.ones_like(labels),
+        features=glimpse.features,
+        glance_features=glimpse.features,
+        hidden=glimpse.hidden,
+        logits=glimpse.logits,
+        locations=glimpse.hidden.new_full((len(images), rules.sequence_length - 1, 2), 0.5),
+    )
+
+
+@torch.no_grad()
+def step(
+    network: GlanceFocusNet, rules: Rules, episodes: Episodes, locations: torch.Tensor
+) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
+    """Look once more in every episode.
+
+    Args:
+        network: in eval mode, on the episodes' device.
+        rules: see `Rules`.
+        episodes: none of them at its end.
+        locations: (n, 2) float32 in [0, 1], (row, col).
+
+    Returns:
+        The episodes after it, rewards (n,) float32 and terminated (n,) bool.
+    """
+    glimpse = network.focus(episodes.images, locations, episodes.hidden)
+    rewards = get_reward(rules.reward)(episodes.logits, glimpse.logits, episodes.labels)
+    past = episodes.step[:, None, None] - 1
+    slot = past.expand(-1, 1, 2)
+    after = episodes._replace(
+        step=episodes.step + 1,
+        features=glimpse.features,
+        hidden=glimpse.hidden,
+        logits=glimpse.logits,
+        locations=episodes.locations.scatter(1, slot, locations[:, None]),
+    )
+    return after, rewards, _terminated(rules, after.step, glimpse)
+
+
+def _terminated(rules: Rules, steps: torch.Tensor, glimpse: Glimpse) -> torch.Tensor:
+    terminated = steps >= rules.sequence_length
+    if rules.exit_thresholds is None:
+        return terminated
+    thresholds = glimpse.logits.new_tensor(rules.exit_thresholds)
+    return terminated | (glimpse.logits.softmax(1).amax(1) >= thresholds[steps - 1])
+
+
+@torch.no_grad()
+def readout(episodes: Episodes) -> Readout:
+    """Return what the classifier says of each episode now."""
+    probabilities = episodes.logits.softmax(1)
+    max_probability, prediction = probabilities.max(1)
+    confidence = probabilities.gather(1, episodes.labels[:, None])[:, 0]
+    return Readout(confidence, max_probability, prediction, prediction == episodes.labels)
+
+
+def action_to_location(actions: torch.Tensor) -> torch.Tensor:
+    """Map actions (n, 2) in [-1, 1] to locations in [0, 1]; values outside are clipped."""
+    return (actions.clamp(-1, 1) + 1) / 2
+
+
+def location_to_action(locations: torch.Tensor) -> torch.Tensor:
+    """Map locations (n, 2) in [0, 1] to actions in [-1, 1]."""
+    return locations * 2 - 1

@@ -1,0 +1,195 @@
+"""Every image of a split once, with one policy: the figures that policies are compared by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gf_env import episodes
+from gf_env.datasets import Dataset
+from gf_env.network import GlanceFocusNet
+from gf_env.task import BUILTIN, EXTRA_OBSERVATIONS, Task, make_task
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that chooses actions as a Stable-Baselines3 model does."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Choose the next patch of n episodes.
+
+        Args:
+            observation: dict of batched float32 arrays, `features` (n, channels, h, w),
+                `hidden_state` (n, H) and the keys that the policy's `observe` attribute asks for.
+            state: what the call before returned; None at first.
+            episode_start: (n,) bool, True where an episode is new.
+            deterministic: take the likeliest action instead of a sample.
+
+        Returns:
+            actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, and the state for the next
+            call.
+        """
+        ...
+
+
+@runtime_checkable
+class PrivilegedPolicy(Protocol):
+    """A policy that may see everything, labels too; an upper bound, never a competitor."""
+
+    def choose_locations(self, task: Task, state: episodes.Episodes) -> torch.Tensor:
+        """Return locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a policy did on each of n images.
+
+    Attributes:
+        confidence: (n, T) float32, probability of the true class after each look.
+        max_probability: (n, T) float32, probability of the predicted class.
+        correct: (n, T) bool.
+        locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
+        labels: (n,) int64.
+        indices: (n,) int64, which images of the split.
+        returns: (n,) float32, the sum of each episode's rewards.
+        multiply_adds: (T,) int64, the network's, cumulative.
+    """
+
+    confidence: NDArray[np.float32]
+    max_probability: NDArray[np.float32]
+    correct: NDArray[np.bool_]
+    locations: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    returns: NDArray[np.float32]
+    multiply_adds: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """(T,) share of images that are right after each look."""
+        shares: NDArray[np.float64] = self.correct.mean(axis=0)
+        return shares
+
+    @property
+    def mean_return(self) -> float:
+        """Mean of the episodes' returns."""
+        return float(self.returns.mean())
+
+
+def evaluate(
+    policy: Policy | PrivilegedPolicy,
+    *,
+    network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
+    dataset: str | os.PathLike[str] | Dataset = BUILTIN,
+    split: str = "test",
+    num_images: int | None = None,
+    deterministic: bool = True,
+    sequence_length: int | None = None,
+    reward: str = "confidence_gain",
+    grid_size: int | None = None,
+    batch_size: int = 250,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Run one episode of full length on every image of a split.
+
+    Args:
+        policy: a `Policy`, a Stable-Baselines3 model as it is, or a `PrivilegedPolicy`. Extra
+            observation keys are those of its `observe` attribute, or of its `observation_space` as
+            Stable-Baselines3 models have one.
+        network: a built-in name, a file, or a network in eval mode.
+        dataset: see `gf_env.load_dataset`.
+        split: which part of it.
+        num_images: the first so many; all by default.
+        deterministic: passed on to the policy.
+        sequence_length: T; the network's own by default.
+        reward: what `returns` sums up.
+        grid_size: for policies with grid actions.
+        batch_size: episodes at a time.
+        device: where the network runs.
+        progress: called with (images done, images in all).
+
+    Raises:
+        ValueError: unknown or unfitting arguments, or actions of a wrong shape, NaN or outside the
+            grid.
+    """
+    if not isinstance(policy, (Policy, PrivilegedPolicy)):
+        raise TypeError(
+            f"{type(policy).__name__} is no policy: it needs a method "
+            "predict(observation, state, episode_start, deterministic)"
+        )
+    task = make_task(
+        network=network,
+        dataset=dataset,
+        split=split,
+        sequence_length=sequence_length,
+        reward=reward,
+        observe=_observed_by(policy),
+        grid_size=grid_size,
+        device=device,
+    )
+    available = len(task.dataset)
+    count = available if num_images is None else num_images
+    if not 1 <= count <= available:
+        raise ValueError(f"num_images must be from 1 to {available}, got {num_images}")
+    parts = []
+    for start in range(0, count, batch_size):
+        indices = np.arange(start, min(start + batch_size, count))
+        parts.append(_run_episodes(task, policy, indices, deterministic))
+        if progress is not None:
+            progress(int(indices[-1]) + 1, count)
+    joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    costs = np.array(task.cost.cumulative(task.rules.sequence_length), np.int64)
+    return Evaluation(**joined, multiply_adds=costs)
+
+
+def _observed_by(policy: Any) -> Sequence[str]:
+    if hasattr(policy, "observe"):
+        return tuple(policy.observe)
+    spaces = getattr(getattr(policy, "observation_space", None), "spaces", {})
+    return tuple(key for key in EXTRA_OBSERVATIONS if key in spaces)
+
+
+def _run_episodes(
+    task: Task, policy: Policy | PrivilegedPolicy, indices: NDArray[np.int64], deterministic: bool
+) -> dict[str, NDArray[Any]]:
+    state = task.start(indices)
+    readouts = [episodes.readout(state)]
+    returns = torch.zeros(len(indices), device=task.device)
+    memory: Any = None
+    for step in range(1, task.rules.sequence_length):
+        if isinstance(policy, PrivilegedPolicy):
+            locations = policy.choose_locations(task, state)
+        else:
+            starts = np.full(len(indices), step == 1)
+            actions, memory = policy.predict(
+                task.observation(state), memory, starts, deterministic=deterministic
+            )
+            locations = task.locations(actions, len(indices))
+        state, rewards, _ = task.step(state, locations)
+        readouts.append(episodes.readout(state))
+        returns += rewards
+    columns = {
+        name: torch.stack([getattr(readout, name) for readout in readouts], dim=1)
+        for name in ("confidence", "max_probability", "correct")
+    }
+    return {
+        **{name: column.cpu().numpy() for name, column in columns.items()},
+        "locations": state.locations.cpu().numpy(),
+        "labels": state.labels.cpu().numpy(),
+        "indices": indices,
+        "returns": returns.cpu().numpy(),
+    }

@@ -1,0 +1,280 @@
+"""What an environment is about, put together and checked once: network, data set, rules, spaces.
+
+Both environments, the evaluation and the learners stand on a `Task`; it turns NumPy actions into
+locations and episodes into observations and infos.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from gf_env import episodes, patches
+from gf_env.cost import StepCost, step_cost
+from gf_env.datasets import Dataset, load_dataset
+from gf_env.episodes import Episodes, Rules
+from gf_env.network import GlanceFocusNet, load_network, network_names
+
+Observation = dict[str, NDArray[np.float32]]
+Array = NDArray[Any]
+
+BUILTIN = "cluttered-digits"
+EXTRA_OBSERVATIONS = ("glance", "locations", "step")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sequence of decisions on the images of a data set; made by `make_task`.
+
+    Attributes:
+        network: frozen, in eval mode.
+        dataset: the images.
+        rules: length, reward, exits.
+        observe: extra observation keys.
+        cost: multiply-adds of the network's steps.
+        grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
+            actions.
+    """
+
+    network: GlanceFocusNet
+    dataset: Dataset
+    rules: Rules
+    observe: tuple[str, ...]
+    cost: StepCost
+    grid: torch.Tensor | None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is and episodes run."""
+        return self.network.device
+
+    @property
+    def action_space(self) -> spaces.Box | spaces.Discrete:
+        """Of one environment."""
+        if self.grid is not None:
+            return spaces.Discrete(len(self.grid))
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @functools.cached_property
+    def observation_space(self) -> spaces.Dict:
+        """Of one environment."""
+        shapes = {key: value.shape[1:] for key, value in self.observation(self._sample()).items()}
+        bounds = {"locations": (-1.0, 1.0), "step": (1.0, float(self.rules.sequence_length))}
+        return spaces.Dict(
+            {
+                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), shape, np.float32)
+                for key, shape in shapes.items()
+            }
+        )
+
+    def _sample(self) -> Episodes:
+        spec = self.network.config.image_spec
+        size = spec.image_size
+        images = torch.zeros(1, spec.channels, size, size, dtype=torch.uint8, device=self.device)
+        return episodes.reset(self.network, self.rules, images, self._tensor(np.zeros(1, np.int64)))
+
+    def _tensor(self, values: Array) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.device, non_blocking=True)
+
+    def start(self, indices: NDArray[np.int64]) -> Episodes:
+        """Return new episodes on the images at `indices`, (n,), after the glance."""
+        images = self.dataset.images(indices).to(self.device, non_blocking=True)
+        labels = self._tensor(self.dataset.labels[indices])
+        return episodes.reset(self.network, self.rules, images, labels)
+
+    def step(
+        self, state: Episodes, locations: torch.Tensor
+    ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
+        """Look once more, at locations (n, 2) in [0, 1]; see `gf_env.episodes.step`."""
+        return episodes.step(self.network, self.rules, state, locations)
+
+    def locations(self, actions: Any, count: int) -> torch.Tensor:
+        """Turn `count` actions into locations (count, 2) float32 in [0, 1].
+
+        Raises:
+            ValueError: wrong shape or type, NaN, or a grid index that does not exist.
+        """
+        array = np.asarray(actions)
+        if self.grid is None:
+            return self._continuous(array, count)
+        if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"expected {count} grid indices, integers of shape ({count},), "
+                f"got shape {array.shape} of {array.dtype}"
+            )
+        if array.size and not (array.min() >= 0 and array.max() < len(self.grid)):
+            raise ValueError(f"grid indices must be in [0, {len(self.grid)}), got {array}")
+        return self.grid[self._tensor(array.astype(np.int64))]
+
+    def _continuous(self, array: Array, count: int) -> torch.Tensor:
+        if array.shape != (count, 2) or array.dtype.kind not in "fiu":
+            raise ValueError(
+                f"expected {count} (row, col) actions in [-1, 1], numbers of shape ({count}, 2), "
+                f"got shape {array.shape} of {array.dtype}"
+            )
+        if np.isnan(array).any():
+            raise ValueError(f"actions must not be NaN, got {array[np.isnan(array).any(axis=1)]}")
+        return episodes.action_to_location(self._tensor(array.astype(np.float32)))
+
+    def observation_tensors(
+        self, state: Episodes, observe: Sequence[str] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return what a policy may see of n episodes; the label is not in it.
+
+        Args:
+            state: the episodes.
+            observe: extra keys; the task's own by default.
+        """
+        seen = {"features": state.features, "hidden_state": state.hidden}
+        for key in self.observe if observe is None else observe:
+            if key == "glance":
+                seen[key] = state.glance_features
+            elif key == "locations":
+                seen[key] = episodes.location_to_action(state.locations)
+            elif key == "step":
+                seen[key] = state.step[:, None].float()
+            else:
+                raise ValueError(
+                    f"unknown observe key {key!r}; choose from {list(EXTRA_OBSERVATIONS)}"
+                )
+        return seen
+
+    def observation(self, state: Episodes, observe: Sequence[str] | None = None) -> Observation:
+        """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
+        seen = self.observation_tensors(state, observe)
+        return {key: np.array(value.cpu().numpy(), order="C") for key, value in seen.items()}
+
+    def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
+        """Return the environments' info of n episodes, arrays of length n.
+
+        Args:
+            state: the episodes.
+            indices: (n,) int64, which images they are.
+        """
+        readout = episodes.readout(state)
+        step = state.step.cpu().numpy().copy()
+        return {
+            "index": indices.copy(),
+            "label": state.labels.cpu().numpy().copy(),
+            "prediction": readout.prediction.cpu().numpy(),
+            "confidence": readout.confidence.double().cpu().numpy(),
+            "max_probability": readout.max_probability.double().cpu().numpy(),
+            "correct": readout.correct.cpu().numpy(),
+            "step": step,
+            "patch": self._newest_patch(state),
+            "multiply_adds": self.cost.glance + (step - 1) * self.cost.focus,
+        }
+
+    def _newest_patch(self, state: Episodes) -> NDArray[np.int64]:
+        """Return (n, 4) int64: top, left, height, width; the whole image for the glance."""
+        size, patch = self.network.config.image_size, self.network.config.patch_size
+        newest = (state.step - 2).clamp(min=0)[:, None, None].expand(-1, 1, 2)
+        corners = patches.corners(state.locations.gather(1, newest)[:, 0], size, patch)
+        boxes = torch.cat([corners, torch.full_like(corners, patch)], dim=1)
+        whole = torch.tensor([0, 0, size, size], device=self.device)
+        boxes = torch.where((state.step == 1)[:, None], whole, boxes)
+        return boxes.cpu().numpy()
+
+    def check_index(self, index: Any) -> int:
+        """Return an image's index.
+
+        Raises:
+            ValueError: no integer, or outside the split.
+        """
+        count = len(self.dataset)
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+            raise ValueError(f"an image's index is an integer, got {index!r}")
+        if not 0 <= index < count:
+            raise ValueError(
+                f"index {index} is outside split {self.dataset.split!r} of {self.dataset.name}, "
+                f"which has images 0 to {count - 1}"
+            )
+        return int(index)
+
+
+def make_task(
+    *,
+    dataset: str | os.PathLike[str] | Dataset = BUILTIN,
+    split: str = "train",
+    network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
+    sequence_length: int | None = None,
+    reward: str = "confidence_gain",
+    observe: Sequence[str] = (),
+    exit_thresholds: Sequence[float] | None = None,
+    grid_size: int | None = None,
+    device: str | torch.device = "cpu",
+) -> Task:
+    """Put a task together; see the card of `gf_env.env.GlanceFocusEnv` for the arguments.
+
+    Raises:
+        ValueError: any of them unknown, or network and data set do not fit each other.
+    """
+    _check_observe(observe)
+    net = _resolve_network(network, torch.device(device))
+    rules = Rules(
+        net.config.sequence_length if sequence_length is None else int(sequence_length),
+        reward,
+        None if exit_thresholds is None else tuple(map(float, exit_thresholds)),
+    )
+    images = load_dataset(dataset, split, like=net.config.image_spec)
+    _check_fit(net, images)
+    grid = None
+    if grid_size is not None:
+        size, patch = net.config.image_size, net.config.patch_size
+        grid = patches.grid_locations(grid_size, size, patch).to(device)
+    return Task(net, images, rules, tuple(observe), step_cost(net), grid)
+
+
+def _check_observe(observe: Sequence[str]) -> None:
+    unknown = [key for key in observe if key not in EXTRA_OBSERVATIONS]
+    if isinstance(observe, str) or unknown:
+        raise ValueError(
+            f"observe takes a tuple of extra keys out of {list(EXTRA_OBSERVATIONS)}, "
+            f"got {observe!r}"
+        )
+
+
+def _resolve_network(
+    network: str | os.PathLike[str] | GlanceFocusNet, device: torch.device
+) -> GlanceFocusNet:
+    if isinstance(network, GlanceFocusNet):
+        if network.training:
+            raise ValueError("the network is in training mode; call network.eval() first")
+        return network.to(device)
+    path = os.fspath(network)
+    changed = (
+        None if path in network_names() or not os.path.exists(path) else os.stat(path).st_mtime
+    )
+    return _shared_network(path, device, changed)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_network(path: str, device: torch.device, changed: float | None) -> GlanceFocusNet:
+    """Many environments in one process share one frozen network, while its file is the same."""
+    return load_network(path, device)
+
+
+def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
+    wanted, given = network.config.image_spec, dataset.spec
+    differing = [
+        f"{name} {ours} against {theirs}"
+        for name, ours, theirs in (
+            ("image_size", wanted.image_size, given.image_size),
+            ("channels", wanted.channels, given.channels),
+            ("number of classes", len(wanted.classes), len(given.classes)),
+        )
+        if ours != theirs
+    ]
+    if differing:
+        raise ValueError(
+            f"the network does not fit the data set {dataset.name}: {', '.join(differing)} "
+            "(the network's against the data set's)"
+        )

@@ -1,0 +1,132 @@
+"""Named tensors and a configuration in one safetensors file.
+
+Files are written whole or not at all, and read with checks; nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save as serialise
+
+
+class TensorFileError(ValueError):
+    """A file that is damaged, or holds something else than asked for."""
+
+
+def save_tensors(
+    path: str | os.PathLike[str],
+    kind: str,
+    config: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+) -> None:
+    """Write a file; one that is already at `path` stays until the new one is complete.
+
+    Args:
+        path: where to.
+        kind: what the file holds, checked when it is read.
+        config: JSON-serialisable.
+        tensors: by name.
+
+    Raises:
+        OSError: no room or no permission.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    metadata = {"kind": kind, "config": json.dumps(config), "sha256": _digest(tensors)}
+    write_atomically(Path(path), serialise(tensors, metadata))
+
+
+def load_tensors(
+    path: str | os.PathLike[str], kind: str
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return configuration and tensors of a file written by `save_tensors`.
+
+    Raises:
+        TensorFileError: the file is damaged or of another kind.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            names = list(file.keys())
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in names}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise TensorFileError(
+            f"{path} cannot be read as safetensors ({error}); it is damaged or something else. "
+            "Fetch or save it again."
+        ) from error
+    if metadata.get("kind") != kind:
+        raise TensorFileError(
+            f"expected {path} to hold a {kind!r}, found {metadata.get('kind', 'no kind')!r}"
+        )
+    if metadata.get("sha256") != _digest(tensors):
+        raise TensorFileError(
+            f"the tensors in {path} do not match its checksum; it is damaged. "
+            "Fetch or save it again."
+        )
+    config: dict[str, Any] = json.loads(metadata["config"])
+    return config, tensors
+
+
+def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: object) -> None:
+    """Load tensors into a module that must have exactly these names and shapes.
+
+    Args:
+        module: gets the values.
+        tensors: by name.
+        source: where they come from, for the error.
+
+    Raises:
+        TensorFileError: names or shapes differ.
+    """
+    expected = module.state_dict()
+    faults = [f"{name} is missing" for name in sorted(expected.keys() - tensors.keys())]
+    faults += [f"{name} is foreign" for name in sorted(tensors.keys() - expected.keys())]
+    faults += [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    if faults:
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise TensorFileError(
+            f"the tensors in {source} do not fit its configuration: {'; '.join(faults[:5])}{more}"
+        )
+    module.load_state_dict(tensors)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that others see whole or not at all.
+
+    Raises:
+        OSError: no room or no permission; what was at `path` stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Supervised training: starting weights and stage 1."""
