@@ -22,13 +22,14 @@ class Row:
         name: the policy's.
         accuracy: after each of T looks.
         mean_return: of the episodes.
-        gap_closed: share of the way from random to the oracle, by accuracy after the last look.
+        gap_closed: share of the way from random to the oracle, by accuracy after the last look;
+            None where the oracle is no better than random.
     """
 
     name: str
     accuracy: tuple[float, ...]
     mean_return: float
-    gap_closed: float
+    gap_closed: float | None
 
 
 def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str) -> list[Row]:
@@ -52,7 +53,9 @@ def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str) 
             name=name,
             accuracy=tuple(float(value) for value in evaluation.accuracy),
             mean_return=evaluation.mean_return,
-            gap_closed=(float(evaluation.accuracy[-1]) - low) / (high - low),
+            gap_closed=(float(evaluation.accuracy[-1]) - low) / (high - low)
+            if high > low
+            else None,
         )
         for name, evaluation in evaluations.items()
     ]
@@ -71,7 +74,7 @@ def table(rows: list[Row], title: str) -> Table:
             row.name,
             *(f"{value:.3f}" for value in row.accuracy),
             f"{row.mean_return:.3f}",
-            f"{row.gap_closed:.0%}",
+            "none to close" if row.gap_closed is None else f"{row.gap_closed:.0%}",
         )
     return made
 

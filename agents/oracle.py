@@ -50,6 +50,6 @@ class GreedyOracle:
             task.network.encode_patches(
                 part.repeat_interleave(choices, dim=0), grid.repeat(len(part), 1)
             ).pooled.view(len(part), choices, -1)
-            for part in images.split(rows)
+            for part in torch.split(images, rows)
         ]
         return torch.cat(pooled)

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.distributions import Normal
 
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env import episodes
@@ -40,7 +39,6 @@ class PaperPPOConfig:
         gamma: discount.
         clip_range: of the ratio.
         vf_coef: weight of the value loss.
-        ent_coef: weight of the entropy.
         action_std: of the Gaussian, as a fraction of the way a patch can travel.
         state_encoder: see `PatchProposalConfig`.
         hidden_size: see `PatchProposalConfig`.
@@ -54,7 +52,6 @@ class PaperPPOConfig:
     gamma: float = 0.7
     clip_range: float = 0.2
     vf_coef: float = 0.5
-    ent_coef: float = 0.01
     action_std: float = 0.1
     state_encoder: str = "conv"
     hidden_size: int = 256
@@ -167,7 +164,7 @@ def collect(
         chosen = (mean + std * noise).clamp(0, 1)
         features.append(state.features)
         locations.append(chosen)
-        log_probs.append(Normal(mean, std).log_prob(chosen).sum(-1))
+        log_probs.append(gaussian_log_prob(chosen, mean, std))
         state, reward, _ = task.step(state, chosen)
         rewards.append(reward)
     return Rollout(
@@ -187,13 +184,14 @@ def update(
 ) -> dict[str, torch.Tensor]:
     """Take the one gradient step that a batch is used for; return its losses by name."""
     returns = normalise(discounted_returns(rollout.rewards, config.gamma))
-    log_probs, values, entropy = evaluate_actions(policy, rollout)
+    log_probs, values = evaluate_actions(policy, rollout)
     ratio = (log_probs - rollout.log_probs).exp()
     advantages = returns - values.detach()
     clipped = ratio.clamp(1 - config.clip_range, 1 + config.clip_range)
     policy_loss = -torch.minimum(ratio * advantages, clipped * advantages).mean()
     value_loss = (values - returns).square().mean()
-    loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+    # the paper's entropy bonus is left out: for a Gaussian of fixed width it is a constant
+    loss = policy_loss + config.vf_coef * value_loss
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
@@ -206,17 +204,22 @@ def update(
 
 def evaluate_actions(
     policy: PatchProposalNetwork, rollout: Rollout
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Replay a rollout with gradients; return log_probs (A, n), values (A, n), mean entropy."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Replay a rollout with gradients; return log-probabilities and values, both (A, n)."""
     hidden = policy.initial_state(rollout.features[0])
-    log_probs, values, entropies = [], [], []
+    std = policy.config.action_std
+    log_probs, values = [], []
     for features, locations in zip(rollout.features, rollout.locations, strict=True):
         mean, value, hidden = policy(features, hidden)
-        distribution = Normal(mean, policy.config.action_std)
-        log_probs.append(distribution.log_prob(locations).sum(-1))
+        log_probs.append(gaussian_log_prob(locations, mean, std))
         values.append(value)
-        entropies.append(distribution.entropy().sum(-1))
-    return torch.stack(log_probs), torch.stack(values), torch.stack(entropies).mean()
+    return torch.stack(log_probs), torch.stack(values)
+
+
+def gaussian_log_prob(locations: torch.Tensor, mean: torch.Tensor, std: float) -> torch.Tensor:
+    """Return the log-density (n,) of locations (n, 2) under a Gaussian of equal axes."""
+    distance = ((locations - mean) / std).square().sum(-1)
+    return -0.5 * distance - 2 * math.log(std) - math.log(2 * math.pi)
 
 
 def discounted_returns(rewards: torch.Tensor, gamma: float) -> torch.Tensor:

@@ -31,9 +31,9 @@ def count_multiply_adds(run: Callable[[], object]) -> int:
     """Return the multiply-adds that `run` performs in matrix products and convolutions."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run()
-    return (
-        counter.get_total_flops() // 2
-    )  # the counter takes a multiplication and an addition as two
+    # the counter takes a multiplication and an addition as two
+    flops: int = counter.get_total_flops()
+    return flops // 2
 
 
 def step_cost(network: GlanceFocusNet) -> StepCost:

@@ -63,7 +63,7 @@ class SmallCNN(Encoder):
         self.head = nn.Linear(width, num_classes)
 
     def forward(self, images: torch.Tensor) -> Encoding:
-        """Encode (n, C, height, width) float images; maps have an eighth of the size, rounded up."""
+        """Encode (n, C, height, width) float images; maps are an eighth in size, rounded up."""
         features = self.layers(images)
         return Encoding(features, features.amax(dim=(2, 3)))
 

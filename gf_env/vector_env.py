@@ -89,8 +89,8 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         self._indices = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, np.bool_)
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override,misc]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The sub-environments' generators."""
         return tuple(self._generator(row) for row in range(self.num_envs))
 

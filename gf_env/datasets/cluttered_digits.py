@@ -33,17 +33,17 @@ SPLIT_SIZES = {"pretrain": 100_000, "train": 20_000, "validation": 2_000, "test"
 IMAGE_SIZE = 96
 DIGIT_SIZE = 10
 NUM_DISTRACTORS = 10
-MAX_TURN = 0.20
+MAX_TURN = 0.10
 """Tangent of the largest turn of the digit."""
-MAX_SHEAR = 0.20
-MAX_SCALE = 0.10
+MAX_SHEAR = 0.10
+MAX_SCALE = 0.05
 INK = 12
 """Brightness of one of a scan's 16 grey levels."""
 NOISE_SHIFT = 3
 """Noise is a random byte shifted right by this, so 0 to 31 of 255."""
 
 _POOLS = {"pretrain": "train", "train": "train", "validation": "validation", "test": "test"}
-_HELD_OUT_SCANS = 300
+_HELD_OUT_SCANS = 200
 _QUARTER = DIGIT_SIZE // 2
 _TRAVEL = IMAGE_SIZE - DIGIT_SIZE + 1
 _LAYOUT_WORDS = 8 + NUM_DISTRACTORS * 5 + 2  # a multiple of Philox's four words a counter

@@ -118,13 +118,13 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None) -> ImageFile
     class_name, _, chosen_root = name.removeprefix(TORCHVISION_PREFIX).partition("@")
     root = chosen_root or os.environ.get("GF_ENV_DATA", "data")
     make: Any = getattr(tv_datasets, class_name, None)
-    if not (inspect.isclass(make) and issubclass(make, VisionDataset)):
+    if make is None or not issubclass(make, VisionDataset):
         raise ValueError(
             f"torchvision has no data set {class_name!r}; "
             f"choose one of {sorted(tv_datasets.__all__)}"
         )
     try:
-        source = make(root, **_split_arguments(make, split))
+        source: Any = make(root, **_split_arguments(make, split))
     except (RuntimeError, FileNotFoundError) as error:
         raise ValueError(
             f"torchvision's {class_name} is not whole under {root!r} ({error}). "

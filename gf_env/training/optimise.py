@@ -71,15 +71,16 @@ def optimise(
         list(groups), momentum=config.momentum, weight_decay=config.weight_decay, nesterov=True
     )
     batch_size = min(config.batch_size, num_images)
-    steps = config.epochs * (num_images // batch_size)
+    steps_per_epoch = num_images // batch_size
+    steps = config.epochs * steps_per_epoch
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _rate(step / steps, config.warmup_fraction)
     )
     task = progress.add_task(description, total=steps, loss=math.nan)
     running = math.nan
     for _ in range(config.epochs):
-        order = torch.randperm(num_images, generator=generator)
-        for indices in order[: num_images // batch_size * batch_size].split(batch_size):
+        order = torch.randperm(num_images, generator=generator)[: steps_per_epoch * batch_size]
+        for indices in order.view(-1, batch_size):
             optimiser.zero_grad()
             value = loss(indices)
             value.backward()  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -41,16 +41,18 @@ class Recipe:
     hidden_size: int = 128
     sequence_length: int = 5
     glance_interpolation: str = "area"
-    full_resolution: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(epochs=2, learning_rate=0.05, batch_size=64)
+    full_resolution: OptimiserConfig = OptimiserConfig(
+        epochs=2, learning_rate=0.05, weight_decay=1e-3, batch_size=64
     )
-    low_resolution: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(epochs=4, learning_rate=0.05, batch_size=64)
+    low_resolution: OptimiserConfig = OptimiserConfig(
+        epochs=5, learning_rate=0.05, weight_decay=5e-4, batch_size=64
     )
-    stage1: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(
-            epochs=3, learning_rate=0.02, classifier_learning_rate=0.05, batch_size=64
-        )
+    stage1: OptimiserConfig = OptimiserConfig(
+        epochs=3,
+        learning_rate=0.02,
+        classifier_learning_rate=0.05,
+        weight_decay=5e-4,
+        batch_size=64,
     )
     auxiliary_weight: float = 1.0
     seed: int = 0
@@ -105,12 +107,12 @@ def train_network(
             for size in (dataset.spec.image_size, recipe.patch_size)
         )
     common: dict[str, Any] = {"device": device, "generator": generator, "progress": progress}
-    for classifier, schedule, encoder in (
-        (full, recipe.full_resolution, network.local_encoder),
-        (low, recipe.low_resolution, network.global_encoder),
-    ):
-        train_classifier(classifier, dataset, schedule, **common)
-        encoder.load_state_dict(classifier.encoder.state_dict())
+    train_classifier(full, dataset, recipe.full_resolution, **common)
+    # as in the paper, the weights for glances are those for whole images, tuned at their size
+    low.encoder.load_state_dict(full.encoder.state_dict())
+    train_classifier(low, dataset, recipe.low_resolution, **common)
+    network.local_encoder.load_state_dict(full.encoder.state_dict())
+    network.global_encoder.load_state_dict(low.encoder.state_dict())
     train_stage1(
         network, dataset, recipe.stage1, auxiliary_weight=recipe.auxiliary_weight, **common
     )

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+
+from gf_env import episodes, rewards
+from gf_env.episodes import Rules
+
+
+@pytest.fixture
+def started(tiny_network, tiny_dataset):
+    rules = Rules(5)
+    images = tiny_dataset.images(np.arange(6))
+    labels = torch.from_numpy(tiny_dataset.labels[:6])
+    return tiny_network, rules, episodes.reset(tiny_network, rules, images, labels)
+
+
+def places(count, seed=0):
+    return torch.rand(count, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def test_return_is_the_whole_gain_in_confidence(started):
+    network, rules, state = started
+    first = episodes.readout(state).confidence
+    total = torch.zeros(6)
+    for number in range(4):
+        state, reward, terminated = episodes.step(network, rules, state, places(6, number))
+        total += reward
+        assert terminated.tolist() == [number == 3] * 6
+    assert torch.allclose(total, episodes.readout(state).confidence - first, atol=1e-6)
+    assert state.step.tolist() == [5] * 6
+
+
+def test_confidence_is_the_true_class(started):
+    _, _, state = started
+    readout = episodes.readout(state)
+    for n in range(6):
+        probabilities = torch.softmax(state.logits[n], 0)
+        assert readout.confidence[n] == probabilities[state.labels[n]]
+        assert readout.max_probability[n] == probabilities.max()
+        assert readout.prediction[n] == probabilities.argmax()
+        assert readout.correct[n] == (probabilities.argmax() == state.labels[n])
+
+
+def test_step_changes_nothing_it_was_given(started):
+    network, rules, state = started
+    before = [value.clone() for value in state]
+    weights = [value.clone() for value in network.state_dict().values()]
+    episodes.step(network, rules, state, places(6))
+    assert all(map(torch.equal, before, state))
+    assert all(map(torch.equal, weights, network.state_dict().values()))
+
+
+def test_locations_are_kept_in_order(started):
+    network, rules, state = started
+    assert state.locations.unique().tolist() == [0.5]
+    state, _, _ = episodes.step(network, rules, state, places(6, 1))
+    state, _, _ = episodes.step(network, rules, state, places(6, 2))
+    assert torch.equal(state.locations[:, 0], places(6, 1))
+    assert torch.equal(state.locations[:, 1], places(6, 2))
+    assert state.locations[:, 2:].unique().tolist() == [0.5]
+
+
+def test_take_and_put(started):
+    network, rules, state = started
+    ahead, _, _ = episodes.step(network, rules, state, places(6))
+    rows = torch.tensor([4, 1])
+    mixed = state.put(rows, ahead.take(rows))
+    assert mixed.step.tolist() == [1, 2, 1, 1, 2, 1]
+    assert torch.equal(mixed.hidden[[1, 4]], ahead.hidden[[1, 4]])
+    assert torch.equal(mixed.hidden[[0, 2, 3, 5]], state.hidden[[0, 2, 3, 5]])
+
+
+def test_exits_at_the_threshold_or_above(started):
+    network, rules, state = started
+    after, _, _ = episodes.step(network, rules, state, places(6))
+    largest = episodes.readout(after).max_probability
+    median = float(largest.sort().values[3])
+    exits = Rules(5, exit_thresholds=(0.0, median, 9.0, 9.0, 9.0))
+    _, _, terminated = episodes.step(network, exits, state, places(6))
+    assert torch.equal(terminated, largest >= median)
+    assert 0 < terminated.sum() < 6
+
+
+def test_a_batch_is_its_rows(started):
+    network, rules, state = started
+    together, gained, _ = episodes.step(network, rules, state, places(6))
+    for n in range(6):
+        row = torch.tensor([n])
+        alone, reward, _ = episodes.step(network, rules, state.take(row), places(6)[row])
+        assert torch.allclose(alone.logits, together.logits[row], atol=1e-5)
+        assert torch.allclose(reward, gained[row], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sequence_length": 1}, "2 at least, got 1"),
+        ({"sequence_length": 5, "reward": "gold"}, "unknown reward 'gold'.*confidence_gain"),
+        ({"sequence_length": 5, "exit_thresholds": (0.9, 0.9)}, "each of 5 steps, got 2"),
+        ({"sequence_length": 2, "exit_thresholds": (0.9, float("nan"))}, "probabilities"),
+    ],
+)
+def test_impossible_rules(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Rules(**arguments)
+
+
+def test_actions_and_locations():
+    actions = torch.tensor([[-1.0, 1.0], [0.0, -3.0], [0.5, float("inf")]])
+    locations = episodes.action_to_location(actions)
+    assert locations.tolist() == [[0.0, 1.0], [0.5, 0.0], [0.75, 1.0]]
+    assert torch.equal(episodes.location_to_action(locations), actions.clamp(-1, 1))
+
+
+def test_rewards_by_hand():
+    before = torch.log(torch.tensor([[0.6, 0.4], [0.9, 0.1]]))
+    after = torch.log(torch.tensor([[0.2, 0.8], [0.8, 0.2]]))
+    labels = torch.tensor([1, 0])
+    gains = rewards.confidence_gain(before, after, labels)
+    assert torch.allclose(gains, torch.tensor([0.4, -0.1]))
+    decrease = rewards.cross_entropy_decrease(before, after, labels)
+    assert torch.allclose(decrease, torch.tensor([2.0, 8 / 9]).log())
+    assert rewards.correctness_gain(before, after, labels).tolist() == [1.0, 0.0]
+    assert rewards.correctness_gain(after, before, labels).tolist() == [-1.0, 0.0]

@@ -1,0 +1,30 @@
+import numpy as np
+import torch
+
+import agents
+from gf_env import episodes, patches
+from gf_env.task import make_task
+
+
+def test_greedy_oracle_is_the_best_of_all_tries(tiny_network, tiny_dataset):
+    task = make_task(network=tiny_network, dataset=tiny_dataset)
+    state = task.start(np.arange(4))
+    grid = patches.grid_locations(3, 16, 8)
+    for _ in range(3):
+        chosen = agents.GreedyOracle(3, batch_size=20).choose_locations(task, state)
+        tried = []
+        for location in grid:
+            after, _, _ = task.step(state, location.expand(4, 2))
+            tried.append(episodes.readout(after).confidence)
+        best = torch.stack(tried).max(0).values
+        state, _, _ = task.step(state, chosen)
+        assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-5)
+
+
+def test_what_it_remembers_belongs_to_one_network_and_one_batch(tiny_network, tiny_dataset):
+    task = make_task(network=tiny_network, dataset=tiny_dataset)
+    oracle = agents.GreedyOracle(3)
+    for indices in (np.arange(4), np.arange(4, 8)):
+        state = task.start(indices)
+        fresh = agents.GreedyOracle(3).choose_locations(task, state)
+        assert torch.equal(oracle.choose_locations(task, state), fresh)

@@ -1,0 +1,71 @@
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from gf_env import patches
+
+
+def test_corner_is_the_floor_of_the_travel():
+    locations = torch.tensor([[0.0, 1.0], [0.5, 0.25], [0.999, 0.013]])
+    # travel 96 - 24 = 72: 0.25 * 72 = 18, 0.999 * 72 = 71.9, 0.013 * 72 = 0.94
+    expected = [[0, 72], [36, 18], [71, 0]]
+    assert patches.corners(locations, 96, 24).tolist() == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    size=st.integers(4, 40),
+    share=st.floats(0.1, 1.0),
+    places=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=5),
+    channels=st.sampled_from([1, 3]),
+)
+def test_crop_is_a_plain_slice(size, share, places, channels):
+    patch = max(1, int(size * share))
+    images = torch.arange(len(places) * channels * size * size).view(-1, channels, size, size)
+    corners = patches.corners(torch.tensor(places), size, patch)
+    assert corners.min() >= 0
+    assert corners.max() <= size - patch
+    cut = patches.crop(images, corners, patch)
+    for image, (top, left), piece in zip(images, corners.tolist(), cut, strict=True):
+        assert torch.equal(piece, image[:, top : top + patch, left : left + patch])
+
+
+@settings(max_examples=200, deadline=None)
+@given(grid_size=st.integers(2, 40), size=st.integers(2, 512), data=st.data())
+def test_grid_lines_start_where_whole_numbers_say(grid_size, size, data):
+    patch = data.draw(st.integers(1, size))
+    corners = patches.corners(patches.grid_locations(grid_size, size, patch), size, patch)
+    lines = np.arange(grid_size) * (size - patch) // (grid_size - 1)
+    rows, cols = np.meshgrid(lines, lines, indexing="ij")
+    assert np.array_equal(corners.numpy(), np.stack([rows.ravel(), cols.ravel()], axis=1))
+
+
+def test_grid_of_one_is_the_centre():
+    assert patches.grid_locations(1, 96, 24).tolist() == [[0.5, 0.5]]
+    with pytest.raises(ValueError, match="1 or more"):
+        patches.grid_locations(0, 96, 24)
+
+
+def test_area_glance_is_the_mean_of_blocks():
+    image = torch.arange(64.0).view(1, 1, 8, 8)
+    blocks = image.view(1, 1, 4, 2, 4, 2).mean(dim=(3, 5))
+    assert torch.equal(patches.resize_to_glance(image, 4, "area"), blocks)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_paper_glances_align_their_corners(interpolation):
+    image = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    glance = patches.resize_to_glance(image, 5, interpolation)
+    # 9 -> 5 with aligned corners samples every second pixel exactly
+    assert torch.allclose(glance, image[:, :, ::2, ::2], atol=1e-6)
+
+
+def test_normalise_and_undo():
+    normalise = patches.Normalise((0.5,), (0.25,))
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
+    normalised = normalise(images)
+    assert normalised.flatten().tolist() == [-2.0, 2.0]
+    assert torch.equal(normalise(normalised), normalised)
+    assert torch.equal(normalise.undo(normalised), images)

@@ -1,0 +1,67 @@
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import gymnasium as gym
+import pytest
+
+import gf_env
+
+IDS = ["GlanceFocus-v0", "GlanceFocusGrid-v0"]
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_specs_are_plain(env_id):
+    spec = gym.spec(env_id)
+    assert isinstance(spec.entry_point, str)
+    assert isinstance(spec.vector_entry_point, str)
+    assert spec.max_episode_steps is None  # the horizon is part of the task
+    assert json.loads(spec.to_json())["id"] == env_id
+    made = gym.make(env_id, split="validation", observe=("step",))
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(made.spec.to_json()))
+    assert again.observation_space == made.observation_space
+
+
+def test_registering_again_changes_nothing():
+    before = {env_id: gym.spec(env_id) for env_id in IDS}
+    importlib.reload(gf_env)
+    assert all(gym.spec(env_id) is spec for env_id, spec in before.items())
+
+
+def test_make_by_module():
+    assert gym.make("gf_env:GlanceFocus-v0", split="validation").spec.id == "GlanceFocus-v0"
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    ).stdout
+
+
+def test_import_is_light():
+    loaded = run("import gf_env, sys; print([n for n in ('torch', 'sklearn') if n in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_make_in_a_fresh_process_is_quick():
+    gym.make("GlanceFocus-v0")  # the scenes are on disk from here on
+    code = (
+        "import time; start = time.perf_counter(); import gymnasium, torch;"
+        "theirs = time.perf_counter(); import gf_env; env = gymnasium.make('GlanceFocus-v0');"
+        "env.reset(seed=0); print(time.perf_counter() - theirs)"
+    )
+    start = time.perf_counter()
+    own = float(run(code))
+    assert own < 2
+    assert time.perf_counter() - start < 6
+
+
+def test_public_names():
+    assert set(gf_env.__all__) <= set(dir(gf_env))
+    for name in gf_env.__all__:
+        assert getattr(gf_env, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = gf_env.nothing

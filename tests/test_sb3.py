@@ -1,0 +1,121 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecMonitor
+
+import gf_env
+from agents.sb3 import GlanceFocusVecEnv
+from agents.sb3_ppo import SB3PPOConfig, train
+
+
+def make(num_envs=4, **kwargs):
+    return GlanceFocusVecEnv(num_envs, split="validation", **kwargs)
+
+
+def test_bridge_is_the_vector_env():
+    bridge, native = make(), gym.make_vec("GlanceFocus-v0", num_envs=4, split="validation")
+    assert bridge.observation_space == native.single_observation_space
+    assert bridge.action_space == native.single_action_space
+    bridge.seed(3)
+    observation, (expected, infos) = bridge.reset(), native.reset(seed=3)
+    rng = np.random.default_rng(0)
+    for step in range(9):
+        for key in expected:
+            assert np.array_equal(observation[key], expected[key])
+        for row in range(4):
+            assert bridge.reset_infos[row]["index"] == infos["index"][row]
+        actions = rng.uniform(-1, 1, (4, 2)).astype(np.float32)
+        observation, rewards, dones, row_infos = bridge.step(actions)
+        expected, true_rewards, terminated, _, infos = native.step(actions)
+        assert np.allclose(rewards, true_rewards, atol=1e-7)
+        assert rewards.dtype == np.float32
+        assert np.array_equal(dones, terminated)
+        assert dones.all() == (step % 4 == 3)
+        for row, info in enumerate(row_infos):
+            if not dones[row]:
+                assert "terminal_observation" not in info
+                assert info["step"] == step % 4 + 2
+                continue
+            final = infos["final_obs"][row]
+            assert all(
+                np.array_equal(info["terminal_observation"][key], final[key]) for key in final
+            )
+            assert info["TimeLimit.truncated"] is False
+            assert info["is_success"] == infos["final_info"]["is_success"][row]
+            assert info["index"] == infos["final_info"]["index"][row]
+
+
+def test_options_choose_images():
+    bridge = make()
+    bridge.set_options([{"index": 3}, {}, {"index": 8}, {}])
+    bridge.reset()
+    indices = [info["index"] for info in bridge.reset_infos]
+    assert (indices[0], indices[2]) == (3, 8)
+    bridge.reset()
+    assert [info["index"] for info in bridge.reset_infos][::2] != [3, 8]
+
+
+def test_what_sb3_asks_for():
+    bridge = make(render_mode="rgb_array")
+    assert bridge.render_mode == "rgb_array"
+    bridge.reset()
+    frames = bridge.get_images()
+    assert len(frames) == 4
+    assert bridge.render().shape[0] >= 2 * frames[0].shape[0] - 1
+    assert bridge.env_is_wrapped(gym.Wrapper) == [False] * 4
+    assert bridge.get_attr("num_envs", indices=[0, 2]) == [4, 4]
+    for refused in (lambda: bridge.set_attr("task", None), lambda: bridge.env_method("reset")):
+        with pytest.raises(NotImplementedError, match="one batch"):
+            refused()
+    bridge.close()
+
+
+def test_ppo_learns_saves_loads_and_evaluates(tmp_path):
+    env = VecMonitor(make(8))
+    callback = EvalCallback(VecMonitor(make(4)), n_eval_episodes=8, eval_freq=8, verbose=0)
+    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0)
+    model.learn(128, callback=callback)
+    assert callback.last_mean_reward == pytest.approx(callback.best_mean_reward, abs=2)
+    model.save(tmp_path / "model")
+    loaded = PPO.load(tmp_path / "model")
+    first, second = (
+        gf_env.evaluate(each, split="validation", num_images=20) for each in (model, loaded)
+    )
+    assert np.array_equal(first.locations, second.locations)
+    mean, _ = evaluate_policy(model, VecMonitor(make(4)), n_eval_episodes=8)
+    assert -1 <= mean <= 1
+
+
+def test_observe_is_taken_from_the_model():
+    env = make(4, observe=("locations", "step"))
+    model = PPO("MultiInputPolicy", env, n_steps=4, batch_size=16, n_epochs=1, seed=0)
+    done = gf_env.evaluate(model, split="validation", num_images=5)
+    assert done.locations.shape == (5, 4, 2)
+
+
+def test_dqn_on_the_grid():
+    env = make(4, env_id="GlanceFocusGrid-v0", grid_size=3)
+    model = DQN("MultiInputPolicy", env, buffer_size=200, learning_starts=16, seed=0)
+    model.learn(64)
+    done = gf_env.evaluate(model, split="validation", num_images=10, grid_size=3)
+    assert set(np.unique(done.locations)) <= {0.0, 0.5, 1.0}
+
+
+def test_our_ppo_reports_and_stops_in_time():
+    seen = []
+    config = SB3PPOConfig(
+        num_envs=8, n_steps=8, batch_size=32, n_epochs=1, max_seconds=0.5, net_arch=(16,)
+    )
+    model = train(config, lambda *each: seen.append(each))
+    seconds, steps, mean_return = seen[-1]
+    assert steps == model.num_timesteps or steps == model.num_timesteps // 64 * 64
+    assert seconds < 30
+    assert -1 <= mean_return <= 1
+
+
+def test_unknown_ids_are_refused():
+    with pytest.raises(ValueError, match="not one of this package"):
+        GlanceFocusVecEnv(2, env_id="CartPole-v1")

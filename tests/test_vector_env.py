@@ -1,0 +1,207 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import gf_env  # noqa: F401 - registers the ids
+
+NUM_ENVS = 5
+MODES = list(AutoresetMode)
+
+
+def make_vec(env_id="GlanceFocus-v0", num_envs=NUM_ENVS, **kwargs):
+    return gym.make_vec(env_id, num_envs=num_envs, split="validation", **kwargs)
+
+
+def make_sync(env_id="GlanceFocus-v0", mode=AutoresetMode.SAME_STEP, **kwargs):
+    def make():
+        return gym.make(env_id, split="validation", **kwargs)
+
+    return SyncVectorEnv([make] * NUM_ENVS, autoreset_mode=mode)
+
+
+def assert_equal(native, reference, path=""):
+    """Equal structure, types and values; floats to the rounding of another batch size."""
+    assert type(native) is type(reference), path
+    if isinstance(native, dict):
+        assert native.keys() == reference.keys(), path
+        for key in native:
+            assert_equal(native[key], reference[key], f"{path}.{key}")
+    elif isinstance(native, (tuple, list)):
+        for number, (left, right) in enumerate(zip(native, reference, strict=True)):
+            assert_equal(left, right, f"{path}[{number}]")
+    elif isinstance(native, np.ndarray):
+        assert native.dtype == reference.dtype, path
+        assert native.shape == reference.shape, path
+        if native.dtype == object:
+            assert_equal(native.tolist(), reference.tolist(), path)
+        elif native.dtype.kind == "f":
+            np.testing.assert_allclose(native, reference, rtol=1e-4, atol=1e-5, err_msg=path)
+        else:
+            np.testing.assert_array_equal(native, reference, err_msg=path)
+    else:
+        assert native == reference, path
+
+
+def random_actions(space, rng):
+    if isinstance(space, gym.spaces.Box):
+        return rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
+    return rng.integers(0, 49, space.shape)
+
+
+# about half of the episodes end at each look with these, so that rows run out of step
+EXITS = (0.0, 0.5, 0.6, 0.6, 0.0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("env_id", ["GlanceFocus-v0", "GlanceFocusGrid-v0"])
+@pytest.mark.parametrize("exits", [None, EXITS])
+def test_equals_sync_vector_env_of_single_envs(env_id, mode, exits):
+    kwargs = {"exit_thresholds": exits, "observe": ("glance", "locations", "step")}
+    native = make_vec(env_id, autoreset_mode=mode, **kwargs)
+    reference = make_sync(env_id, mode, **kwargs)
+    assert native.metadata["autoreset_mode"] == reference.metadata["autoreset_mode"] == mode
+    for space in (
+        "action_space",
+        "observation_space",
+        "single_action_space",
+        "single_observation_space",
+    ):
+        assert getattr(native, space) == getattr(reference, space)
+    rng = np.random.default_rng(0)
+    assert_equal(native.reset(seed=11), reference.reset(seed=11))
+    ended = np.zeros(NUM_ENVS, bool)
+    ends, partial = 0, 0
+    for _ in range(14):
+        if mode == AutoresetMode.DISABLED and ended.any():
+            seed = [int(s) for s in rng.integers(0, 1000, NUM_ENVS)]
+            masks = ({"reset_mask": ended.copy()} for _ in range(2))
+            assert_equal(
+                native.reset(seed=seed, options=next(masks)),
+                reference.reset(seed=seed, options=next(masks)),
+            )
+        actions = random_actions(native.action_space, rng)
+        found, expected = native.step(actions), reference.step(actions)
+        assert_equal(found, expected)
+        ended = found[2]
+        ends += ended.sum()
+        partial += 0 < ended.sum() < NUM_ENVS
+    assert ends >= NUM_ENVS
+    assert (partial > 0) == (exits is not None)
+    assert native.np_random_seed == reference.np_random_seed or mode == AutoresetMode.DISABLED
+
+
+def test_seeds_by_list_and_index_for_all():
+    native, reference = make_vec(), make_sync()
+    seeds = [3, 9, 1, 1, 7]
+    assert_equal(native.reset(seed=seeds), reference.reset(seed=seeds))
+    options = {"index": 12}
+    assert_equal(native.reset(options=dict(options)), reference.reset(options=dict(options)))
+    _, infos = native.reset(options={"index": [4, 3, 2, 1, 0]})
+    assert infos["index"].tolist() == [4, 3, 2, 1, 0]
+
+
+def test_same_seed_same_steps_bit_for_bit():
+    def run():
+        env = make_vec()
+        seen = [env.reset(seed=5)]
+        rng = np.random.default_rng(0)
+        seen += [env.step(random_actions(env.action_space, rng)) for _ in range(6)]
+        return seen
+
+    for (first, *_), (second, *_) in zip(run(), run(), strict=True):
+        assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_default_mode_wastes_no_step():
+    env = make_vec()
+    assert env.metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    env.reset(seed=0)
+    for number in range(8):
+        *_, infos = env.step(np.zeros((NUM_ENVS, 2), np.float32))
+        assert ("final_info" in infos) == (number % 4 == 3)
+    assert infos["step"].tolist() == [1] * NUM_ENVS
+    assert infos["final_info"]["step"].tolist() == [5] * NUM_ENVS
+    assert set(infos["final_info"]) >= {"is_success", "_is_success"}
+    assert infos["final_obs"][0].keys() == {"features", "hidden_state"}
+
+
+def test_mode_is_its_own_in_each_instance():
+    make_vec(autoreset_mode="NextStep")
+    assert make_vec().metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    with pytest.raises(ValueError, match=r"unknown autoreset_mode 'never'.*SameStep"):
+        make_vec(autoreset_mode="never")
+
+
+def test_disabled_needs_a_reset():
+    env = make_vec(autoreset_mode=AutoresetMode.DISABLED)
+    env.reset(seed=0)
+    actions = np.zeros((NUM_ENVS, 2), np.float32)
+    for _ in range(4):
+        env.step(actions)
+    with pytest.raises(ResetNeeded, match=r"\[0, 1, 2, 3, 4\].*reset_mask"):
+        env.step(actions)
+    env.reset(options={"reset_mask": np.ones(NUM_ENVS, bool)})
+    env.step(actions)
+
+
+def test_the_users_options_stay_as_they_are():
+    env = make_vec()
+    env.reset(seed=0)
+    options = {"reset_mask": np.array([True, False, False, False, False])}
+    env.reset(options=options)
+    assert set(options) == {"reset_mask"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"index": [1, 2]}, "index needs one value for each of 5"),
+        ({"index": 2000}, "index 2000 is outside split 'validation'"),
+        ({"image": 1}, r"\['image'\]"),
+        ({"reset_mask": np.ones(4, bool)}, "reset_mask must be 5 booleans"),
+        ({"reset_mask": np.zeros(5, bool)}, "one True at least"),
+        ({"reset_mask": [1, 0, 0, 0, 0]}, "booleans"),
+    ],
+)
+def test_bad_options(options, message):
+    env = make_vec()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=message):
+        env.reset(options=options)
+
+
+def test_first_reset_is_of_all():
+    env = make_vec()
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros((NUM_ENVS, 2)))
+    with pytest.raises(ResetNeeded, match="all environments"):
+        env.reset(options={"reset_mask": np.array([True, False, False, False, False])})
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("actions", [np.zeros((4, 2)), np.zeros(2), np.full((5, 2), np.nan), None])
+def test_bad_actions_lose_nothing(mode, actions):
+    env, other = (make_vec(autoreset_mode=mode) for _ in range(2))
+    good = np.zeros((NUM_ENVS, 2), np.float32)
+    for each in (env, other):
+        each.reset(seed=0)
+        each.step(good)
+    with pytest.raises(ValueError, match=r"shape|NaN"):
+        env.step(actions)
+    assert_equal(env.step(good), other.step(good))
+
+
+def test_no_environments():
+    with pytest.raises(ValueError, match="num_envs must be 1 or more"):
+        make_vec(num_envs=0)
+
+
+def test_render_gives_a_frame_each():
+    env = make_vec(render_mode="rgb_array", num_envs=2)
+    env.reset(seed=0)
+    frames = env.render()
+    assert len(frames) == 2
+    assert frames[0].shape == frames[1].shape
+    assert not np.array_equal(*frames)
