@@ -14,7 +14,7 @@ from torch import nn
 
 from gf_env.datasets.base import ImageSpec
 from gf_env.encoders import make_encoder
-from gf_env.patches import Normalise, resize_to_glance
+from gf_env.patches import Normalise
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
 
 FILE_KIND = "gf_env.ImageClassifier.v1"
@@ -62,9 +62,7 @@ class ImageClassifier(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes) of images (n, C, S, S), uint8 or normalised float."""
-        inputs = self.normalise(images)
-        if images.shape[-1] != self.config.input_size:
-            inputs = resize_to_glance(inputs, self.config.input_size, self.config.interpolation)
+        inputs = self.normalise.small(images, self.config.input_size, self.config.interpolation)
         logits: torch.Tensor = self.encoder.head(self.encoder(inputs).pooled)
         return logits
 

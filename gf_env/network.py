@@ -137,9 +137,7 @@ class GlanceFocusNet(nn.Module):
         """
         self._check_images(images)
         config = self.config
-        small = patches.resize_to_glance(
-            self.normalise(images), config.patch_size, config.glance_interpolation
-        )
+        small = self.normalise.small(images, config.patch_size, config.glance_interpolation)
         encoding = self.global_encoder(small)
         return self._classify(encoding, self.classifier.initial_state(encoding.pooled))
 

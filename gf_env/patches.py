@@ -34,8 +34,21 @@ class Normalise(nn.Module):
         Both come out as channels_last: float32 convolutions on the CPU ran five times faster so.
         """
         if images.dtype == torch.uint8:
-            images = (images.float() / 255 - self.mean) / self.std
+            images = self._normalise(images.float())
         return images.contiguous(memory_format=torch.channels_last)
+
+    def small(self, images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor:
+        """Return whole images (n, C, S, S) as (n, C, size, size), normalised; see `resize`.
+
+        Bytes are normalised after resizing, when fewer are left; both are linear, so that the
+        order makes no difference.
+        """
+        if images.dtype == torch.uint8:
+            return self(self._normalise(resize(images.float(), size, interpolation)))
+        return self(resize(images, size, interpolation))
+
+    def _normalise(self, pixels: torch.Tensor) -> torch.Tensor:
+        return (pixels / 255 - self.mean) / self.std
 
     def undo(self, images: torch.Tensor) -> torch.Tensor:
         """Return normalised float images as uint8; uint8 images as they are."""
@@ -44,23 +57,24 @@ class Normalise(nn.Module):
         return ((images * self.std + self.mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def resize_to_glance(images: torch.Tensor, patch_size: int, interpolation: str) -> torch.Tensor:
-    """Resize whole images to patch_size x patch_size.
+def resize(images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor:
+    """Resize images to size x size, as the glance does.
 
     `bilinear` and `bicubic` are as in the paper's release, corners aligned and without
     antialiasing, so that they miss what lies between the samples; `area` takes means.
 
     Args:
         images: (n, C, S, S) float.
-        patch_size: P.
+        size: of the result, pixels.
         interpolation: `bilinear`, `bicubic` or `area`.
 
     Returns:
-        (n, C, P, P) of the same dtype.
+        (n, C, size, size) of the same dtype; the images themselves where they have that size.
     """
-    size = (patch_size, patch_size)
+    if images.shape[-2:] == (size, size):
+        return images
     aligned = None if interpolation == "area" else True  # area has no corners to align
-    return F.interpolate(images, size=size, mode=interpolation, align_corners=aligned)
+    return F.interpolate(images, size=(size, size), mode=interpolation, align_corners=aligned)
 
 
 def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.Tensor:

@@ -54,7 +54,7 @@ def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
     corners = patches.corners(
         state.locations.flatten(0, 1), config.image_size, config.patch_size
     ).view(len(state.step), -1, 2)
-    small = patches.resize_to_glance(images.float(), config.patch_size, config.glance_interpolation)
+    small = patches.resize(images.float(), config.patch_size, config.glance_interpolation)
     glances = small.round().clamp(0, 255).to(torch.uint8)
     probabilities = state.logits.softmax(1).cpu().numpy()
     return [

@@ -51,13 +51,13 @@ def test_grid_of_one_is_the_centre():
 def test_area_glance_is_the_mean_of_blocks():
     image = torch.arange(64.0).view(1, 1, 8, 8)
     blocks = image.view(1, 1, 4, 2, 4, 2).mean(dim=(3, 5))
-    assert torch.equal(patches.resize_to_glance(image, 4, "area"), blocks)
+    assert torch.equal(patches.resize(image, 4, "area"), blocks)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_paper_glances_align_their_corners(interpolation):
     image = torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
-    glance = patches.resize_to_glance(image, 5, interpolation)
+    glance = patches.resize(image, 5, interpolation)
     # 9 -> 5 with aligned corners samples every second pixel exactly
     assert torch.allclose(glance, image[:, :, ::2, ::2], atol=1e-6)
 
