@@ -164,13 +164,11 @@ class Info:
 
     def run(self, console: Console) -> None:
         """Print the configuration and the multiply-adds."""
-        from gf_env.cost import step_cost
-
         network = load_network(self.network)
         made = Table("", "", show_header=False, title=self.network)
         for key, value in asdict(network.config).items():
             made.add_row(key, str(value))
-        cost = step_cost(network)
+        cost = network.step_cost
         made.add_row("parameters", f"{sum(p.numel() for p in network.parameters()):,}")
         made.add_row("multiply-adds, glance", f"{cost.glance:,}")
         made.add_row("multiply-adds, each focus step", f"{cost.focus:,}")

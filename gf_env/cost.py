@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gf_env.network import GlanceFocusNet
+if TYPE_CHECKING:
+    from gf_env.network import GlanceFocusNet
 
 
 class StepCost(NamedTuple):
@@ -36,7 +37,7 @@ def count_multiply_adds(run: Callable[[], object]) -> int:
     return flops // 2
 
 
-def step_cost(network: GlanceFocusNet) -> StepCost:
+def count_step_cost(network: GlanceFocusNet) -> StepCost:
     """Return what the network's steps cost for one image; the policy's share is not in it."""
     config = network.config
     size = config.image_size

@@ -18,6 +18,7 @@ from torch import nn
 
 from gf_env import patches
 from gf_env.classifiers import RecurrentClassifier
+from gf_env.cost import StepCost, count_step_cost
 from gf_env.datasets.base import ImageSpec
 from gf_env.encoders import Encoding, make_encoder
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
@@ -112,6 +113,7 @@ class GlanceFocusNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self._step_cost: StepCost | None = None
         num_classes = len(config.classes)
         self.global_encoder = make_encoder(config.encoder, config.channels, num_classes)
         self.local_encoder = make_encoder(config.encoder, config.channels, num_classes)
@@ -125,6 +127,13 @@ class GlanceFocusNet(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.normalise.mean.device
+
+    @property
+    def step_cost(self) -> StepCost:
+        """Multiply-adds of each step, counted when first asked for and kept in saved files."""
+        if self._step_cost is None:
+            self._step_cost = count_step_cost(self)
+        return self._step_cost
 
     def glance(self, images: torch.Tensor) -> Glimpse:
         """Look at the whole image once, small: step 1.
@@ -174,7 +183,8 @@ class GlanceFocusNet(nn.Module):
         Raises:
             OSError: no room or no permission; a file that was at `path` stays.
         """
-        save_tensors(path, FILE_KIND, dataclasses.asdict(self.config), self.state_dict())
+        about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost}
+        save_tensors(path, FILE_KIND, about, self.state_dict())
 
     def _classify(self, encoding: Encoding, hidden: torch.Tensor) -> Glimpse:
         logits, hidden = self.classifier(encoding.pooled, hidden)
@@ -212,10 +222,12 @@ def load_network(
         TensorFileError: a damaged file, or one that holds something else.
     """
     path = _network_path(name_or_path)
-    config, tensors = load_tensors(path, FILE_KIND)
+    about, tensors = load_tensors(path, FILE_KIND)
     try:
-        network = GlanceFocusNet(NetworkConfig(**config))
-    except (TypeError, ValueError) as error:
+        network = GlanceFocusNet(NetworkConfig(**about["network"]))
+        # counting takes longer than all else here: the counter loads torch's compiler
+        network._step_cost = StepCost(*about["multiply_adds"])
+    except (KeyError, TypeError, ValueError) as error:
         raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
     load_into(network, tensors, path)
     return network.to(device).eval().requires_grad_(False)

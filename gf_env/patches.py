@@ -35,7 +35,7 @@ class Normalise(nn.Module):
         """
         if images.dtype == torch.uint8:
             images = self._normalise(images.float())
-        return images.contiguous(memory_format=torch.channels_last)
+        return self._laid_out(images)
 
     def small(self, images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor:
         """Return whole images (n, C, S, S) as (n, C, size, size), normalised; see `resize`.
@@ -44,8 +44,12 @@ class Normalise(nn.Module):
         order makes no difference.
         """
         if images.dtype == torch.uint8:
-            return self(self._normalise(resize(images.float(), size, interpolation)))
-        return self(resize(images, size, interpolation))
+            return self._laid_out(self._normalise(resize(images.float(), size, interpolation)))
+        return self._laid_out(resize(images, size, interpolation))
+
+    @staticmethod
+    def _laid_out(images: torch.Tensor) -> torch.Tensor:
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         return (pixels / 255 - self.mean) / self.std

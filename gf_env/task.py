@@ -18,7 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gf_env import episodes, patches
-from gf_env.cost import StepCost, step_cost
+from gf_env.cost import StepCost
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.episodes import Episodes, Rules
 from gf_env.network import GlanceFocusNet, load_network, network_names
@@ -39,7 +39,6 @@ class Task:
         dataset: the images.
         rules: length, reward, exits.
         observe: extra observation keys.
-        cost: multiply-adds of the network's steps.
         grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
             actions.
     """
@@ -48,13 +47,17 @@ class Task:
     dataset: Dataset
     rules: Rules
     observe: tuple[str, ...]
-    cost: StepCost
     grid: torch.Tensor | None
 
     @property
     def device(self) -> torch.device:
         """Where the network is and episodes run."""
         return self.network.device
+
+    @property
+    def cost(self) -> StepCost:
+        """Multiply-adds of the network's steps."""
+        return self.network.step_cost
 
     @property
     def action_space(self) -> spaces.Box | spaces.Discrete:
@@ -230,7 +233,7 @@ def make_task(
     if grid_size is not None:
         size, patch = net.config.image_size, net.config.patch_size
         grid = patches.grid_locations(grid_size, size, patch).to(device)
-    return Task(net, images, rules, tuple(observe), step_cost(net), grid)
+    return Task(net, images, rules, tuple(observe), grid)
 
 
 def _check_observe(observe: Sequence[str]) -> None:

@@ -40,7 +40,8 @@ def save_tensors(
         OSError: no room or no permission.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    metadata = {"kind": kind, "config": json.dumps(config), "sha256": _digest(tensors)}
+    described = json.dumps(config)
+    metadata = {"kind": kind, "config": described, "sha256": _digest(described, tensors)}
     write_atomically(Path(path), serialise(tensors, metadata))
 
 
@@ -66,9 +67,9 @@ def load_tensors(
         raise TensorFileError(
             f"expected {path} to hold a {kind!r}, found {metadata.get('kind', 'no kind')!r}"
         )
-    if metadata.get("sha256") != _digest(tensors):
+    if metadata.get("sha256") != _digest(metadata.get("config", ""), tensors):
         raise TensorFileError(
-            f"the tensors in {path} do not match its checksum; it is damaged. "
+            f"the content of {path} does not match its checksum; it is damaged. "
             "Fetch or save it again."
         )
     config: dict[str, Any] = json.loads(metadata["config"])
@@ -123,8 +124,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(config: str, tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         value = tensors[name]
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())

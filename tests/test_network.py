@@ -184,8 +184,6 @@ def test_wrong_images_and_locations(tiny_network):
 
 
 def test_multiply_adds_counted_by_hand(tiny_network):
-    from gf_env.cost import step_cost
-
     # convolutions on 8 x 8 input: side after each layer 8, 4, 4, 2, 2, 1
     widths = [1, 16, 16, 32, 64, 64, 128]
     sides = [8, 4, 4, 2, 2, 1]
@@ -195,7 +193,7 @@ def test_multiply_adds_counted_by_hand(tiny_network):
     )
     gru = 3 * 6 * (128 + 6)
     linear = 6 * 3
-    cost = step_cost(tiny_network)
+    cost = tiny_network.step_cost
     assert cost.glance == cost.focus == convolutions + gru + linear
     assert cost.cumulative(3) == [cost.glance * k for k in (1, 2, 3)]
     assert np.issubdtype(type(cost.focus), np.integer) or isinstance(cost.focus, int)

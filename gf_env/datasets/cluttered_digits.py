@@ -96,15 +96,18 @@ class ClutteredDigits:
         self._size = SPLIT_SIZES[split] if size is None else int(size)
         if self._size < 1:
             raise ValueError(f"a split needs one scene or more, got size={size}")
-        layout = scene_layout(split, 0, self._size)
-        self.labels = layout.labels
-        self.corners = layout.corners
-        """(n, 2) int64: top-left pixel of each digit's box, (row, col)."""
+        stem = f"{NAME}-v{VERSION}-{split}-{self._size}"
         self._images = cached_array(
-            cache_dir() / f"{NAME}-v{VERSION}-{split}-{self._size}.npy",
+            cache_dir() / f"{stem}.npy",
             (self._size, 1, IMAGE_SIZE, IMAGE_SIZE),
             _image_chunks(split, self._size),
         )
+        truth = cached_array(
+            cache_dir() / f"{stem}-truth.npy", (self._size, 3), _truth_chunks(split, self._size)
+        ).astype(np.int64)
+        self.labels = truth[:, 0]
+        self.corners = truth[:, 1:]
+        """(n, 2) int64: top-left pixel of each digit's box, (row, col)."""
         self.spec = SPEC
 
     def __len__(self) -> int:
@@ -571,6 +574,12 @@ def _image_chunks(split: str, size: int) -> Iterator[NDArray[np.uint8]]:
 #
 #
 #
+
+
+def _truth_chunks(split: str, size: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield each scene's label and corner; cached, too, so that scikit-learn can stay unloaded."""
+    layout = scene_layout(split, 0, size)
+    yield np.column_stack([layout.labels, layout.corners]).astype(np.uint8)
 
 
 def _words(stream: str, start: int, count: int, words_per_scene: int) -> Words:
