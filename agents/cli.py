@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
         command.run(console)
-    except (ValueError, OSError) as error:
+    except (ArithmeticError, OSError, ValueError) as error:
         # what the user can mend is said without a traceback, unless it is asked for
         if os.environ.get("GF_ENV_TRACEBACK"):
             raise

@@ -24,7 +24,7 @@ class GlanceFocusVecEnv(VecEnv):
     Args:
         num_envs: N.
         env_id: `GlanceFocus-v0` or `GlanceFocusGrid-v0`.
-        **kwargs: arguments of the environment; see `gf_env.env.GlanceFocusEnv`.
+        **kwargs: further arguments of `gf_env.vector_env.GlanceFocusVectorEnv`.
 
     Raises:
         ValueError: an unknown or unfitting argument.

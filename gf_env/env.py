@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from gf_env import rendering
-from gf_env.datasets import Dataset
 from gf_env.episodes import Episodes
-from gf_env.network import GlanceFocusNet
-from gf_env.task import BUILTIN, Observation, make_task
+from gf_env.task import Observation, TaskArguments, make_task
 
 RENDER_MODES = ["rgb_array"]
 
@@ -61,49 +57,22 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     `GlanceFocus-v0`; `GlanceFocusGrid-v0` (grid_size 7).
 
     Args:
-        dataset: `cluttered-digits`, a folder, a torchvision name, or an object: see
-            `gf_env.datasets.load_dataset`.
-        split: which part of it, `train` by default.
-        network: a built-in name, a file, or a `GlanceFocusNet` in eval mode.
-        sequence_length: T, glance included; the network's own by default.
-        reward: a name in `gf_env.rewards.REWARDS`.
-        observe: extra observation keys.
-        exit_thresholds: T probabilities; see `gf_env.episodes.Rules`.
-        grid_size: n for n x n discrete actions; None for continuous ones.
-        device: where the network runs.
         render_mode: None or `rgb_array`.
+        **arguments: see `gf_env.task.TaskArguments`: `dataset`, `split`, `network`,
+            `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`, `device`.
 
     Raises:
-        ValueError: an unknown or unfitting argument.
+        TypeError: an argument that does not exist.
+        ValueError: an unknown or unfitting one.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 2}  # type: ignore[misc]
 
     def __init__(
-        self,
-        dataset: str | os.PathLike[str] | Dataset = BUILTIN,
-        split: str = "train",
-        network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
-        sequence_length: int | None = None,
-        reward: str = "confidence_gain",
-        observe: Sequence[str] = (),
-        exit_thresholds: Sequence[float] | None = None,
-        grid_size: int | None = None,
-        device: str | torch.device = "cpu",
-        render_mode: str | None = None,
+        self, *, render_mode: str | None = None, **arguments: Unpack[TaskArguments]
     ) -> None:
         self.render_mode = check_render_mode(render_mode)
-        self.task = make_task(
-            dataset=dataset,
-            split=split,
-            network=network,
-            sequence_length=sequence_length,
-            reward=reward,
-            observe=observe,
-            exit_thresholds=exit_thresholds,
-            grid_size=grid_size,
-            device=device,
-        )
+        self.task = make_task(**arguments)
         self.action_space = self.task.action_space
         self.observation_space = self.task.observation_space  # type: ignore[assignment]
         self._episode: Episodes | None = None

@@ -10,12 +10,13 @@ import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from gf_env import episodes, patches
 from gf_env.cost import StepCost
@@ -203,37 +204,72 @@ class Task:
         return int(index)
 
 
-def make_task(
-    *,
-    dataset: str | os.PathLike[str] | Dataset = BUILTIN,
-    split: str = "train",
-    network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
-    sequence_length: int | None = None,
-    reward: str = "confidence_gain",
-    observe: Sequence[str] = (),
-    exit_thresholds: Sequence[float] | None = None,
-    grid_size: int | None = None,
-    device: str | torch.device = "cpu",
-) -> Task:
-    """Put a task together; see the card of `gf_env.env.GlanceFocusEnv` for the arguments.
+class TaskArguments(TypedDict, total=False):
+    """What every environment can be made with.
+
+    Attributes:
+        dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
+            `gf_env.datasets.load_dataset`.
+        split: which part of it, `train` by default.
+        network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
+            eval mode.
+        sequence_length: T, glance included; the network's own by default.
+        reward: a name in `gf_env.rewards.REWARDS`, `confidence_gain` by default.
+        observe: extra observation keys, out of `EXTRA_OBSERVATIONS`.
+        exit_thresholds: T probabilities; see `gf_env.episodes.Rules`.
+        grid_size: n for n x n discrete actions; None for continuous ones.
+        device: where the network runs, `cpu` by default.
+    """
+
+    dataset: str | os.PathLike[str] | Dataset
+    split: str
+    network: str | os.PathLike[str] | GlanceFocusNet
+    sequence_length: int | None
+    reward: str
+    observe: Sequence[str]
+    exit_thresholds: Sequence[float] | None
+    grid_size: int | None
+    device: str | torch.device
+
+
+def make_task(**arguments: Unpack[TaskArguments]) -> Task:
+    """Put a task together; `TaskArguments` says of what.
 
     Raises:
-        ValueError: any of them unknown, or network and data set do not fit each other.
+        TypeError: an argument that does not exist.
+        ValueError: one that is unknown in itself, or network and data set do not fit each other.
     """
+    _check_names(arguments)
+    observe = arguments.get("observe", ())
     _check_observe(observe)
-    net = _resolve_network(network, torch.device(device))
+    device = torch.device(arguments.get("device", "cpu"))
+    network = _resolve_network(arguments.get("network", BUILTIN), device)
+    length = arguments.get("sequence_length")
+    thresholds = arguments.get("exit_thresholds")
     rules = Rules(
-        net.config.sequence_length if sequence_length is None else int(sequence_length),
-        reward,
-        None if exit_thresholds is None else tuple(map(float, exit_thresholds)),
+        network.config.sequence_length if length is None else int(length),
+        arguments.get("reward", "confidence_gain"),
+        None if thresholds is None else tuple(map(float, thresholds)),
     )
-    images = load_dataset(dataset, split, like=net.config.image_spec)
-    _check_fit(net, images)
+    dataset = load_dataset(
+        arguments.get("dataset", BUILTIN),
+        arguments.get("split", "train"),
+        like=network.config.image_spec,
+    )
+    _check_fit(network, dataset)
     grid = None
+    grid_size = arguments.get("grid_size")
     if grid_size is not None:
-        size, patch = net.config.image_size, net.config.patch_size
+        size, patch = network.config.image_size, network.config.patch_size
         grid = patches.grid_locations(grid_size, size, patch).to(device)
-    return Task(net, images, rules, tuple(observe), grid)
+    return Task(network, dataset, rules, tuple(observe), grid)
+
+
+def _check_names(arguments: TaskArguments) -> None:
+    known = TaskArguments.__annotations__
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise TypeError(f"got unexpected arguments {unknown}; choose from {sorted(known)}")
 
 
 def _check_observe(observe: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ Equal, step for step, to a `SyncVectorEnv` of single environments in all three a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,13 +16,12 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from gf_env import rendering
-from gf_env.datasets import Dataset
 from gf_env.env import RENDER_MODES, check_options, check_render_mode
 from gf_env.episodes import Episodes
-from gf_env.network import GlanceFocusNet
-from gf_env.task import BUILTIN, Array, Observation, make_task
+from gf_env.task import Array, Observation, TaskArguments, make_task
 
 Rows = NDArray[np.int64]
 Infos = dict[str, Any]
@@ -32,13 +30,19 @@ Infos = dict[str, Any]
 class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
     """N environments in one batch.
 
-    The card and the other arguments are those of `gf_env.env.GlanceFocusEnv`.
+    The card is that of `gf_env.env.GlanceFocusEnv`.
 
     Args:
         num_envs: N.
         autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five),
             `NEXT_STEP`, or `DISABLED`, with which `reset(options={"reset_mask": mask})` starts new
             episodes. An `AutoresetMode` or its value.
+        render_mode: None or `rgb_array`.
+        **arguments: see `gf_env.task.TaskArguments`.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        ValueError: an unknown or unfitting one.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too
@@ -50,17 +54,10 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
     def __init__(
         self,
         num_envs: int = 1,
-        dataset: str | os.PathLike[str] | Dataset = BUILTIN,
-        split: str = "train",
-        network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
-        sequence_length: int | None = None,
-        reward: str = "confidence_gain",
-        observe: Sequence[str] = (),
-        exit_thresholds: Sequence[float] | None = None,
-        grid_size: int | None = None,
-        device: str | torch.device = "cpu",
+        *,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **arguments: Unpack[TaskArguments],
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs must be 1 or more, got {num_envs}")
@@ -68,17 +65,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         self.render_mode = check_render_mode(render_mode)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self.task = make_task(
-            dataset=dataset,
-            split=split,
-            network=network,
-            sequence_length=sequence_length,
-            reward=reward,
-            observe=observe,
-            exit_thresholds=exit_thresholds,
-            grid_size=grid_size,
-            device=device,
-        )
+        self.task = make_task(**arguments)
         self.single_action_space = self.task.action_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.single_observation_space = self.task.observation_space

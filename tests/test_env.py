@@ -199,6 +199,14 @@ def test_bad_arguments(arguments, message):
             create("GlanceFocus-v0", **{"split": "validation", **arguments})
 
 
+def test_arguments_that_do_not_exist():
+    for create in (gym.make, gym.make_vec):
+        with pytest.raises(
+            TypeError, match=r"unexpected arguments \['patch'\]; choose from .*reward"
+        ):
+            create("GlanceFocus-v0", patch=24)
+
+
 @pytest.mark.parametrize("grid_size", [0, -2])
 def test_bad_grid(grid_size):
     with pytest.raises(ValueError, match="grid_size must be 1 or more"):
