@@ -44,7 +44,12 @@ def count_step_cost(network: GlanceFocusNet) -> StepCost:
     image = torch.zeros(1, config.channels, size, size, device=network.device)
     location = torch.zeros(1, 2, device=image.device)
     hidden = network.classifier.initial_state(image)
-    return StepCost(
-        glance=count_multiply_adds(lambda: network.glance(image)),
-        focus=count_multiply_adds(lambda: network.focus(image, location, hidden)),
-    )
+    training = network.training
+    network.eval()  # or batch normalisation would learn from the blank image
+    try:
+        return StepCost(
+            glance=count_multiply_adds(lambda: network.glance(image)),
+            focus=count_multiply_adds(lambda: network.focus(image, location, hidden)),
+        )
+    finally:
+        network.train(training)

@@ -153,6 +153,14 @@ def test_configuration_is_json():
     assert type(config)(**json.loads(json.dumps(config.__dict__))) == config
 
 
+def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
+    network = GlanceFocusNet(tiny_config()).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.save(tmp_path / "net.safetensors")
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
