@@ -14,6 +14,7 @@ import gymnasium
 if TYPE_CHECKING:
     from gf_env.datasets import ImageSpec, load_dataset
     from gf_env.evaluation import Evaluation, evaluate
+    from gf_env.inference import BudgetedResult, budgeted_batch, exit_thresholds
     from gf_env.network import GlanceFocusNet, Glimpse, NetworkConfig, load_network
     from gf_env.tensor_files import TensorFileError
 
@@ -24,19 +25,25 @@ _HOMES = {
     "ImageSpec": "gf_env.datasets",
     "NetworkConfig": "gf_env.network",
     "TensorFileError": "gf_env.tensor_files",
+    "BudgetedResult": "gf_env.inference",
+    "budgeted_batch": "gf_env.inference",
     "evaluate": "gf_env.evaluation",
+    "exit_thresholds": "gf_env.inference",
     "load_dataset": "gf_env.datasets",
     "load_network": "gf_env.network",
 }
 
 __all__ = [
+    "BudgetedResult",
     "Evaluation",
     "GlanceFocusNet",
     "Glimpse",
     "ImageSpec",
     "NetworkConfig",
     "TensorFileError",
+    "budgeted_batch",
     "evaluate",
+    "exit_thresholds",
     "load_dataset",
     "load_network",
 ]

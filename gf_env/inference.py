@@ -1,0 +1,113 @@
+"""Adaptive inference: when to stop looking, and what it saves (paper, section 3.3 and appendix).
+
+Thresholds come from how sure the network is on one set of images and are used on another; the
+paper's release searches them on augmented training images, a held-out split is sounder.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BUDGETS = tuple(p / 20 for p in range(1, 40))
+"""The paper's 39 values of q: small ones make most images leave early, large ones late."""
+
+
+class BudgetedResult(NamedTuple):
+    """What a set of thresholds gives.
+
+    Attributes:
+        accuracy: share of images that are right when they leave.
+        mean_cost: mean cumulative cost at leaving, in the units given.
+        exit_shares: (T,) float64, share of images that leave after each step.
+    """
+
+    accuracy: float
+    mean_cost: float
+    exit_shares: NDArray[np.float64]
+
+
+def exit_thresholds(max_probabilities: ArrayLike, q: float) -> NDArray[np.float64]:
+    """Return thresholds eta_t with which shares proportional to q, q^2, ... q^T leave at each step.
+
+    Of the images still in at step k < T, the floor(n * share_k) most confident ones leave; where
+    that is none, the threshold is infinite. The last step takes the rest.
+
+    Args:
+        max_probabilities: (T, n) in [0, 1], largest probability after each step.
+        q: in (0, 2); see `BUDGETS`.
+
+    Returns:
+        (T,) float64; an image leaves at the first step at which it reaches the threshold.
+
+    Raises:
+        ValueError: another shape, values outside [0, 1], or q outside (0, 2).
+    """
+    sure = _probabilities(max_probabilities)
+    if not 0 < q < 2:
+        raise ValueError(f"q must be in (0, 2), got {q}")
+    steps, count = sure.shape
+    powers = float(q) ** np.arange(1, steps + 1)
+    leaving = np.floor(count * powers / powers.sum()).astype(np.int64)
+    thresholds = np.full(steps, np.inf)
+    thresholds[-1] = 0.0
+    inside = np.ones(count, np.bool_)
+    for step in range(steps - 1):
+        still = sure[step, inside]
+        number = min(int(leaving[step]), len(still))
+        if number:
+            place = len(still) - number
+            thresholds[step] = np.partition(still, place)[place]
+            inside &= sure[step] < thresholds[step]
+    return thresholds
+
+
+def budgeted_batch(
+    max_probabilities: ArrayLike,
+    correct: ArrayLike,
+    cumulative_cost: ArrayLike,
+    thresholds: ArrayLike,
+) -> BudgetedResult:
+    """Return accuracy and mean cost when every image leaves at the first threshold it reaches.
+
+    Args:
+        max_probabilities: (T, n) in [0, 1], largest probability after each step.
+        correct: (T, n) bool.
+        cumulative_cost: (T,), cost of the first t steps.
+        thresholds: (T,); images that reach none leave after the last step.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or values outside [0, 1].
+    """
+    sure = _probabilities(max_probabilities)
+    steps, count = sure.shape
+    right = np.asarray(correct)
+    if right.shape != sure.shape:
+        raise ValueError(f"correct must have shape {sure.shape}, got {right.shape}")
+    cost = _per_step("cumulative_cost", cumulative_cost, steps)
+    leave = sure >= _per_step("thresholds", thresholds, steps)[:, None]
+    leave[-1] = True
+    exits = leave.argmax(axis=0)
+    return BudgetedResult(
+        accuracy=float(right[exits, np.arange(count)].mean()),
+        mean_cost=float(cost[exits].mean()),
+        exit_shares=np.bincount(exits, minlength=steps) / count,
+    )
+
+
+def _probabilities(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"max_probabilities must have shape (T, n), got {array.shape}")
+    if not (array.min() >= 0 and array.max() <= 1 + 1e-6):
+        raise ValueError("max_probabilities must be in [0, 1]")
+    return array
+
+
+def _per_step(name: str, values: ArrayLike, steps: int) -> NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.shape != (steps,):
+        raise ValueError(f"{name} needs one value for each of {steps} steps, got {array.shape}")
+    return array
