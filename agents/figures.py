@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -62,13 +63,8 @@ def draw_episodes(
                 config.image_size,
                 config.patch_size,
             )
-            for number, (top, left) in enumerate(corners.tolist()):
-                colour = _COLOURS[number % len(_COLOURS)]
-                side = config.patch_size
-                axes.add_patch(
-                    Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=colour, lw=2)
-                )
-                axes.text(left + 1, top + 2, str(number + 1), color=colour, va="top", weight="bold")
+            for number, corner in enumerate(corners.tolist()):
+                _draw_patch(axes, corner, config.patch_size, number)
             before, after = evaluation.confidence[row, [0, -1]]
             right = evaluation.correct[row, -1]
             axes.set_title(
@@ -79,6 +75,16 @@ def draw_episodes(
         line[0].set_ylabel(name)
     figure.suptitle("class: its probability after the glance → at the end", fontsize=11)
     _save(figure, path)
+
+
+def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
+    """Outline a patch so that others in the same place stay visible: thinner, number further on."""
+    top, left = corner
+    colour = _COLOURS[number % len(_COLOURS)]
+    width = max(1.0, 4.0 - number)
+    axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=colour, lw=width))
+    place = left + 1 + number * side / 4
+    axes.text(place, top + 1, str(number + 1), color=colour, va="top", weight="bold")
 
 
 def _save(figure: Figure, path: Path) -> None:
