@@ -1,6 +1,6 @@
 """Backbones f_G and f_L, from image to feature map e_t and pooled vector (paper, section 3.1).
 
-Every encoder also has a linear head of its own, from pooled vector to logits. It is what the
+Every encoder also has a head of its own, from pooled vector to logits. It is what the
 encoder is trained with before it becomes part of a `GlanceFocusNet`, and it gives the auxiliary
 loss of stage 1.
 """
@@ -30,14 +30,16 @@ class Encoder(nn.Module):
 
     Attributes:
         num_features: length of the pooled vector.
-        head: the encoder's own classifier, pooled vector to logits.
     """
 
     num_features: int
-    head: nn.Linear
 
     def forward(self, images: torch.Tensor) -> Encoding:
         """Encode (n, C, height, width) float images."""
+        raise NotImplementedError
+
+    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return what the encoder's own head makes of pooled vectors, logits (n, classes)."""
         raise NotImplementedError
 
 
@@ -67,16 +69,34 @@ class SmallCNN(Encoder):
         features = self.layers(images)
         return Encoding(features, features.amax(dim=(2, 3)))
 
+    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes) of pooled vectors (n, 128)."""
+        logits: torch.Tensor = self.head(pooled)
+        return logits
 
-ENCODERS: dict[str, type[SmallCNN]] = {"small-cnn": SmallCNN}
+
+SMALL_CNN = "small-cnn"
 
 
 def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """Return a new encoder with random weights.
 
+    Args:
+        name: `small-cnn`, a name in `gf_env.timm_encoder.PAPER_NAMES`, or any of timm's.
+        channels: of the images.
+        num_classes: number of logits of its own head.
+
     Raises:
         ValueError: unknown name.
     """
-    if name not in ENCODERS:
-        raise ValueError(f"unknown encoder {name!r}; choose one of {sorted(ENCODERS)}")
-    return ENCODERS[name](channels, num_classes)
+    if name == SMALL_CNN:
+        return SmallCNN(channels, num_classes)
+    # timm takes two seconds to import, and the built-in task does without
+    from gf_env.timm_encoder import PAPER_NAMES, TimmEncoder, is_timm_name
+
+    if is_timm_name(name):
+        return TimmEncoder(name, channels, num_classes)
+    raise ValueError(
+        f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of {sorted(PAPER_NAMES)}, "
+        "or another name that timm knows (timm.list_models())"
+    )

@@ -63,8 +63,7 @@ class ImageClassifier(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes) of images (n, C, S, S), uint8 or normalised float."""
         inputs = self.normalise.small(images, self.config.input_size, self.config.interpolation)
-        logits: torch.Tensor = self.encoder.head(self.encoder(inputs).pooled)
-        return logits
+        return self.encoder.own_logits(self.encoder(inputs).pooled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors; `load_image_classifier` reads them.

@@ -32,7 +32,7 @@ class NetworkConfig:
     """Everything that is needed to build a network anew.
 
     Attributes:
-        encoder: name of both backbones, see `gf_env.encoders.ENCODERS`.
+        encoder: name of both backbones, see `gf_env.encoders.make_encoder`.
         image_size: S, pixels.
         patch_size: P, pixels; the glance has the same size.
         channels: of the images, 1 or 3.

@@ -180,8 +180,8 @@ def test_impossible_configurations(changes, message):
 
 
 def test_unknown_encoder():
-    with pytest.raises(ValueError, match=r"unknown encoder 'vgg'.*small-cnn"):
-        GlanceFocusNet(tiny_config(encoder="vgg"))
+    with pytest.raises(ValueError, match=r"unknown encoder 'no-such-net'.*small-cnn.*resnet50"):
+        GlanceFocusNet(tiny_config(encoder="no-such-net"))
 
 
 def test_wrong_images_and_locations(tiny_network):

@@ -119,7 +119,7 @@ def train_stage1(
                 else:
                     glimpse = network.focus(images, locations, hidden)
                     encoder = network.local_encoder
-                own_logits = encoder.head(glimpse.pooled)
+                own_logits = encoder.own_logits(glimpse.pooled)
             hidden = glimpse.hidden
             total = total + F.cross_entropy(glimpse.logits.float(), labels)
             total = total + auxiliary_weight * F.cross_entropy(own_logits.float(), labels)

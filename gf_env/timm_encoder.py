@@ -1,0 +1,82 @@
+"""Any convolutional network of timm as an encoder, the paper's eleven among them.
+
+The feature map is timm's `forward_features` and the pooled vector its `forward_head` before the
+classifier, which for the paper's networks are what its release calls them (for MobileNetV3 the
+pooled vector comes after the head convolution).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from timm.models import mobilenetv3
+
+from gf_env.encoders import Encoder, Encoding
+
+PAPER_NAMES = {
+    "resnet50": "resnet50",
+    "densenet121": "densenet121",
+    "densenet169": "densenet169",
+    "densenet201": "densenet201",
+    "mobilenetv3_large_100": "mobilenetv3_large_100",
+    "mobilenetv3_large_125": "mobilenetv3_large_125",
+    "efficientnet_b2": "efficientnet_b2",
+    "efficientnet_b3": "efficientnet_b3",
+    "regnety_600m": "regnety_006",
+    "regnety_800m": "regnety_008",
+    "regnety_1.6g": "regnety_016",
+}
+"""The names in the paper's released checkpoints, and timm's for the same networks."""
+
+_WIDE_MOBILENET = "mobilenetv3_large_125"
+
+
+class TimmEncoder(Encoder):
+    """A timm network with its own classifier as the head.
+
+    Args:
+        name: timm's, or one of `PAPER_NAMES`.
+        channels: of the images.
+        num_classes: number of logits.
+
+    Raises:
+        ValueError: timm has no such network, or it does not make a feature map (n, C, h, w).
+    """
+
+    def __init__(self, name: str, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.model = _create(PAPER_NAMES.get(name, name), channels, num_classes)
+        if not hasattr(self.model, "forward_head"):
+            raise ValueError(f"timm's {name} has no head apart from its features")
+        self.num_features: int = self.model.head_hidden_size
+
+    def forward(self, images: torch.Tensor) -> Encoding:
+        """Encode (n, C, height, width) float images."""
+        features = self.model.forward_features(images)
+        if features.ndim != 4:
+            raise ValueError(
+                "an encoder has to make a feature map (n, channels, h, w); "
+                f"this network gives {tuple(features.shape)}"
+            )
+        return Encoding(features, self.model.forward_head(features, pre_logits=True))
+
+    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes) of pooled vectors (n, num_features)."""
+        logits: torch.Tensor = self.model.get_classifier()(pooled)
+        return logits
+
+
+def is_timm_name(name: str) -> bool:
+    """Whether `TimmEncoder` knows the name."""
+    return name in PAPER_NAMES or bool(timm.is_model(name))
+
+
+def _create(name: str, channels: int, num_classes: int) -> Any:
+    if name == _WIDE_MOBILENET:
+        # no registered name, but timm's generator makes the same network 1.25 times as wide
+        return mobilenetv3._gen_mobilenet_v3(
+            "mobilenetv3_large_100", 1.25, in_chans=channels, num_classes=num_classes
+        )
+    return timm.create_model(name, in_chans=channels, num_classes=num_classes)
