@@ -97,8 +97,8 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
             index = self.task.check_index(options["index"])
         else:
             index = int(self.np_random.integers(len(self.task.dataset)))
+        self._episode = self.task.start(np.array([index]))
         self._index = np.array([index])
-        self._episode = self.task.start(self._index)
         self._ended = False
         return self._observation(self._episode), self._info(self._episode)
 

@@ -199,10 +199,14 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
     def _start(self, rows: Rows, images: Sequence[int | None]) -> None:
         """Start new episodes in `rows`, on the images given or, for None, on drawn ones."""
         count = len(self.task.dataset)
-        for row, image in zip(rows, images, strict=True):
-            drawn = self._generator(row).integers(count) if image is None else image
-            self._indices[row] = drawn
-        started = self.task.start(self._indices[rows])
+        indices = np.array(
+            [
+                self._generator(row).integers(count) if image is None else image
+                for row, image in zip(rows, images, strict=True)
+            ]
+        )
+        started = self.task.start(indices)
+        self._indices[rows] = indices
         if self._episodes is None or len(rows) == self.num_envs:
             self._episodes = started
         else:
