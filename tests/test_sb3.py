@@ -111,7 +111,8 @@ def test_our_ppo_reports_and_stops_in_time():
     )
     model = train(config, lambda *each: seen.append(each))
     seconds, steps, mean_return = seen[-1]
-    assert steps == model.num_timesteps or steps == model.num_timesteps // 64 * 64
+    assert steps % 64 == 0  # whole rollouts are reported; time may run out within the next one
+    assert 0 <= model.num_timesteps - steps <= 64
     assert seconds < 30
     assert -1 <= mean_return <= 1
 
