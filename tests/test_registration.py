@@ -53,10 +53,13 @@ def test_make_in_a_fresh_process_is_quick():
         "theirs = time.perf_counter(); import gf_env; env = gymnasium.make('GlanceFocus-v0');"
         "env.reset(seed=0); print(time.perf_counter() - theirs)"
     )
-    start = time.perf_counter()
-    own = float(run(code))
-    assert own < 2
-    assert time.perf_counter() - start < 6
+    whole, own = [], []
+    for _ in range(3):  # other work on the machine only ever adds to the least of them
+        start = time.perf_counter()
+        own.append(float(run(code)))
+        whole.append(time.perf_counter() - start)
+    assert min(own) < 2
+    assert min(whole) < 6
 
 
 def test_public_names():
