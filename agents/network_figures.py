@@ -15,6 +15,8 @@ from gf_env.image_classifier import ImageClassifier
 from gf_env.network import GlanceFocusNet
 
 ORACLE_GRID = 7
+MEASURED_SPLITS = ("train", "test")
+"""What `network_figures` needs of a data set."""
 
 
 @torch.no_grad()
@@ -77,8 +79,7 @@ def network_figures(
         "accuracy_per_look": {name: each.accuracy.tolist() for name, each in accuracies.items()},
         "oracle_grid": ORACLE_GRID,
         "random_mean_return": {
-            "train": measure(RandomPolicy(), "train").mean_return,
-            "test": random.mean_return,
+            split: measure(RandomPolicy(), split).mean_return for split in MEASURED_SPLITS
         },
         "multiply_adds": random.multiply_adds.tolist(),
     }

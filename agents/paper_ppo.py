@@ -1,15 +1,15 @@
-"""The paper's training of its policy, stage 2 (section 3.2), exactly as the release does it.
+"""The paper's training of its policy, stage 2 (section 3.2), as the release does it.
 
 What the paper calls PPO takes one gradient step of one epoch on each batch. The old policy then
 equals the new one, so the ratio is always 1, clipping never acts, and the entropy of a Gaussian of
-fixed width has no gradient: it is a policy gradient with a learned baseline. Two more habits of
-the release are kept because they are part of what was published: actions are clipped to the image
-before their log-probability is taken under the unclipped Gaussian, which biases the gradient at
-the borders, and advantages are normalised returns minus a value that regresses on normalised
-returns.
+fixed width has no gradient (so its bonus is left out): it is a policy gradient with a learned
+baseline. Two more habits of the release are kept because they are part of what was published:
+actions are clipped to the image before their log-probability is taken under the unclipped
+Gaussian, which biases the gradient at the borders, and advantages are normalised returns minus a
+value that regresses on normalised returns.
 Source: blackfeather-wang/GFNet-Pytorch at 8a6775c.
 
-Everything stays on the network's device; nothing passes through NumPy.
+Observations, actions and rewards stay on the network's device, without NumPy in between.
 """
 
 from __future__ import annotations

@@ -144,9 +144,10 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         terminations = np.zeros(self.num_envs, np.bool_)
         if len(rows):
             stepped = torch.from_numpy(rows).to(self.task.device)
-            running = episodes if len(rows) == self.num_envs else episodes.take(stepped)
+            every = len(rows) == self.num_envs  # then nothing has to be copied
+            running = episodes if every else episodes.take(stepped)
             running, gained, terminated = self.task.step(running, locations)
-            self._episodes = episodes.put(stepped, running)
+            self._episodes = running if every else episodes.put(stepped, running)
             rewards[rows] = gained.cpu().numpy()
             terminations[rows] = terminated.cpu().numpy()
         if len(ended_before):  # NEXT_STEP

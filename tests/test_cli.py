@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+from PIL import Image
 
 import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
@@ -67,6 +68,16 @@ def test_demo(tmp_path, capsys):
         "greedy oracle (sees labels)",
     ]
     assert "gap closed" in capsys.readouterr().out
+
+
+def test_a_missing_test_split_is_said_before_training(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "train" / name / "0.png")
+    assert main(["train", "--dataset", str(tmp_path), "--split", "train"]) == 1
+    printed = capsys.readouterr()
+    assert "no split 'test'" in " ".join(printed.err.split())
+    assert "starting weights" not in printed.out
 
 
 @pytest.mark.parametrize(

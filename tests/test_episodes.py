@@ -68,6 +68,8 @@ def test_take_and_put(started):
     assert mixed.step.tolist() == [1, 2, 1, 1, 2, 1]
     assert torch.equal(mixed.hidden[[1, 4]], ahead.hidden[[1, 4]])
     assert torch.equal(mixed.hidden[[0, 2, 3, 5]], state.hidden[[0, 2, 3, 5]])
+    turned = torch.tensor([5, 4, 3, 2, 1, 0])
+    assert torch.equal(state.put(turned, ahead.take(turned)).hidden, ahead.hidden)
 
 
 def test_exits_at_the_threshold_or_above(started):

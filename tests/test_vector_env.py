@@ -89,7 +89,7 @@ def test_equals_sync_vector_env_of_single_envs(env_id, mode, exits):
         partial += 0 < ended.sum() < NUM_ENVS
     assert ends >= NUM_ENVS
     assert (partial > 0) == (exits is not None)
-    assert native.np_random_seed == reference.np_random_seed or mode == AutoresetMode.DISABLED
+    assert native.np_random_seed == reference.np_random_seed
 
 
 def test_seeds_by_list_and_index_for_all():
