@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gf_env.datasets import ImageSpec, load_dataset
     from gf_env.evaluation import Evaluation, evaluate
     from gf_env.inference import BudgetedResult, budgeted_batch, exit_thresholds
-    from gf_env.network import GlanceFocusNet, Glimpse, NetworkConfig, load_network
+    from gf_env.network import GlanceFocusNet, Glimpse, load_network
+    from gf_env.network_config import NetworkConfig
     from gf_env.tensor_files import TensorFileError
 
 _HOMES = {
@@ -23,7 +24,7 @@ _HOMES = {
     "GlanceFocusNet": "gf_env.network",
     "Glimpse": "gf_env.network",
     "ImageSpec": "gf_env.datasets",
-    "NetworkConfig": "gf_env.network",
+    "NetworkConfig": "gf_env.network_config",
     "TensorFileError": "gf_env.tensor_files",
     "BudgetedResult": "gf_env.inference",
     "budgeted_batch": "gf_env.inference",

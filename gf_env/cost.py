@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +18,32 @@ class StepCost(NamedTuple):
     """Multiply-adds for one image.
 
     Attributes:
-        glance: of step 1, global encoder and classifier.
-        focus: of every later step, local encoder and classifier.
+        steps: of each step: first the global encoder and what classifies after the glance, then
+            the local encoder and the classifier. Steps beyond cost what the last one does.
     """
 
-    glance: int
-    focus: int
+    steps: tuple[int, ...]
 
-    def cumulative(self, sequence_length: int) -> list[int]:
-        """Return the sum after each of `sequence_length` steps."""
-        return [self.glance + step * self.focus for step in range(sequence_length)]
+    @property
+    def glance(self) -> int:
+        """Of step 1."""
+        return self.steps[0]
+
+    @property
+    def focus(self) -> int:
+        """Of step 2; that of later ones grows only in a cascaded classifier."""
+        return self.steps[1]
+
+    def cumulative(self, sequence_length: int, policy: int = 0) -> list[int]:
+        """Return the sum after each of `sequence_length` steps.
+
+        Args:
+            sequence_length: T.
+            policy: multiply-adds of one choice of a patch; after step t there were t - 1.
+        """
+        beyond = max(0, sequence_length - len(self.steps))
+        costs = (self.steps + self.steps[-1:] * beyond)[:sequence_length]
+        return [spent + step * policy for step, spent in enumerate(itertools.accumulate(costs))]
 
 
 def count_multiply_adds(run: Callable[[], object]) -> int:
@@ -43,13 +61,15 @@ def count_step_cost(network: GlanceFocusNet) -> StepCost:
     size = config.image_size
     image = torch.zeros(1, config.channels, size, size, device=network.device)
     location = torch.zeros(1, 2, device=image.device)
-    hidden = network.classifier.initial_state(image)
     training = network.training
     network.eval()  # or batch normalisation would learn from the blank image
     try:
-        return StepCost(
-            glance=count_multiply_adds(lambda: network.glance(image)),
-            focus=count_multiply_adds(lambda: network.focus(image, location, hidden)),
-        )
+        with torch.no_grad():
+            hidden = [network.glance(image).hidden]
+            for _ in range(config.sequence_length - 2):
+                hidden.append(network.focus(image, location, hidden[-1]).hidden)
+        looks = [functools.partial(network.focus, image, location, state) for state in hidden]
+        glance = count_multiply_adds(lambda: network.glance(image))
+        return StepCost((glance, *map(count_multiply_adds, looks)))
     finally:
         network.train(training)

@@ -7,6 +7,7 @@ loss of stage 1.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -78,6 +79,36 @@ class SmallCNN(Encoder):
 SMALL_CNN = "small-cnn"
 
 
+class ImageSettings(NamedTuple):
+    """What colour images a backbone is made for; see `gf_env.ImageSpec`.
+
+    Attributes:
+        image_size: pixels.
+        mean: of the three channels, on the scale [0, 1].
+        std: likewise.
+        crop_fraction: share of the resized image's side that is kept.
+        resize_interpolation: `bilinear` or `bicubic`.
+    """
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_fraction: float
+    resize_interpolation: str
+
+
+def image_settings(name: str) -> ImageSettings | None:
+    """Return what images a backbone is made for, or None where it takes any, as `small-cnn` does.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name == SMALL_CNN:
+        return None
+    settings: ImageSettings = _timm(name).timm_image_settings(name)
+    return settings
+
+
 def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """Return a new encoder with random weights.
 
@@ -91,12 +122,19 @@ def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """
     if name == SMALL_CNN:
         return SmallCNN(channels, num_classes)
-    # timm takes two seconds to import, and the built-in task does without
-    from gf_env.timm_encoder import PAPER_NAMES, TimmEncoder, is_timm_name
+    encoder: Encoder = _timm(name).TimmEncoder(name, channels, num_classes)
+    return encoder
 
-    if is_timm_name(name):
-        return TimmEncoder(name, channels, num_classes)
-    raise ValueError(
-        f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of {sorted(PAPER_NAMES)}, "
-        "or another name that timm knows (timm.list_models())"
-    )
+
+def _timm(name: str) -> ModuleType:
+    """Return the module of timm's encoders, which knows the name."""
+    # timm takes two seconds to import, and the built-in task does without
+    from gf_env import timm_encoder
+
+    if not timm_encoder.is_timm_name(name):
+        raise ValueError(
+            f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of "
+            f"{sorted(timm_encoder.PAPER_NAMES)}, or another name that timm knows "
+            "(timm.list_models())"
+        )
+    return timm_encoder

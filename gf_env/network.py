@@ -1,4 +1,4 @@
-"""GlanceFocusNet: two encoders and a recurrent classifier (paper, section 3.1, figure 2).
+"""GlanceFocusNet: two encoders and a classifier over their glimpses (paper, section 3.1, figure 2).
 
 Departs from the paper's release in that the classifier's state is passed in and out, never kept in
 the module.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -17,73 +16,13 @@ import torch
 from torch import nn
 
 from gf_env import patches
-from gf_env.classifiers import RecurrentClassifier
+from gf_env.classifiers import make_classifier
 from gf_env.cost import StepCost, count_step_cost
-from gf_env.datasets.base import ImageSpec
 from gf_env.encoders import Encoding, make_encoder
+from gf_env.network_config import NetworkConfig
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
-INTERPOLATIONS = ("bilinear", "bicubic", "area")
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Everything that is needed to build a network anew.
-
-    Attributes:
-        encoder: name of both backbones, see `gf_env.encoders.make_encoder`.
-        image_size: S, pixels.
-        patch_size: P, pixels; the glance has the same size.
-        channels: of the images, 1 or 3.
-        classes: class names, in label order.
-        mean: per-channel mean that images are normalised with, on the scale [0, 1].
-        std: per-channel standard deviation, likewise.
-        hidden_size: H, of the classifier's state.
-        sequence_length: T, glance included.
-        glance_interpolation: `bilinear` or `bicubic` as in the paper, or `area`, the mean of what
-            each pixel covers.
-    """
-
-    encoder: str
-    image_size: int
-    patch_size: int
-    channels: int
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    hidden_size: int = 128
-    sequence_length: int = 5
-    glance_interpolation: str = "bilinear"
-
-    def __post_init__(self) -> None:
-        """Check every value that a later step relies on."""
-        # JSON has lists only
-        for name in ("classes", "mean", "std"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        _ = self.image_spec
-        if not 1 <= self.patch_size <= self.image_size:
-            raise ValueError(
-                f"patch_size {self.patch_size} does not fit images of {self.image_size} x "
-                f"{self.image_size} pixels; choose one from 1 to {self.image_size}"
-            )
-        if self.hidden_size < 1:
-            raise ValueError(f"hidden_size must be positive, got {self.hidden_size}")
-        if self.sequence_length < 2:
-            raise ValueError(
-                f"sequence_length counts the glance and needs one focus step or more, "
-                f"so 2 at least, got {self.sequence_length}"
-            )
-        if self.glance_interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f"unknown glance_interpolation {self.glance_interpolation!r}; "
-                f"choose one of {list(INTERPOLATIONS)}"
-            )
-
-    @property
-    def image_spec(self) -> ImageSpec:
-        """What images must be like."""
-        return ImageSpec(self.image_size, self.channels, self.classes, self.mean, self.std)
 
 
 class Glimpse(NamedTuple):
@@ -108,6 +47,9 @@ class GlanceFocusNet(nn.Module):
     Images are (n, C, S, S): float, normalised with the configuration's mean and std, or uint8,
     which are normalised here after resizing or cropping needs them, so that whole images can stay
     small.
+
+    Args:
+        config: see `NetworkConfig`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -117,9 +59,7 @@ class GlanceFocusNet(nn.Module):
         num_classes = len(config.classes)
         self.global_encoder = make_encoder(config.encoder, config.channels, num_classes)
         self.local_encoder = make_encoder(config.encoder, config.channels, num_classes)
-        self.classifier = RecurrentClassifier(
-            self.global_encoder.num_features, config.hidden_size, num_classes
-        )
+        self.classifier = make_classifier(config, self.global_encoder.num_features)
         self.normalise = patches.Normalise(config.mean, config.std)
         self.to(memory_format=torch.channels_last)
 
@@ -148,7 +88,13 @@ class GlanceFocusNet(nn.Module):
         config = self.config
         small = self.normalise.small(images, config.patch_size, config.glance_interpolation)
         encoding = self.global_encoder(small)
-        return self._classify(encoding, self.classifier.initial_state(encoding.pooled))
+        hidden = self.classifier.initial_state(encoding.pooled)
+        hidden = self.classifier.advance(encoding.pooled, hidden)
+        if self._own_head_first():
+            logits = self.global_encoder.own_logits(encoding.pooled)
+        else:
+            logits = self.classifier.logits(hidden)
+        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
     def focus(self, images: torch.Tensor, locations: torch.Tensor, hidden: torch.Tensor) -> Glimpse:
         """Look at one patch of each image at full resolution: a step t > 1.
@@ -162,7 +108,9 @@ class GlanceFocusNet(nn.Module):
             ValueError: images of another shape than the configuration says, or other locations
                 than one an image.
         """
-        return self._classify(self.encode_patches(images, locations), hidden)
+        encoding = self.encode_patches(images, locations)
+        logits, hidden = self.classifier(encoding.pooled, hidden)
+        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
     def encode_patches(self, images: torch.Tensor, locations: torch.Tensor) -> Encoding:
         """Encode one patch of each image; arguments and errors as of `focus`."""
@@ -183,12 +131,14 @@ class GlanceFocusNet(nn.Module):
         Raises:
             OSError: no room or no permission; a file that was at `path` stays.
         """
-        about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost}
+        about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost.steps}
         save_tensors(path, FILE_KIND, about, self.state_dict())
 
-    def _classify(self, encoding: Encoding, hidden: torch.Tensor) -> Glimpse:
-        logits, hidden = self.classifier(encoding.pooled, hidden)
-        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
+    def _own_head_first(self) -> bool:
+        first_step = self.config.first_step
+        return first_step == "own_head" or (
+            first_step == "own_head_at_inference" and not self.training
+        )
 
     def _check_images(self, images: torch.Tensor) -> None:
         config = self.config
@@ -226,7 +176,7 @@ def load_network(
     try:
         network = GlanceFocusNet(NetworkConfig(**about["network"]))
         # counting takes longer than all else here: the counter loads torch's compiler
-        network._step_cost = StepCost(*about["multiply_adds"])
+        network._step_cost = StepCost(tuple(about["multiply_adds"]))
     except (KeyError, TypeError, ValueError) as error:
         raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
     load_into(network, tensors, path)

@@ -165,6 +165,7 @@ class Task:
         """
         readout = episodes.readout(state)
         step = state.step.cpu().numpy().copy()
+        spent = np.array(self.cost.cumulative(self.rules.sequence_length), np.int64)
         return {
             "index": indices.copy(),
             "label": state.labels.cpu().numpy().copy(),
@@ -174,7 +175,7 @@ class Task:
             "correct": readout.correct.cpu().numpy(),
             "step": step,
             "patch": self._newest_patch(state),
-            "multiply_adds": self.cost.glance + (step - 1) * self.cost.focus,
+            "multiply_adds": spent[step - 1],
         }
 
     def _newest_patch(self, state: Episodes) -> NDArray[np.int64]:
@@ -257,6 +258,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         like=network.config.image_spec,
     )
     _check_fit(network, dataset)
+    _check_length(network, rules)
     grid = None
     grid_size = arguments.get("grid_size")
     if grid_size is not None:
@@ -316,4 +318,13 @@ def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
         raise ValueError(
             f"the network does not fit the data set {dataset.name}: {', '.join(differing)} "
             "(the network's against the data set's)"
+        )
+
+
+def _check_length(network: GlanceFocusNet, rules: Rules) -> None:
+    config = network.config
+    if config.classifier == "cascaded" and rules.sequence_length > config.sequence_length:
+        raise ValueError(
+            f"a cascaded classifier made for {config.sequence_length} steps cannot take "
+            f"{rules.sequence_length}; choose a sequence_length up to {config.sequence_length}"
         )

@@ -11,9 +11,10 @@ from typing import Any
 
 import timm
 import torch
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import mobilenetv3
 
-from gf_env.encoders import Encoder, Encoding
+from gf_env.encoders import Encoder, Encoding, ImageSettings
 
 PAPER_NAMES = {
     "resnet50": "resnet50",
@@ -29,6 +30,17 @@ PAPER_NAMES = {
     "regnety_1.6g": "regnety_016",
 }
 """The names in the paper's released checkpoints, and timm's for the same networks."""
+
+_DROP_RATES = {
+    "mobilenetv3_large_100": 0.2,
+    "mobilenetv3_large_125": 0.2,
+    "efficientnet_b2": 0.3,
+    "efficientnet_b3": 0.3,
+}
+"""Dropout of the pooled vector in training, where the paper's release has any."""
+
+_PAPER_SIZES = {"efficientnet_b2": 260, "efficientnet_b3": 300}
+_PAPER_CROPS = {"efficientnet_b3": 0.904}
 
 _WIDE_MOBILENET = "mobilenetv3_large_125"
 
@@ -73,10 +85,44 @@ def is_timm_name(name: str) -> bool:
     return name in PAPER_NAMES or bool(timm.is_model(name))
 
 
+def timm_image_settings(name: str) -> ImageSettings:
+    """Return what images a network of timm or of the paper is made for.
+
+    The paper's networks have the settings of its release (blackfeather-wang/GFNet-Pytorch at
+    8a6775c), which for some differ from timm's of today.
+
+    Raises:
+        ValueError: timm has no settings for it.
+    """
+    if name in PAPER_NAMES:
+        return ImageSettings(
+            image_size=_PAPER_SIZES.get(name, 224),
+            mean=IMAGENET_DEFAULT_MEAN,
+            std=IMAGENET_DEFAULT_STD,
+            crop_fraction=_PAPER_CROPS.get(name, 0.875),
+            resize_interpolation="bicubic" if name.startswith("efficientnet") else "bilinear",
+        )
+    made_for = timm.get_pretrained_cfg(name)
+    if made_for is None:
+        raise ValueError(f"timm does not say what images {name} is made for")
+    return ImageSettings(
+        image_size=made_for.input_size[-1],
+        mean=made_for.mean,
+        std=made_for.std,
+        crop_fraction=made_for.crop_pct,
+        resize_interpolation=made_for.interpolation,
+    )
+
+
 def _create(name: str, channels: int, num_classes: int) -> Any:
+    drop_rate = _DROP_RATES.get(name, 0.0)
     if name == _WIDE_MOBILENET:
         # no registered name, but timm's generator makes the same network 1.25 times as wide
         return mobilenetv3._gen_mobilenet_v3(
-            "mobilenetv3_large_100", 1.25, in_chans=channels, num_classes=num_classes
+            "mobilenetv3_large_100",
+            1.25,
+            in_chans=channels,
+            num_classes=num_classes,
+            drop_rate=drop_rate,
         )
-    return timm.create_model(name, in_chans=channels, num_classes=num_classes)
+    return timm.create_model(name, in_chans=channels, num_classes=num_classes, drop_rate=drop_rate)

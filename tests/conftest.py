@@ -8,7 +8,8 @@ import torch
 
 import gf_env
 from gf_env.datasets import ImageSpec
-from gf_env.network import GlanceFocusNet, Glimpse, NetworkConfig
+from gf_env.network import GlanceFocusNet, Glimpse
+from gf_env.network_config import NetworkConfig
 
 
 @pytest.fixture(scope="session", autouse=True)

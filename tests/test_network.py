@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import pickle
@@ -150,7 +151,7 @@ def test_weights_of_another_configuration(tiny_network, tmp_path):
 
 def test_configuration_is_json():
     config = tiny_config()
-    assert type(config)(**json.loads(json.dumps(config.__dict__))) == config
+    assert type(config)(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
@@ -172,6 +173,11 @@ def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
         ({"sequence_length": 1}, "2 at least"),
         ({"hidden_size": 0}, "hidden_size"),
         ({"glance_interpolation": "nearest"}, "bilinear.*bicubic.*area"),
+        ({"classifier": "linear"}, "unknown classifier 'linear'.*recurrent.*cascaded"),
+        ({"first_step": "last"}, "unknown first_step 'last'.*own_head_at_inference"),
+        ({"classifier": "cascaded"}, "first_step must be 'own_head', got 'classifier'"),
+        ({"crop_fraction": 1.2}, r"crop_fraction must be in \(0, 1\]"),
+        ({"resize_interpolation": "area"}, "resize_interpolation 'area'.*bicubic"),
     ],
 )
 def test_impossible_configurations(changes, message):

@@ -4,7 +4,7 @@ import timm
 import torch
 from conftest import random_dataset, tiny_config
 
-from gf_env.encoders import make_encoder
+from gf_env.encoders import image_settings, make_encoder
 from gf_env.network import GlanceFocusNet, load_network
 from gf_env.timm_encoder import PAPER_NAMES
 
@@ -42,7 +42,7 @@ def test_the_papers_networks_are_timms(name):
         assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
 
 
-@pytest.mark.parametrize("name", ["densenet121", "mobilenetv3_large_100", "regnety_600m"])
+@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     config = tiny_config(
@@ -64,6 +64,40 @@ def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     loaded = load_network(tmp_path / "net.safetensors")
     assert torch.equal(loaded.glance(images).logits, glimpse.logits)
     assert loaded.step_cost == network.step_cost
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "crop", "interpolation"),
+    [
+        ("resnet50", 224, 0.875, "bilinear"),
+        ("densenet201", 224, 0.875, "bilinear"),
+        ("regnety_1.6g", 224, 0.875, "bilinear"),
+        ("mobilenetv3_large_125", 224, 0.875, "bilinear"),
+        ("efficientnet_b2", 260, 0.875, "bicubic"),
+        ("efficientnet_b3", 300, 0.904, "bicubic"),
+        ("resnet18", 224, 0.95, "bicubic"),  # timm's own settings
+    ],
+)
+def test_images_a_backbone_is_made_for(name, size, crop, interpolation):
+    settings = image_settings(name)
+    assert settings.image_size == size
+    assert settings.crop_fraction == crop
+    assert settings.resize_interpolation == interpolation
+    assert settings.mean == (0.485, 0.456, 0.406)
+
+
+def test_the_small_cnn_takes_any_image():
+    assert image_settings("small-cnn") is None
+    with pytest.raises(ValueError, match="unknown encoder 'no-such-net'"):
+        image_settings("no-such-net")
+
+
+def test_dropout_of_the_pooled_vector_in_training():
+    encoder = make_encoder("efficientnet_b2", 3, 7)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    zeros = [(encoder.train(mode)(images).pooled == 0).float().mean() for mode in (True, False)]
+    assert zeros[0] == pytest.approx(0.3, abs=0.05)
+    assert zeros[1] < 0.01
 
 
 def test_a_network_without_a_feature_map():

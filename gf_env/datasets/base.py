@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+FILE_INTERPOLATIONS = ("bilinear", "bicubic")
+
 
 @dataclass(frozen=True)
 class ImageSpec:
@@ -20,6 +22,9 @@ class ImageSpec:
         classes: class names, in label order.
         mean: per-channel mean of the pixels on the scale [0, 1].
         std: per-channel standard deviation on the same scale.
+        crop_fraction: files are resized to image_size / crop_fraction on the short side, and the
+            centre is cut out.
+        resize_interpolation: `bilinear` or `bicubic`, for that resizing.
     """
 
     image_size: int
@@ -27,9 +32,13 @@ class ImageSpec:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    crop_fraction: float = 0.875
+    resize_interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
+        for name in ("classes", "mean", "std"):  # JSON has lists only
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         if self.image_size < 1:
@@ -40,6 +49,13 @@ class ImageSpec:
             raise ValueError(
                 f"mean and std need one value for each of {self.channels} channels, "
                 f"got {self.mean} and {self.std}"
+            )
+        if not 0 < self.crop_fraction <= 1:
+            raise ValueError(f"crop_fraction must be in (0, 1], got {self.crop_fraction}")
+        if self.resize_interpolation not in FILE_INTERPOLATIONS:
+            raise ValueError(
+                f"unknown resize_interpolation {self.resize_interpolation!r}; "
+                f"choose one of {list(FILE_INTERPOLATIONS)}"
             )
 
 

@@ -5,6 +5,7 @@ They are resized and cropped as the paper does for evaluation.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from collections.abc import Callable
@@ -16,14 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torchvision import datasets as tv_datasets
 from torchvision.datasets import VisionDataset
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, v2
 
 from gf_env.datasets.base import ImageSpec
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-CROP_FRACTION = 0.875
-"""Images are resized to size / 0.875 on the short side, then the centre is cut out."""
 
 TORCHVISION_PREFIX = "torchvision:"
 _FOLDER_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
@@ -159,14 +158,17 @@ def _labels(source: Any) -> NDArray[np.int64]:
 def _spec(classes: tuple[str, ...], like: ImageSpec | None) -> ImageSpec:
     if like is None:
         return ImageSpec(224, 3, classes, IMAGENET_MEAN, IMAGENET_STD)
-    return ImageSpec(like.image_size, like.channels, classes, like.mean, like.std)
+    return dataclasses.replace(like, classes=classes)
 
 
 def _evaluation_transform(spec: ImageSpec) -> v2.Transform:
     return v2.Compose(
         [
             v2.Grayscale() if spec.channels == 1 else v2.RGB(),
-            v2.Resize(int(spec.image_size / CROP_FRACTION)),
+            v2.Resize(
+                int(spec.image_size / spec.crop_fraction),
+                InterpolationMode(spec.resize_interpolation),
+            ),
             v2.CenterCrop(spec.image_size),
             v2.PILToTensor(),
         ]

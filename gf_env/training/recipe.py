@@ -12,7 +12,8 @@ from torch import nn
 
 from gf_env.datasets import Dataset
 from gf_env.image_classifier import ImageClassifier, ImageClassifierConfig
-from gf_env.network import GlanceFocusNet, NetworkConfig
+from gf_env.network import GlanceFocusNet
+from gf_env.network_config import NetworkConfig
 from gf_env.training.optimise import OptimiserConfig
 from gf_env.training.stages import train_classifier, train_stage1
 
