@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from gf_env.datasets import cluttered_digits
-from gf_env.datasets.base import Dataset, ImageSpec
+from gf_env.datasets.base import UNREADABLE, Augmented, Dataset, ImageSpec
 from gf_env.datasets.cluttered_digits import ClutteredDigits
 
-__all__ = ["ClutteredDigits", "Dataset", "ImageSpec", "load_dataset"]
+__all__ = ["Augmented", "ClutteredDigits", "Dataset", "ImageSpec", "load_dataset"]
 
 
 def load_dataset(
@@ -19,6 +19,7 @@ def load_dataset(
     *,
     size: int | None = None,
     like: ImageSpec | None = None,
+    unreadable: str = "stop",
 ) -> Dataset:
     """Return one split of a data set.
 
@@ -30,10 +31,19 @@ def load_dataset(
         size: number of scenes; only `cluttered-digits` can be as long as one asks for.
         like: image size, channels and normalisation that images on disk are brought to; ImageNet's
             by default.
+        unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
+            names the image when it is asked for. `skip`: decode all of them once now, leave those
+            out and warn; for files the verdict is cached until one of them changes. A file that
+            cannot even be opened is an error in both cases, as it may be there the next time.
+            Data sets that are not on disk have no such images.
 
     Raises:
-        ValueError: unknown data set or split, or a size for one that has its own.
+        ValueError: unknown data set, split or `unreadable`, a size for a data set that has its
+            own, a tree of folders whose classes are empty or differ from those of its `train`,
+            or a class of which no image can be decoded (with `skip`).
     """
+    if unreadable not in UNREADABLE:
+        raise ValueError(f"unreadable must be one of {list(UNREADABLE)}, got {unreadable!r}")
     if isinstance(dataset, Dataset):
         return dataset
     name = os.fspath(dataset)
@@ -42,15 +52,15 @@ def load_dataset(
     if size is not None:
         raise ValueError(f"only {cluttered_digits.NAME} can be made in any size, not {name!r}")
     # torchvision takes a second to import, and the built-in task does without
-    from gf_env.datasets import files
+    from gf_env.datasets import folders, torchvision_sets
 
-    if name.startswith(files.TORCHVISION_PREFIX):
-        return files.load_torchvision(name, split, like)
+    if name.startswith(torchvision_sets.PREFIX):
+        return torchvision_sets.load_torchvision(name, split, like, unreadable)
     if Path(name).is_dir():
-        return files.load_folder(Path(name), split, like)
+        return folders.load_folder(Path(name), split, like, unreadable)
     raise ValueError(
         f"unknown dataset {name!r}: choose {cluttered_digits.NAME!r}, a folder of "
-        f"<split>/<class>/<image>, or {files.TORCHVISION_PREFIX}<class>[@<root>]"
+        f"<split>/<class>/<image>, or {torchvision_sets.PREFIX}<class>[@<root>]"
     )
 
 

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 FILE_INTERPOLATIONS = ("bilinear", "bicubic")
+UNREADABLE = ("stop", "skip")
+"""What can be done about an image file that cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class ImageSpec:
             )
 
 
+def imagenet_spec(classes: tuple[str, ...]) -> ImageSpec:
+    """Return ImageNet's usual size and normalisation, for images of some classes."""
+    return ImageSpec(224, 3, classes, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
 @runtime_checkable
 class Dataset(Protocol):
     """A labelled set of images of one size, addressed by index.
@@ -81,4 +88,21 @@ class Dataset(Protocol):
 
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Return the images at `indices`, (len(indices), channels, S, S) uint8."""
+        ...
+
+
+@runtime_checkable
+class Augmented(Protocol):
+    """What a `Dataset` of limited length also offers for training: varied copies of its images.
+
+    Images on disk do. Cluttered digits do not: their splits can be of any length, so that new
+    scenes take the place of varied ones.
+    """
+
+    def augmented_images(self, indices: NDArray[np.int64], seed: int) -> torch.Tensor:
+        """Return varied copies of the images at `indices`, (len(indices), channels, S, S) uint8.
+
+        Each is a function of `seed` (0 or more) and its index alone, whatever the batch or the
+        process; no global generator is used or changed.
+        """
         ...

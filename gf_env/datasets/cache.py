@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,15 @@ def cache_dir() -> Path:
 
 
 def cached_array(
-    path: Path, shape: tuple[int, ...], chunks: Iterable[NDArray[np.uint8]]
+    path: Path, shape: tuple[int, ...], make_chunks: Callable[[], Iterable[NDArray[np.uint8]]]
 ) -> NDArray[np.uint8]:
-    """Return the uint8 array stored at `path`, made from `chunks` if it is not there or not whole.
+    """Return the uint8 array stored at `path`, made if it is not there or not whole.
 
     Args:
         path: the `.npy` file.
         shape: the whole array's shape.
-        chunks: pieces along the first axis, in order; only consumed when the array has to be made.
+        make_chunks: returns pieces along the first axis, in order; only called when the array has
+            to be made.
 
     Returns:
         The array, memory-mapped copy-on-write; held in memory, with a warning, where the folder
@@ -47,7 +48,7 @@ def cached_array(
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not _is_whole(path, shape):  # another process may have made it while we waited
-                _write(path, shape, chunks)
+                _write(path, shape, make_chunks())
         return _map(path)
     except OSError as error:
         warnings.warn(
@@ -55,7 +56,7 @@ def cached_array(
             "Set GF_ENV_CACHE to a folder with space to avoid this.",
             stacklevel=3,
         )
-        return np.concatenate(list(chunks))
+        return np.concatenate(list(make_chunks()))
 
 
 def _map(path: Path) -> NDArray[np.uint8]:

@@ -100,10 +100,12 @@ class ClutteredDigits:
         self._images = cached_array(
             cache_dir() / f"{stem}.npy",
             (self._size, 1, IMAGE_SIZE, IMAGE_SIZE),
-            _image_chunks(split, self._size),
+            lambda: _image_chunks(split, self._size),
         )
         truth = cached_array(
-            cache_dir() / f"{stem}-truth.npy", (self._size, 3), _truth_chunks(split, self._size)
+            cache_dir() / f"{stem}-truth.npy",
+            (self._size, 3),
+            lambda: _truth_chunks(split, self._size),
         ).astype(np.int64)
         self.labels = truth[:, 0]
         self.corners = truth[:, 1:]

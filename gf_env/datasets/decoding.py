@@ -1,0 +1,194 @@
+"""Where images come from: files, or the data sets of torchvision; and how they become 8-bit ones.
+
+A source tells two failures apart. `UnreadableImageError` is the image's own fault, the same on
+every try, so it can be left out of a split; any other error may be gone the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import PIL
+from PIL import Image, ImageFile
+
+# What Pillow raises for broken files: besides OSError whatever its parsers stumble over
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_GREY_MODES = ("1", "L", "LA", "F")
+
+
+class UnreadableImageError(ValueError):
+    """An image that cannot be decoded: no image at all, cut off, or far too large."""
+
+
+class ImageSource(Protocol):
+    """Images of any size, by number."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def place(self, index: int) -> str:
+        """Return what people know the image by."""
+        ...
+
+    def read(self, index: int) -> Image.Image:
+        """Return a decoded image, of mode L or RGB.
+
+        Raises:
+            UnreadableImageError: it cannot be decoded.
+        """
+        ...
+
+    def fingerprint(self) -> str | None:
+        """Return a text that changes when an image may have become (un)readable.
+
+        None if that cannot be told without decoding.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Image files.
+
+    Attributes:
+        root: the folder they are in.
+        paths: the files.
+    """
+
+    root: str
+    paths: Sequence[str]
+
+    def __len__(self) -> int:
+        """Return the number of files."""
+        return len(self.paths)
+
+    def place(self, index: int) -> str:
+        """Return the file's path."""
+        return self.paths[index]
+
+    def read(self, index: int) -> Image.Image:
+        """Return a decoded image, of mode L or RGB.
+
+        Raises:
+            UnreadableImageError: the file's content cannot be decoded.
+            ValueError: the file cannot be opened.
+        """
+        path = self.paths[index]
+        try:
+            content = Path(path).read_bytes()  # apart, so that what follows is about the content
+        except OSError as error:
+            raise _cannot_open(path, error) from error
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                return to_eight_bits(image)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(path, error) from error
+
+    def fingerprint(self) -> str:
+        """Return a digest of all paths below the root, sizes and times of change.
+
+        Raises:
+            ValueError: a file cannot be opened.
+        """
+        # what can be decoded also depends on Pillow and on what it is told to accept
+        pillow = (PIL.__version__, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+        digest = hashlib.sha256(repr(pillow).encode())
+        for path in self.paths:
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                raise _cannot_open(path, error) from error
+            digest.update(os.fsencode(os.path.relpath(path, self.root)))
+            digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class TorchvisionSource:
+    """The images of a torchvision data set without transforms.
+
+    Attributes:
+        name: what the data set is called in errors.
+        dataset: gives (PIL image, class number) pairs.
+    """
+
+    name: str
+    dataset: Any
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.dataset)
+
+    def place(self, index: int) -> str:
+        """Return the image's number and data set."""
+        return f"image {index} of {self.name}"
+
+    def read(self, index: int) -> Image.Image:
+        """Return a decoded image, of mode L or RGB.
+
+        Raises:
+            UnreadableImageError: torchvision cannot read or decode it.
+            TypeError: the data set is not one of images.
+        """
+        try:
+            image = self.dataset[index][0]
+        except _DECODE_ERRORS as error:
+            raise _unreadable(self.place(index), error) from error
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"{self.place(index)} is a {type(image).__name__}, expected a PIL image: "
+                "choose a data set of single images"
+            )
+        return to_eight_bits(image)
+
+    def fingerprint(self) -> None:
+        """Return None: where these images are stored differs from one data set to the next."""
+        return None
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return an image of any mode as L if it is grey, else as RGB; transparency is dropped."""
+    if image.mode.startswith("I"):
+        # 16-bit grey. Pillow would clip it at 255; of 16-bit colour it keeps the upper byte too.
+        wide = np.asarray(image).clip(0, 65535)
+        return Image.fromarray((wide >> 8).astype(np.uint8))
+    if image.mode == "P":  # Pillow warns when a transparent palette goes to RGB directly
+        image = image.convert("RGBA")
+    return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _cannot_open(path: str, error: OSError) -> ValueError:
+    return ValueError(
+        f"image file {path} cannot be opened ({error.strerror}): "
+        "restore it or its permissions, or remove it from the folder"
+    )
+
+
+def _unreadable(place: str, error: Exception) -> UnreadableImageError:
+    # Pillow's own message names an object in memory, which helps nobody
+    reason = "not an image" if isinstance(error, PIL.UnidentifiedImageError) else error
+    return UnreadableImageError(
+        f"{place} cannot be decoded ({reason}): put a whole image in its place, or leave such "
+        'images out with load_dataset(..., unreadable="skip")'
+    )
