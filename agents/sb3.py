@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from gf_env.task import Observation
+from gf_env.observations import Observation
 from gf_env.vector_env import GlanceFocusVectorEnv
 
 

@@ -12,7 +12,8 @@ from typing_extensions import Unpack
 
 from gf_env import rendering
 from gf_env.episodes import Episodes
-from gf_env.task import Observation, TaskArguments, make_task
+from gf_env.observations import Observation
+from gf_env.task import TaskArguments, make_task
 
 RENDER_MODES = ["rgb_array"]
 

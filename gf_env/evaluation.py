@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 from gf_env import episodes
 from gf_env.datasets import Dataset
 from gf_env.network import GlanceFocusNet
-from gf_env.task import BUILTIN, EXTRA_OBSERVATIONS, Task, make_task
+from gf_env.observations import observed_by
+from gf_env.task import BUILTIN, Task, make_task
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """Anything that chooses actions as a Stable-Baselines3 model does."""
+    """Anything that chooses actions as a Stable-Baselines3 model does.
+
+    A policy may also have two attributes: `observe`, a tuple of extra observation keys that it
+    wants to see, none by default; and `multiply_adds`, an int, what one choice for one image costs,
+    0 by default.
+    """
 
     def predict(
         self,
@@ -65,7 +71,8 @@ class Evaluation:
         labels: (n,) int64.
         indices: (n,) int64, which images of the split.
         returns: (n,) float32, the sum of each episode's rewards.
-        multiply_adds: (T,) int64, the network's, cumulative.
+        multiply_adds: (T,) int64, cumulative: the network's, and the policy's where the policy
+            has an attribute `multiply_adds`.
     """
 
     confidence: NDArray[np.float32]
@@ -137,7 +144,7 @@ def evaluate(
         split=split,
         sequence_length=sequence_length,
         reward=reward,
-        observe=_observed_by(policy),
+        observe=observed_by(policy),
         grid_size=grid_size,
         device=device,
     )
@@ -152,15 +159,10 @@ def evaluate(
         if progress is not None:
             progress(int(indices[-1]) + 1, count)
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    costs = np.array(task.cost.cumulative(task.rules.sequence_length), np.int64)
-    return Evaluation(**joined, multiply_adds=costs)
-
-
-def _observed_by(policy: Any) -> Sequence[str]:
-    if hasattr(policy, "observe"):
-        return tuple(policy.observe)
-    spaces = getattr(getattr(policy, "observation_space", None), "spaces", {})
-    return tuple(key for key in EXTRA_OBSERVATIONS if key in spaces)
+    costs = task.cost.cumulative(
+        task.rules.sequence_length, policy=getattr(policy, "multiply_adds", 0)
+    )
+    return Evaluation(**joined, multiply_adds=np.array(costs, np.int64))
 
 
 def _run_episodes(

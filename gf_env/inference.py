@@ -29,6 +29,24 @@ class BudgetedResult(NamedTuple):
     exit_shares: NDArray[np.float64]
 
 
+class BudgetPoint(NamedTuple):
+    """What one budget of the paper's curve gives.
+
+    Attributes:
+        q: the budget; see `BUDGETS`.
+        thresholds: (T,) float64, found on the held-out images.
+        accuracy: share of the other images that are right when they leave.
+        mean_cost: mean cumulative cost at leaving, in the units given.
+        exit_shares: (T,) float64, share of images that leave after each step.
+    """
+
+    q: float
+    thresholds: NDArray[np.float64]
+    accuracy: float
+    mean_cost: float
+    exit_shares: NDArray[np.float64]
+
+
 def exit_thresholds(max_probabilities: ArrayLike, q: float) -> NDArray[np.float64]:
     """Return thresholds eta_t with which shares proportional to q, q^2, ... q^T leave at each step.
 
@@ -95,6 +113,52 @@ def budgeted_batch(
         mean_cost=float(cost[exits].mean()),
         exit_shares=np.bincount(exits, minlength=steps) / count,
     )
+
+
+def budgeted_curve(
+    validation_max_probability: ArrayLike,
+    max_probability: ArrayLike,
+    correct: ArrayLike,
+    cumulative_cost: ArrayLike,
+) -> list[BudgetPoint]:
+    """Return accuracy and mean cost at each of the paper's 39 `BUDGETS`.
+
+    Arrays are images first, as those of an `Evaluation`; `exit_thresholds` and `budgeted_batch`
+    take them steps first.
+
+    Args:
+        validation_max_probability: (m, T) in [0, 1], of held-out images: thresholds are searched
+            here.
+        max_probability: (n, T) in [0, 1], of the images that the figures are about.
+        correct: (n, T) bool.
+        cumulative_cost: (T,), cost of the first t steps.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or values outside [0, 1].
+    """
+    held_out = _steps_first("validation_max_probability", validation_max_probability)
+    sure = _steps_first("max_probability", max_probability)
+    if len(held_out) != len(sure):
+        raise ValueError(
+            "validation_max_probability and max_probability must have the same number of steps T, "
+            f"got {len(held_out)} and {len(sure)}"
+        )
+    right = np.asarray(correct)
+    if right.shape != sure.shape[::-1]:
+        raise ValueError(f"correct must have shape {sure.shape[::-1]}, got {right.shape}")
+    points = []
+    for q in BUDGETS:
+        thresholds = exit_thresholds(held_out, q)
+        result = budgeted_batch(sure, right.T, cumulative_cost, thresholds)
+        points.append(BudgetPoint(q, thresholds, *result))
+    return points
+
+
+def _steps_first(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"{name} must have shape (n, T), got {array.shape}")
+    return np.ascontiguousarray(array.T)  # a search reads all images of a step
 
 
 def _probabilities(values: ArrayLike) -> NDArray[np.float64]:

@@ -18,17 +18,17 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from gf_env import episodes, patches
+from gf_env import episodes, observations, patches
+from gf_env.actions import to_locations
 from gf_env.cost import StepCost
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.episodes import Episodes, Rules
 from gf_env.network import GlanceFocusNet, load_network, network_names
+from gf_env.observations import Observation, check_observe
 
-Observation = dict[str, NDArray[np.float32]]
 Array = NDArray[Any]
 
 BUILTIN = "cluttered-digits"
-EXTRA_OBSERVATIONS = ("glance", "locations", "step")
 
 
 @dataclass(frozen=True)
@@ -106,27 +106,7 @@ class Task:
         Raises:
             ValueError: wrong shape or type, NaN, or a grid index that does not exist.
         """
-        array = np.asarray(actions)
-        if self.grid is None:
-            return self._continuous(array, count)
-        if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(
-                f"expected {count} grid indices, integers of shape ({count},), "
-                f"got shape {array.shape} of {array.dtype}"
-            )
-        if array.size and not (array.min() >= 0 and array.max() < len(self.grid)):
-            raise ValueError(f"grid indices must be in [0, {len(self.grid)}), got {array}")
-        return self.grid[self._tensor(array.astype(np.int64))]
-
-    def _continuous(self, array: Array, count: int) -> torch.Tensor:
-        if array.shape != (count, 2) or array.dtype.kind not in "fiu":
-            raise ValueError(
-                f"expected {count} (row, col) actions in [-1, 1], numbers of shape ({count}, 2), "
-                f"got shape {array.shape} of {array.dtype}"
-            )
-        if np.isnan(array).any():
-            raise ValueError(f"actions must not be NaN, got {array[np.isnan(array).any(axis=1)]}")
-        return episodes.action_to_location(self._tensor(array.astype(np.float32)))
+        return to_locations(actions, count, self.grid, self.device)
 
     def observation_tensors(
         self, state: Episodes, observe: Sequence[str] | None = None
@@ -137,24 +117,11 @@ class Task:
             state: the episodes.
             observe: extra keys; the task's own by default.
         """
-        seen = {"features": state.features, "hidden_state": state.hidden}
-        for key in self.observe if observe is None else observe:
-            if key == "glance":
-                seen[key] = state.glance_features
-            elif key == "locations":
-                seen[key] = episodes.location_to_action(state.locations)
-            elif key == "step":
-                seen[key] = state.step[:, None].float()
-            else:
-                raise ValueError(
-                    f"unknown observe key {key!r}; choose from {list(EXTRA_OBSERVATIONS)}"
-                )
-        return seen
+        return observations.observation_tensors(state, self.observe if observe is None else observe)
 
     def observation(self, state: Episodes, observe: Sequence[str] | None = None) -> Observation:
         """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
-        seen = self.observation_tensors(state, observe)
-        return {key: np.array(value.cpu().numpy(), order="C") for key, value in seen.items()}
+        return observations.observation(state, self.observe if observe is None else observe)
 
     def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
         """Return the environments' info of n episodes, arrays of length n.
@@ -216,7 +183,7 @@ class TaskArguments(TypedDict, total=False):
             eval mode.
         sequence_length: T, glance included; the network's own by default.
         reward: a name in `gf_env.rewards.REWARDS`, `confidence_gain` by default.
-        observe: extra observation keys, out of `EXTRA_OBSERVATIONS`.
+        observe: extra observation keys, out of `gf_env.observations.EXTRA_OBSERVATIONS`.
         exit_thresholds: T probabilities; see `gf_env.episodes.Rules`.
         grid_size: n for n x n discrete actions; None for continuous ones.
         device: where the network runs, `cpu` by default.
@@ -242,7 +209,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     """
     _check_names(arguments)
     observe = arguments.get("observe", ())
-    _check_observe(observe)
+    check_observe(observe)
     device = torch.device(arguments.get("device", "cpu"))
     network = _resolve_network(arguments.get("network", BUILTIN), device)
     length = arguments.get("sequence_length")
@@ -252,13 +219,13 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         arguments.get("reward", "confidence_gain"),
         None if thresholds is None else tuple(map(float, thresholds)),
     )
+    check_network(network, rules)
     dataset = load_dataset(
         arguments.get("dataset", BUILTIN),
         arguments.get("split", "train"),
         like=network.config.image_spec,
     )
     _check_fit(network, dataset)
-    _check_length(network, rules)
     grid = None
     grid_size = arguments.get("grid_size")
     if grid_size is not None:
@@ -274,21 +241,10 @@ def _check_names(arguments: TaskArguments) -> None:
         raise TypeError(f"got unexpected arguments {unknown}; choose from {sorted(known)}")
 
 
-def _check_observe(observe: Sequence[str]) -> None:
-    unknown = [key for key in observe if key not in EXTRA_OBSERVATIONS]
-    if isinstance(observe, str) or unknown:
-        raise ValueError(
-            f"observe takes a tuple of extra keys out of {list(EXTRA_OBSERVATIONS)}, "
-            f"got {observe!r}"
-        )
-
-
 def _resolve_network(
     network: str | os.PathLike[str] | GlanceFocusNet, device: torch.device
 ) -> GlanceFocusNet:
     if isinstance(network, GlanceFocusNet):
-        if network.training:
-            raise ValueError("the network is in training mode; call network.eval() first")
         return network.to(device)
     path = os.fspath(network)
     changed = (
@@ -321,7 +277,14 @@ def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
         )
 
 
-def _check_length(network: GlanceFocusNet, rules: Rules) -> None:
+def check_network(network: GlanceFocusNet, rules: Rules) -> None:
+    """Check that episodes can be run with a network.
+
+    Raises:
+        ValueError: it is in training mode, or cannot take so many steps.
+    """
+    if network.training:
+        raise ValueError("the network is in training mode; call network.eval() first")
     config = network.config
     if config.classifier == "cascaded" and rules.sequence_length > config.sequence_length:
         raise ValueError(

@@ -21,7 +21,8 @@ from typing_extensions import Unpack
 from gf_env import rendering
 from gf_env.env import RENDER_MODES, check_options, check_render_mode
 from gf_env.episodes import Episodes
-from gf_env.task import Array, Observation, TaskArguments, make_task
+from gf_env.observations import Observation
+from gf_env.task import Array, TaskArguments, make_task
 
 Rows = NDArray[np.int64]
 Infos = dict[str, Any]

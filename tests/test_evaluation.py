@@ -32,6 +32,18 @@ def test_figures_are_those_of_single_episodes(tiny_network, tiny_dataset):
     assert done.accuracy.tolist() == done.correct.mean(axis=0).tolist()
 
 
+def test_the_policys_multiply_adds_count(tiny_network, tiny_dataset):
+    network = agents.PatchProposalNetwork(agents.PatchProposalConfig((128, 1, 1), hidden_size=10))
+    policy = agents.PaperPolicy(network)
+    # convolution, linear layer, the GRU's six gates, actor and critic
+    choice = 128 * 32 + 32 * 10 + 6 * 10 * 10 + 10 * 2 + 10
+    assert policy.multiply_adds == choice
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "num_images": 2}
+    paper = gf_env.evaluate(policy, **arguments).multiply_adds
+    free = gf_env.evaluate(agents.CentrePolicy(), **arguments).multiply_adds
+    assert (paper - free).tolist() == [0, choice, 2 * choice, 3 * choice, 4 * choice]
+
+
 class Recorder:
     """Keeps what it is shown."""
 

@@ -108,3 +108,38 @@ def test_bad_shapes():
         gf_env.budgeted_batch(SURE, SURE > 0, [1, 2], [0.5, 0.5, 0.0])
     with pytest.raises(ValueError, match=r"correct must have shape"):
         gf_env.budgeted_batch(SURE, SURE[:2] > 0, [1, 2, 3], [0.5, 0.5, 0.0])
+
+
+def test_curve_by_hand():
+    # the held-out images give thresholds 0.9, 0.9 and 0 for q = 1, as above
+    sure = np.array([[0.95, 0.1, 0.1], [0.8, 0.9, 0.1], [0.1, 0.1, 0.2], [0.1, 0.8, 0.9]])
+    correct = np.array([[1, 0, 0], [1, 0, 1], [0, 0, 1], [1, 1, 0]], bool)
+    points = gf_env.budgeted_curve(SURE.T, sure, correct, [1, 3, 10])
+    assert [point.q for point in points] == list(BUDGETS)
+    point = points[19]
+    assert point.q == 1.0
+    assert point.thresholds.tolist() == [0.9, 0.9, 0.0]
+    # images leave after 1, 2, 3 and 3 looks: right, wrong, right, wrong
+    assert point.accuracy == 0.5
+    assert point.mean_cost == (1 + 3 + 10 + 10) / 4
+    assert point.exit_shares.tolist() == [0.25, 0.25, 0.5]
+
+
+def test_curve_on_fifty_thousand_images_in_under_a_second():
+    sure = np.random.default_rng(0).random((50_000, 5))
+    start = time.perf_counter()
+    points = gf_env.budgeted_curve(sure, sure, sure > 0.5, range(5))
+    assert time.perf_counter() - start < 1
+    assert np.all(np.diff([point.mean_cost for point in points]) >= 0)
+
+
+def test_curve_of_arrays_that_do_not_fit():
+    right = SURE.T > 0
+    with pytest.raises(ValueError, match=r"validation_max_probability must have shape \(n, T\)"):
+        gf_env.budgeted_curve(SURE[0], SURE.T, right, [1, 2, 3])
+    with pytest.raises(ValueError, match="same number of steps T, got 2 and 3"):
+        gf_env.budgeted_curve(SURE.T[:, :2], SURE.T, right, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"correct must have shape \(4, 3\), got \(3, 4\)"):
+        gf_env.budgeted_curve(SURE.T, SURE.T, right.T, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+        gf_env.budgeted_curve(SURE.T, SURE.T * 2, right, [1, 2, 3])
