@@ -9,6 +9,7 @@ from agents.baselines import (
     RandomPolicy,
     SequencePolicy,
 )
+from agents.official import load_official_policy
 from agents.oracle import GreedyOracle
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.policy import Policy, PrivilegedPolicy
@@ -25,4 +26,5 @@ __all__ = [
     "PrivilegedPolicy",
     "RandomPolicy",
     "SequencePolicy",
+    "load_official_policy",
 ]

@@ -23,7 +23,7 @@ class Row:
         accuracy: after each of T looks.
         mean_return: of the episodes.
         gap_closed: share of the way from random to the oracle, by accuracy after the last look;
-            None where the oracle is no better than random.
+            None without an oracle, and where it is no better than random.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Row:
     gap_closed: float | None
 
 
-def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str) -> list[Row]:
+def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str | None) -> list[Row]:
     """Put evaluations of the same images side by side.
 
     Args:
         evaluations: by the policies' names.
         random: which of them is at the lower end of the gap.
-        oracle: which is at the upper end.
+        oracle: which is at the upper end; None for no gap.
 
     Raises:
         ValueError: they are of different images.
@@ -47,7 +47,8 @@ def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str) 
     for name, evaluation in evaluations.items():
         if evaluation.indices.tolist() != first.tolist():
             raise ValueError(f"policy {name!r} was evaluated on other images than the first")
-    low, high = (float(evaluations[name].accuracy[-1]) for name in (random, oracle))
+    low = float(evaluations[random].accuracy[-1])
+    high = low if oracle is None else float(evaluations[oracle].accuracy[-1])
     return [
         Row(
             name=name,
@@ -74,7 +75,7 @@ def table(rows: list[Row], title: str) -> Table:
             row.name,
             *(f"{value:.3f}" for value in row.accuracy),
             f"{row.mean_return:.3f}",
-            "none to close" if row.gap_closed is None else f"{row.gap_closed:.0%}",
+            "" if row.gap_closed is None else f"{row.gap_closed:.0%}",
         )
     return made
 

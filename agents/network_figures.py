@@ -2,84 +2,98 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import Any
 
-import numpy as np
-import torch
+from rich.console import Console
 
 from agents.baselines import CentrePolicy, RandomPolicy
+from agents.comparison import compare, table
 from agents.oracle import GreedyOracle
-from gf_env.datasets import Dataset, load_dataset
-from gf_env.evaluation import evaluate
-from gf_env.image_classifier import ImageClassifier
-from gf_env.network import GlanceFocusNet
+from agents.patch_proposal import PaperPolicy
+from agents.training import TrainingRun
+from agents.versions import versions
+from gf_env.datasets import Dataset
+from gf_env.evaluation import Evaluation, evaluate
+from gf_env.image_classifier import load_image_classifier, measure_accuracy
+from gf_env.network import GlanceFocusNet, load_network
+from gf_env.tensor_files import write_atomically
 
 ORACLE_GRID = 7
-MEASURED_SPLITS = ("train", "test")
-"""What `network_figures` needs of a data set."""
-
-
-@torch.no_grad()
-def classifier_accuracy(
-    classifier: ImageClassifier, dataset: Dataset, batch_size: int = 250
-) -> float:
-    """Return the share of a data set's images that a plain classifier in eval mode gets right."""
-    device = classifier.normalise.mean.device
-    correct = 0
-    for indices in np.array_split(np.arange(len(dataset)), -(-len(dataset) // batch_size)):
-        predictions = classifier(dataset.images(indices).to(device)).argmax(1).cpu().numpy()
-        correct += int((predictions == dataset.labels[indices]).sum())
-    return correct / len(dataset)
+RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
 
 
 def network_figures(
     network: GlanceFocusNet,
-    full_resolution: ImageClassifier,
-    dataset: str,
+    policy: PaperPolicy | None,
+    train: Dataset,
+    test: Dataset,
     *,
     num_images: int = 2000,
-    device: str = "cpu",
-) -> dict[str, Any]:
-    """Measure a network on the first images of the test split.
+) -> tuple[dict[str, Any], dict[str, Evaluation]]:
+    """Measure a network on the first images of a data set.
 
     Args:
-        network: in eval mode.
-        full_resolution: the plain classifier it started from, in eval mode.
-        dataset: name of the data set.
-        num_images: how many at most, also of the train split.
-        device: where both are.
+        network: in eval mode, on the device to use.
+        policy: the paper's for this network, if there is one.
+        train: what policies learn from.
+        test: what the figures are of.
+        num_images: how many at most of either.
 
     Returns:
-        JSON-serialisable figures: accuracy of the plain classifier, after each look of blind rules
-        and of the greedy oracle, and the mean return of random patches on train and on test images.
+        JSON-serialisable figures: accuracy after each look of blind rules, of the policy and of the
+        greedy oracle, and the mean return of random patches on train and on test images; and the
+        evaluations by name.
     """
 
-    def measure(policy: Any, split: str) -> Any:
-        images = load_dataset(dataset, split, like=network.config.image_spec)
+    def measure(policy: Any, images: Dataset) -> Evaluation:
         return evaluate(
             policy,
             network=network,
             dataset=images,
-            split=split,
             num_images=min(num_images, len(images)),
-            device=device,
+            device=network.device,
         )
 
-    random = measure(RandomPolicy(), "test")
-    accuracies = {
-        "random": random,
-        "centre": measure(CentrePolicy(), "test"),
-        "greedy_oracle": measure(GreedyOracle(ORACLE_GRID), "test"),
-    }
-    test = load_dataset(dataset, "test", like=network.config.image_spec)
-    return {
-        "test_images": len(random.labels),
-        "full_resolution_accuracy": classifier_accuracy(full_resolution, test),
-        "glance_accuracy": float(random.accuracy[0]),
-        "accuracy_per_look": {name: each.accuracy.tolist() for name, each in accuracies.items()},
+    policies: dict[str, Any] = {RANDOM: RandomPolicy(), "centre": CentrePolicy()}
+    if policy is not None:
+        policies[PAPER] = policy
+    policies[ORACLE] = GreedyOracle(ORACLE_GRID)
+    results = {name: measure(each, test) for name, each in policies.items()}
+    figures = {
+        "test_images": len(results[RANDOM].labels),
+        "glance_accuracy": float(results[RANDOM].accuracy[0]),
+        "accuracy_per_look": {name: each.accuracy.tolist() for name, each in results.items()},
         "oracle_grid": ORACLE_GRID,
         "random_mean_return": {
-            split: measure(RandomPolicy(), split).mean_return for split in MEASURED_SPLITS
+            "train": measure(RandomPolicy(), train).mean_return,
+            "test": results[RANDOM].mean_return,
         },
-        "multiply_adds": random.multiply_adds.tolist(),
+        "multiply_adds": results[RANDOM].multiply_adds.tolist(),
     }
+    return figures, results
+
+
+def write_figures(run: TrainingRun, console: Console) -> None:
+    """Measure the networks that a training has made; write `figures.json` beside each."""
+    device = run.loading.device
+    full = run.place("full_resolution").best
+    policy_file = run.place("stage2").best
+    policy = PaperPolicy.load(policy_file) if policy_file.is_file() else None
+    about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
+    if full.is_file():
+        accuracy = measure_accuracy(load_image_classifier(full, device), run.test)
+        about = {"full_resolution_accuracy": accuracy, **about}
+    for phase in ("stage1", "stage3"):
+        place = run.place(phase)
+        if not place.best.is_file():
+            continue
+        network = load_network(place.best, device)
+        figures, results = network_figures(network, policy, run.policy_images, run.test)
+        report = {**figures, **about}
+        write_atomically(
+            place.path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
+        )
+        rows = compare(results, random=RANDOM, oracle=ORACLE)
+        console.print(table(rows, f"{phase}: {figures['test_images']:,} images of the test split"))

@@ -16,24 +16,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env import episodes
+from gf_env.datasets.loading import Batch, Loading
 from gf_env.task import Task
+from gf_env.training.data import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.loop import Metrics
+
+PHASE = "stage2"
 
 
 @dataclass(frozen=True)
 class PaperPPOConfig:
-    """The learner's settings; the defaults are the paper's.
+    """The learner's settings; the defaults are the paper's but for the length.
 
     Attributes:
-        updates: gradient steps, one batch of episodes each.
+        epochs: passes over the images, one gradient step for each batch of episodes.
+        updates: gradient steps; None for all of the epochs.
         num_envs: episodes in a batch.
         learning_rate: Adam's.
         gamma: discount.
@@ -46,7 +52,8 @@ class PaperPPOConfig:
         seed: of weights, images and actions.
     """
 
-    updates: int = 2000
+    epochs: int = 25
+    updates: int | None = None
     num_envs: int = 256
     learning_rate: float = 3e-4
     gamma: float = 0.7
@@ -60,9 +67,10 @@ class PaperPPOConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        for name in ("updates", "num_envs", "learning_rate", "max_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("epochs", "updates", "num_envs", "learning_rate", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma must be in [0, 1], got {self.gamma}")
 
@@ -116,55 +124,119 @@ def train(
         The trained policy.
     """
     config = PaperPPOConfig() if config is None else config
-    generator = torch.Generator(task.device).manual_seed(config.seed)
-    policy = _new_policy(task, config)
-    optimiser = torch.optim.Adam(policy.parameters(), config.learning_rate, betas=(0.9, 0.999))
-    images = _image_batches(len(task.dataset), config.num_envs, config.seed)
-    began = time.perf_counter()
-    for number in range(1, config.updates + 1):
-        rollout = collect(task, policy, next(images), generator)
-        metrics = update(policy, optimiser, rollout, config)
-        seconds = time.perf_counter() - began
-        if on_update is not None:
-            steps = number * rollout.rewards.numel()
-            charts = {
-                "charts/episodic_return": rollout.rewards.sum(0).mean().item(),
-                "charts/accuracy": rollout.correct.float().mean().item(),
-                "charts/SPS": steps / seconds,
+    learner = PaperLearner(task, config)
+    number, began = 0, time.perf_counter()
+    for epoch in range(learner.epochs):
+        for metrics in learner.updates(epoch):
+            number += 1
+            seconds = time.perf_counter() - began
+            if on_update is not None:
+                values = {name: value.item() for name, value in metrics.items()}
+                values["charts/SPS"] = number * learner.samples_per_step / seconds
+                on_update(Update(number, seconds, values))
+            if seconds >= config.max_seconds:
+                return learner.policy()
+    return learner.policy()
+
+
+class PaperLearner:
+    """The learner between two updates: policy, optimiser, and what comes next.
+
+    A `gf_env.training.loop.Trainee`, so that it can be stopped and gone on with after every epoch.
+
+    Args:
+        task: what to learn.
+        config: settings.
+        validate: returns figures of a policy, for `validate`; none without it.
+        workers: processes that read images ahead.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: PaperPPOConfig,
+        *,
+        validate: Callable[[PaperPolicy], Metrics] | None = None,
+        workers: int = 0,
+    ) -> None:
+        self.steps_per_epoch = steps_in_epoch(len(task.dataset), config.num_envs)
+        self._total = config.updates or config.epochs * self.steps_per_epoch
+        self.epochs = -(-self._total // self.steps_per_epoch)
+        batch_size = min(config.num_envs, len(task.dataset))
+        self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
+        self._task, self._config, self._validate = task, config, validate
+        self._loading = Loading(task.device, workers)
+        self._network = _new_policy(task, config)
+        self._optimiser = torch.optim.Adam(
+            self._network.parameters(), config.learning_rate, betas=(0.9, 0.999)
+        )
+
+    def updates(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the figures of each update of an epoch, counted from 0."""
+        seed = epoch_seed(self._config.seed, PHASE, epoch)
+        generator = torch.Generator(self._task.device).manual_seed(seed)
+        self._network.train()
+        left = self._total - epoch * self.steps_per_epoch
+        batches = epoch_batches(self._task.dataset, self._config.num_envs, seed, self._loading)
+        for _, batch in zip(range(left), batches, strict=False):
+            rollout = collect(self._task, self._network, batch, generator)
+            losses = update(self._network, self._optimiser, rollout, self._config)
+            yield {
+                "charts/episodic_return": rollout.rewards.sum(0).mean(),
+                "charts/accuracy": rollout.correct.float().mean(),
+                **losses,
             }
-            losses = {name: value.item() for name, value in metrics.items()}
-            on_update(Update(number, seconds, {**charts, **losses}))
-        if seconds >= config.max_seconds:
-            break
-    return PaperPolicy(policy.eval(), config.seed)
+
+    def policy(self) -> PaperPolicy:
+        """Return the policy as it is now."""
+        return PaperPolicy(self._network.eval(), self._config.seed)
+
+    def train_epoch(
+        self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
+    ) -> None:
+        """Train one epoch, counted from 0; call `on_step` with each update's figures."""
+        for metrics in self.updates(number):
+            on_step(metrics)
+
+    def validate(self) -> Metrics:
+        """Return the figures of the policy as it is now."""
+        return {} if self._validate is None else self._validate(self.policy())
+
+    def save(self, path: Path) -> None:
+        """Write the policy."""
+        self.policy().save(path)
+
+    def state(self) -> dict[str, Any]:
+        """Return weights and the optimiser's state."""
+        return {"policy": self._network.state_dict(), "optimiser": self._optimiser.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        self._network.load_state_dict(state["policy"])
+        self._optimiser.load_state_dict(state["optimiser"])
 
 
 @torch.no_grad()
 def collect(
-    task: Task,
-    policy: PatchProposalNetwork,
-    indices: np.ndarray[tuple[int], np.dtype[np.int64]],
-    generator: torch.Generator,
+    task: Task, policy: PatchProposalNetwork, batch: Batch, generator: torch.Generator
 ) -> Rollout:
     """Run one episode of full length on each image with sampled actions.
 
     Args:
         task: what is played.
         policy: on the task's device.
-        indices: (n,) int64, which images.
+        batch: images and labels, likewise.
         generator: of the actions, on the task's device.
     """
-    state = task.start(indices)
+    state = episodes.reset(task.network, task.rules, batch.images, batch.labels)
     hidden = policy.initial_state(state.features)
-    std = policy.config.action_std
     features, locations, log_probs, rewards = [], [], [], []
     for _ in range(task.rules.sequence_length - 1):
         mean, _, hidden = policy(state.features, hidden)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        chosen = (mean + std * noise).clamp(0, 1)
+        chosen = policy.perturb(mean, generator)
         features.append(state.features)
         locations.append(chosen)
-        log_probs.append(gaussian_log_prob(chosen, mean, std))
+        log_probs.append(gaussian_log_prob(chosen, mean, policy.config.action_std))
         state, reward, _ = task.step(state, chosen)
         rewards.append(reward)
     return Rollout(
@@ -196,6 +268,7 @@ def update(
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return {
+        "losses/loss": loss.detach(),
         "losses/policy_loss": policy_loss.detach(),
         "losses/value_loss": value_loss.detach(),
         "losses/explained_variance": 1 - (returns - values.detach()).var() / returns.var(),
@@ -251,16 +324,3 @@ def _new_policy(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:
                 config.action_std,
             )
         ).to(task.device)
-
-
-def _image_batches(
-    count: int, batch_size: int, seed: int
-) -> Iterator[np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Yield batches of image indices for ever, each image once before any comes again."""
-    generator = np.random.default_rng(seed)
-    waiting = np.empty(0, np.int64)
-    while True:
-        while len(waiting) < batch_size:
-            waiting = np.concatenate([waiting, generator.permutation(count)])
-        yield waiting[:batch_size]
-        waiting = waiting[batch_size:]

@@ -6,6 +6,7 @@ It sees the newest feature map only: neither the classifier's state nor where it
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gf_env.cost import count_multiply_adds
 from gf_env.episodes import location_to_action
 from gf_env.tensor_files import load_into, load_tensors, save_tensors
 
@@ -101,6 +103,28 @@ class PatchProposalNetwork(nn.Module):
         hidden = self.gru(self.state_encoder(features), hidden)
         return self.actor(hidden).sigmoid(), self.critic(hidden)[:, 0], hidden
 
+    def perturb(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return samples (n, 2) in [0, 1] around mean locations (n, 2), clipped to the image."""
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+        return (mean + self.config.action_std * noise.to(mean.device)).clamp(0, 1)
+
+    @torch.no_grad()
+    def sample(
+        self, features: torch.Tensor, hidden: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the next look, as a `gf_env.training.objectives.LocationSampler` does for stage 3.
+
+        Args:
+            features: (n, channels, h, w), newest feature map.
+            hidden: (n, hidden_size).
+            generator: draws the sample.
+
+        Returns:
+            Location (n, 2) in [0, 1] and the state after it (n, hidden_size).
+        """
+        mean, _, hidden = self(features, hidden)
+        return self.perturb(mean, generator), hidden
+
 
 class PaperPolicy:
     """The patch proposal network as a `Policy`.
@@ -113,6 +137,14 @@ class PaperPolicy:
     def __init__(self, network: PatchProposalNetwork, seed: int = 0) -> None:
         self.network = network
         self._generator = torch.Generator().manual_seed(seed)
+
+    @functools.cached_property
+    def multiply_adds(self) -> int:
+        """Of one choice for one image, the critic's included; counted when first asked for."""
+        device = self.network.critic.weight.device
+        features = torch.zeros(1, *self.network.config.feature_shape, device=device)
+        hidden = self.network.initial_state(features)
+        return count_multiply_adds(lambda: self.network(features, hidden))
 
     @torch.no_grad()
     def predict(
@@ -149,11 +181,8 @@ class PaperPolicy:
             keep = np.ones(len(array), np.bool_) if episode_start is None else ~episode_start
             hidden = torch.from_numpy(np.asarray(state) * keep[:, None]).to(hidden)
         mean, _, hidden = self.network(features, hidden)
-        locations = mean.cpu()
-        if not deterministic:
-            noise = torch.randn(locations.shape, generator=self._generator)
-            locations = (locations + self.network.config.action_std * noise).clamp(0, 1)
-        return location_to_action(locations).numpy(), hidden.cpu().numpy()
+        locations = mean if deterministic else self.network.perturb(mean, self._generator)
+        return location_to_action(locations).cpu().numpy(), hidden.cpu().numpy()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.

@@ -12,14 +12,25 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 if TYPE_CHECKING:
+    from gf_env.adaptive import AdaptiveClassifier, Classification
     from gf_env.datasets import ImageSpec, load_dataset
     from gf_env.evaluation import Evaluation, evaluate
-    from gf_env.inference import BudgetedResult, budgeted_batch, exit_thresholds
+    from gf_env.inference import (
+        BudgetedResult,
+        BudgetPoint,
+        budgeted_batch,
+        budgeted_curve,
+        exit_thresholds,
+    )
     from gf_env.network import GlanceFocusNet, Glimpse, load_network
     from gf_env.network_config import NetworkConfig
+    from gf_env.official import load_official_checkpoint
     from gf_env.tensor_files import TensorFileError
 
 _HOMES = {
+    "AdaptiveClassifier": "gf_env.adaptive",
+    "BudgetPoint": "gf_env.inference",
+    "Classification": "gf_env.adaptive",
     "Evaluation": "gf_env.evaluation",
     "GlanceFocusNet": "gf_env.network",
     "Glimpse": "gf_env.network",
@@ -28,14 +39,19 @@ _HOMES = {
     "TensorFileError": "gf_env.tensor_files",
     "BudgetedResult": "gf_env.inference",
     "budgeted_batch": "gf_env.inference",
+    "budgeted_curve": "gf_env.inference",
     "evaluate": "gf_env.evaluation",
     "exit_thresholds": "gf_env.inference",
     "load_dataset": "gf_env.datasets",
     "load_network": "gf_env.network",
+    "load_official_checkpoint": "gf_env.official",
 }
 
 __all__ = [
+    "AdaptiveClassifier",
+    "BudgetPoint",
     "BudgetedResult",
+    "Classification",
     "Evaluation",
     "GlanceFocusNet",
     "Glimpse",
@@ -43,10 +59,12 @@ __all__ = [
     "NetworkConfig",
     "TensorFileError",
     "budgeted_batch",
+    "budgeted_curve",
     "evaluate",
     "exit_thresholds",
     "load_dataset",
     "load_network",
+    "load_official_checkpoint",
 ]
 
 

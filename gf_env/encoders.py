@@ -31,17 +31,30 @@ class Encoder(nn.Module):
 
     Attributes:
         num_features: length of the pooled vector.
+        prefix: what the backbone's own names of its tensors begin with here.
     """
 
     num_features: int
+    prefix: str = ""
 
     def forward(self, images: torch.Tensor) -> Encoding:
         """Encode (n, C, height, width) float images."""
         raise NotImplementedError
 
+    @property
+    def own_head(self) -> nn.Module:
+        """The layer from pooled vectors (n, num_features) to logits (n, classes)."""
+        raise NotImplementedError
+
     def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
         """Return what the encoder's own head makes of pooled vectors, logits (n, classes)."""
-        raise NotImplementedError
+        logits: torch.Tensor = self.own_head(pooled)
+        return logits
+
+    def head_names(self) -> list[str]:
+        """Return the names of the own head's tensors."""
+        (name,) = (name for name, module in self.named_modules() if module is self.own_head)
+        return [f"{name}.{part}" for part in self.own_head.state_dict()]
 
 
 class SmallCNN(Encoder):
@@ -70,10 +83,10 @@ class SmallCNN(Encoder):
         features = self.layers(images)
         return Encoding(features, features.amax(dim=(2, 3)))
 
-    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Return logits (n, classes) of pooled vectors (n, 128)."""
-        logits: torch.Tensor = self.head(pooled)
-        return logits
+    @property
+    def own_head(self) -> nn.Module:
+        """The linear layer on the pooled vector."""
+        return self.head
 
 
 SMALL_CNN = "small-cnn"
@@ -124,6 +137,18 @@ def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
         return SmallCNN(channels, num_classes)
     encoder: Encoder = _timm(name).TimmEncoder(name, channels, num_classes)
     return encoder
+
+
+def pretrained_weights(name: str, channels: int) -> dict[str, torch.Tensor]:
+    """Return the weights that timm fetches for a backbone, by the encoder's names.
+
+    Raises:
+        ValueError: timm has none for it.
+    """
+    if name == SMALL_CNN:
+        raise ValueError(f"there are no weights to fetch for {SMALL_CNN!r}; give a file instead")
+    weights: dict[str, torch.Tensor] = _timm(name).pretrained_timm_weights(name, channels)
+    return weights
 
 
 def _timm(name: str) -> ModuleType:

@@ -9,10 +9,12 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
-from gf_env.datasets.base import ImageSpec
+from gf_env.datasets.base import Dataset, ImageSpec
+from gf_env.datasets.loading import Loading, read_batches
 from gf_env.encoders import make_encoder
 from gf_env.patches import Normalise
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
@@ -93,3 +95,28 @@ def load_image_classifier(
         raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
     load_into(classifier, tensors, path)
     return classifier.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def measure_accuracy(
+    classifier: ImageClassifier,
+    dataset: Dataset,
+    *,
+    batch_size: int = 250,
+    loading: Loading | None = None,
+) -> float:
+    """Return the share of a data set's images that a plain classifier in eval mode gets right.
+
+    Args:
+        classifier: on the device of `loading`.
+        dataset: the images.
+        batch_size: images at a time.
+        loading: device and workers; by default the classifier's device and none.
+    """
+    loading = Loading(classifier.normalise.mean.device) if loading is None else loading
+    indices = np.arange(len(dataset))
+    batches = np.split(indices, range(batch_size, len(dataset), batch_size))
+    correct = 0
+    for images, labels in read_batches(dataset, batches, loading):
+        correct += int((classifier(images).argmax(1) == labels).sum())
+    return correct / len(dataset)

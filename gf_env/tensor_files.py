@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +54,10 @@ def load_tensors(
     Raises:
         TensorFileError: the file is damaged or of another kind.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            names = list(file.keys())
-            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in names}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise TensorFileError(
-            f"{path} cannot be read as safetensors ({error}); it is damaged or something else. "
-            "Fetch or save it again."
-        ) from error
+    with safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        names = list(file.keys())
+        tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in names}
     if metadata.get("kind") != kind:
         raise TensorFileError(
             f"expected {path} to hold a {kind!r}, found {metadata.get('kind', 'no kind')!r}"
@@ -74,6 +69,18 @@ def load_tensors(
         )
     config: dict[str, Any] = json.loads(metadata["config"])
     return config, tensors
+
+
+@contextlib.contextmanager
+def safetensors_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what reading a file may raise into a `TensorFileError` that names it."""
+    try:
+        yield
+    except (safetensors.SafetensorError, OSError) as error:
+        raise TensorFileError(
+            f"{path} cannot be read as safetensors ({error}); it is damaged or something else. "
+            "Fetch or save it again."
+        ) from error
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: object) -> None:

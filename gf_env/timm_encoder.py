@@ -13,6 +13,7 @@ import timm
 import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import mobilenetv3
+from torch import nn
 
 from gf_env.encoders import Encoder, Encoding, ImageSettings
 
@@ -57,6 +58,8 @@ class TimmEncoder(Encoder):
         ValueError: timm has no such network, or it does not make a feature map (n, C, h, w).
     """
 
+    prefix = "model."
+
     def __init__(self, name: str, channels: int, num_classes: int) -> None:
         super().__init__()
         self.model = _create(PAPER_NAMES.get(name, name), channels, num_classes)
@@ -74,10 +77,11 @@ class TimmEncoder(Encoder):
             )
         return Encoding(features, self.model.forward_head(features, pre_logits=True))
 
-    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Return logits (n, classes) of pooled vectors (n, num_features)."""
-        logits: torch.Tensor = self.model.get_classifier()(pooled)
-        return logits
+    @property
+    def own_head(self) -> nn.Module:
+        """The network's classifier."""
+        head: nn.Module = self.model.get_classifier()
+        return head
 
 
 def is_timm_name(name: str) -> bool:
@@ -112,6 +116,19 @@ def timm_image_settings(name: str) -> ImageSettings:
         crop_fraction=made_for.crop_pct,
         resize_interpolation=made_for.interpolation,
     )
+
+
+def pretrained_timm_weights(name: str, channels: int) -> dict[str, torch.Tensor]:
+    """Return the weights that timm fetches, by `TimmEncoder`'s names; once fetched, they are kept.
+
+    Raises:
+        ValueError: timm has none for it.
+    """
+    name = PAPER_NAMES.get(name, name)
+    if not timm.is_model_pretrained(name):
+        raise ValueError(f"timm has no weights for {name!r}; give a file, or train from nothing")
+    fetched = timm.create_model(name, pretrained=True, in_chans=channels).state_dict()
+    return {f"{TimmEncoder.prefix}{key}": value for key, value in fetched.items()}
 
 
 def _create(name: str, channels: int, num_classes: int) -> Any:

@@ -8,8 +8,7 @@ import pytest
 
 import agents
 import gf_env
-from agents.network_figures import classifier_accuracy
-from gf_env.image_classifier import load_image_classifier
+from gf_env.image_classifier import load_image_classifier, measure_accuracy
 
 ASSETS = resources.files("gf_env") / "assets"
 
@@ -23,7 +22,7 @@ def test_full_resolution_classifier(figures):
     classifier = load_image_classifier(
         str(ASSETS / "full_resolution" / "cluttered-digits.safetensors")
     )
-    accuracy = classifier_accuracy(classifier, gf_env.load_dataset("cluttered-digits", "test"))
+    accuracy = measure_accuracy(classifier, gf_env.load_dataset("cluttered-digits", "test"))
     assert accuracy == pytest.approx(figures["full_resolution_accuracy"], abs=0.002)
     assert accuracy >= 0.975
 

@@ -1,12 +1,22 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
+from image_trees import write_stripes
 from PIL import Image
 
 import gf_env
-from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
-from agents.cli import main
+from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork, presets
+from agents.cli import _parse, main
+from agents.commands.train import preset_and_file
+from agents.training import claim_folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Commands write to folders of their own by default."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_info(capsys):
@@ -25,28 +35,80 @@ def test_evaluate(capsys, tmp_path):
     assert "20 images of test" in printed
 
 
-def test_train_on_a_small_split(tmp_path, capsys, monkeypatch):
-    from gf_env.datasets import cluttered_digits
+@pytest.fixture
+def stripes(tmp_path):
+    return write_stripes(tmp_path / "images", counts=(24, 12, 12))
 
-    monkeypatch.setattr(
-        cluttered_digits,
-        "SPLIT_SIZES",
-        {"pretrain": 128, "train": 50, "validation": 50, "test": 50},
-    )
-    from gf_env import datasets
 
-    datasets._cluttered_digits.cache_clear()
-    stages = ("full-resolution", "low-resolution", "stage1")
-    quick = [f"--recipe.{stage}.epochs=1" for stage in stages]
-    assert main(["train", "--output", str(tmp_path), "--name", "small", *quick]) == 0
-    datasets._cluttered_digits.cache_clear()
-    report = json.loads((tmp_path / "small.json").read_text())
-    assert report["test_images"] == 50
-    assert report["training_images"] == 128
-    assert len(report["accuracy_per_look"]["greedy_oracle"]) == 5
-    assert report["recipe"]["stage1"]["epochs"] == 1
-    assert gf_env.load_network(tmp_path / "small.safetensors").config.patch_size == 24
-    assert (tmp_path / "full_resolution" / "small.safetensors").is_file()
+def train_arguments(images, *more):
+    settings = ["--data.dataset", str(images), "--data.network-split", "train"]
+    settings += ["--recipe.image-size", "16", "--recipe.patch-size", "8"]
+    phases = ("full-resolution", "low-resolution", "stage1", "stage3")
+    for phase in phases:
+        settings += [f"--recipe.{phase}.epochs", "1", f"--recipe.{phase}.batch-size", "8"]
+    return ["train", *settings, "--stage2.epochs", "1", "--stage2.num-envs", "8", *more]
+
+
+def test_train_evaluate_and_curves(stripes, capsys):
+    assert main(train_arguments(stripes, "--output", "run")) == 0
+    assert "stage3: 12 images of the test split" in capsys.readouterr().out
+    report = json.loads(Path("run/stage3/figures.json").read_text())
+    assert len(report["accuracy_per_look"]["paper_policy"]) == 5
+    assert report["config"]["recipe"]["stage1"]["epochs"] == 1
+    assert gf_env.load_network("run/stage1/best.safetensors").config.patch_size == 8
+
+    network, policy = "run/stage3/best.safetensors", "run/stage2/best.safetensors"
+    used = ["--network", network, "--dataset", str(stripes)]
+    assert main(["evaluate", policy, *used, "--no-oracle"]) == 0
+    printed = capsys.readouterr().out
+    assert "12 images of test" in printed
+    assert "images leave once the network is sure" in printed
+    assert "oracle" not in printed
+
+    arguments = train_arguments(stripes, "--network", network, "--policy", policy)[1:]
+    measured = ["--sizes", "8", "12", "16", "--latency.batches", "1", "--latency.repeats", "1"]
+    assert main(["curves", *arguments, *measured]) == 0
+    curves = json.loads(Path("runs/curves/curves.json").read_text())
+    found = {(point["curve"], point["setting"]) for point in curves["points"]}
+    assert {("plain", 8.0), ("plain", 12.0), ("plain", 16.0), ("anytime", 5.0)} <= found
+    assert len([curve for curve, _ in found if curve == "budgeted"]) == 39
+    for name in ("multiply_adds", "seconds"):
+        with Image.open(f"runs/curves/{name}.png") as picture:
+            assert picture.width > 500
+
+
+def test_settings_from_preset_file_and_command_line():
+    training, from_file = preset_and_file(["train", "--preset", "regnet"])
+    assert training.recipe.encoder == "regnety_600m"
+    assert from_file == []
+    settings = {
+        "recipe": {"stage1": {"epochs": 7}, "train_global_encoder": False, "image_size": None},
+        "precision": "float32",
+    }
+    Path("settings.json").write_text(json.dumps(settings))
+    arguments = ["--preset", "regnet", "--config", "settings.json", "--recipe.patch-size", "64"]
+    command = _parse(["train", *arguments, "--recipe.stage1.epochs", "9"])
+    assert command.training.recipe.encoder == "regnety_600m"
+    assert command.training.recipe.stage1.epochs == 9  # the command line has the last word
+    assert command.training.recipe.patch_size == 64
+    assert command.training.recipe.train_global_encoder is False
+    assert command.training.recipe.image_size is None
+    assert command.training.precision == "float32"
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
+    training = presets.preset(name)
+    claim_folder(tmp_path, training, resume=False)
+    assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
+
+
+def test_a_training_is_gone_on_with_only_when_asked(stripes, capsys):
+    arguments = train_arguments(stripes, "--phases", "full_resolution", "--no-figures")
+    assert main(arguments) == 0
+    assert main(arguments) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
 
 
 def test_demo(tmp_path, capsys):
@@ -70,23 +132,17 @@ def test_demo(tmp_path, capsys):
     assert "gap closed" in capsys.readouterr().out
 
 
-def test_a_missing_test_split_is_said_before_training(tmp_path, capsys):
-    for name in ("a", "b"):
-        (tmp_path / "train" / name).mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "train" / name / "0.png")
-    assert main(["train", "--dataset", str(tmp_path), "--split", "train"]) == 1
-    printed = capsys.readouterr()
-    assert "no split 'test'" in " ".join(printed.err.split())
-    assert "starting weights" not in printed.out
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["info", "nothing"], "unknown network 'nothing'"),
         (["evaluate", "--split", "dev"], "unknown split 'dev'"),
-        (["train", "--dataset", "nowhere"], "unknown dataset 'nowhere'"),
-        (["train", "--recipe.stage1.epochs", "0"], "epochs must be positive"),
+        (["train", "--data.dataset", "nowhere"], "unknown dataset 'nowhere'"),
+        (["train", "--recipe.stage1.epochs", "-1"], "epochs must be 0 or more"),
+        (["train", "--preset", "alexnet"], "unknown preset 'alexnet'; choose one of"),
+        (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
+        (["train", "--phases", "stage4", "--output", "x"], "unknown phases ['stage4']"),
+        (["curves", "--sizes", "97"], "sizes must be from 1 to 96"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys):

@@ -10,6 +10,7 @@ from agents import paper_ppo
 from agents.paper_ppo import PaperPPOConfig
 from agents.patch_proposal import PatchProposalConfig, PatchProposalNetwork
 from gf_env import episodes
+from gf_env.datasets.loading import Batch
 from gf_env.task import make_task
 
 
@@ -39,7 +40,8 @@ def rollout(tiny_network, tiny_dataset):
         torch.manual_seed(3)
         policy = PatchProposalNetwork(config)
     generator = torch.Generator().manual_seed(0)
-    return policy, paper_ppo.collect(task, policy, np.arange(8), generator)
+    batch = Batch(tiny_dataset.images(range(8)), torch.from_numpy(tiny_dataset.labels[:8]))
+    return policy, paper_ppo.collect(task, policy, batch, generator)
 
 
 def test_the_ratio_is_one_so_that_the_update_is_a_plain_policy_gradient(rollout):
@@ -67,10 +69,16 @@ def test_locations_are_clipped_and_their_densities_are_of_the_clipped_values(rol
     assert torch.allclose(batch.log_probs[0], expected, atol=1e-4)
 
 
-def test_every_image_comes_once_before_any_comes_again():
-    batches = paper_ppo._image_batches(10, 4, seed=0)
-    seen = np.concatenate([next(batches) for _ in range(5)])
-    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+@pytest.mark.parametrize(
+    ("length", "epochs", "per_epoch"),
+    [({"epochs": 2}, 2, [5, 5]), ({"updates": 7}, 2, [5, 2]), ({"updates": 3}, 1, [3])],
+)
+def test_length_in_epochs_or_updates(target_task, length, epochs, per_epoch):
+    config = PaperPPOConfig(num_envs=400, hidden_size=8, **length)  # of 2,000 images
+    learner = paper_ppo.PaperLearner(target_task, config)
+    assert learner.epochs == epochs
+    assert learner.samples_per_step == 400 * 3
+    assert [len(list(learner.updates(epoch))) for epoch in range(epochs)] == per_epoch
 
 
 def train(task, updates, seed=0):
@@ -97,6 +105,7 @@ def test_same_seed_same_policy_to_the_last_digit(target_task):
         "charts/episodic_return",
         "charts/accuracy",
         "charts/SPS",
+        "losses/loss",
         "losses/policy_loss",
         "losses/value_loss",
         "losses/explained_variance",
@@ -140,7 +149,7 @@ def test_a_time_limit_stops_after_an_update(target_task):
     assert seen[-1].seconds >= 0.2 > ([0, *(update.seconds for update in seen)][-2])
 
 
-@pytest.mark.parametrize("field", ["updates", "num_envs", "learning_rate", "max_seconds"])
+@pytest.mark.parametrize("field", ["epochs", "updates", "num_envs", "learning_rate", "max_seconds"])
 def test_impossible_settings(field):
     with pytest.raises(ValueError, match=field):
         PaperPPOConfig(**{field: 0})

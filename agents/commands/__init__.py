@@ -1,0 +1,1 @@
+"""The commands of `gf-env`, a module each."""

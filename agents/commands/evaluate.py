@@ -1,0 +1,128 @@
+"""`gf-env evaluate`: policies on a frozen network, and what they save by stopping early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from agents.baselines import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
+from agents.comparison import compare, table
+from agents.files import is_official, open_network, open_policy
+from agents.oracle import GreedyOracle
+from agents.policy import Policy, PrivilegedPolicy
+from gf_env.datasets import Dataset, load_dataset
+from gf_env.evaluation import Evaluation, evaluate
+from gf_env.inference import budgeted_curve
+from gf_env.network import GlanceFocusNet
+
+RANDOM, ORACLE, RELEASED = "random", "greedy oracle (sees labels)", "the checkpoint's policy"
+SHOWN_BUDGETS = 4
+"""Of the budgets, one in so many is printed."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate policies on a frozen network, beside the blind rules and the greedy oracle.
+
+    Prints the accuracy after each look (anytime prediction), and for the policies named what
+    accuracy they reach at what mean cost when images leave once the network is sure (budgeted
+    batch); the thresholds come from another split.
+
+    Attributes:
+        policies: files of the paper's policy; that of a released checkpoint is taken with it.
+        network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar).
+        dataset: name or folder; see `gf_env.load_dataset`.
+        split: which part of it.
+        threshold_split: where exit thresholds are searched; not the same images.
+        num_images: the first so many of each split; all by default.
+        oracle: also the greedy oracle, which tries 49 patches for each look.
+        sampled: sample actions instead of taking the likeliest.
+        unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
+        device: where the network runs.
+    """
+
+    policies: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    network: str = "cluttered-digits"
+    dataset: str = "cluttered-digits"
+    split: str = "test"
+    threshold_split: str = "validation"
+    num_images: int | None = None
+    oracle: bool = True
+    sampled: bool = False
+    unreadable: str = "stop"
+    device: str = "cpu"
+
+    def run(self, console: Console) -> None:
+        """Evaluate and print the tables."""
+        network = open_network(self.network, self.device)
+        named: dict[str, Policy] = {name: open_policy(name) for name in self.policies}
+        if is_official(self.network):
+            named[RELEASED] = open_policy(self.network)
+        test = self._load(self.split, network)
+        held_out = self._load(self.threshold_split, network) if named else None
+        candidates: dict[str, Policy | PrivilegedPolicy] = {
+            RANDOM: RandomPolicy(),
+            "centre": CentrePolicy(),
+            "centre, then corners": CentreCornerPolicy(),
+            "Gaussian": GaussianPolicy(),
+            **named,
+            **({ORACLE: GreedyOracle()} if self.oracle else {}),
+        }
+        results = self._evaluate(candidates, network, test, console)
+        rows = compare(results, random=RANDOM, oracle=ORACLE if self.oracle else None)
+        count = len(results[RANDOM].labels)
+        console.print(table(rows, f"{count:,} images of {self.split}: accuracy after each look"))
+        if held_out is not None:
+            searched = self._evaluate(named, network, held_out, console)
+            for name, evaluation in searched.items():
+                console.print(_budgets(name, evaluation, results[name]))
+
+    def _load(self, split: str, network: GlanceFocusNet) -> Dataset:
+        return load_dataset(
+            self.dataset, split, like=network.config.image_spec, unreadable=self.unreadable
+        )
+
+    def _evaluate(
+        self,
+        policies: Mapping[str, Policy | PrivilegedPolicy],
+        network: GlanceFocusNet,
+        images: Dataset,
+        console: Console,
+    ) -> dict[str, Evaluation]:
+        results = {}
+        count = None if self.num_images is None else min(self.num_images, len(images))
+        with console.status("evaluating") as status:
+            for name, policy in policies.items():
+                status.update(f"evaluating {name} on {images.split}")
+                results[name] = evaluate(
+                    policy,
+                    network=network,
+                    dataset=images,
+                    num_images=count,
+                    deterministic=not self.sampled,
+                    device=self.device,
+                )
+        return results
+
+
+def _budgets(name: str, held_out: Evaluation, test: Evaluation) -> Table:
+    """Return the budgeted-batch curve of one policy as a terminal table."""
+    made = Table(title=f"{name}: images leave once the network is sure")
+    for column in ("q", "mean multiply-adds", "accuracy", "share that leaves after each look"):
+        made.add_column(column, justify="right")
+    curve = budgeted_curve(
+        held_out.max_probability, test.max_probability, test.correct, test.multiply_adds
+    )
+    for point in curve[::SHOWN_BUDGETS]:
+        made.add_row(
+            f"{point.q:.2f}",
+            f"{point.mean_cost / 1e6:,.2f} M",
+            f"{point.accuracy:.3f}",
+            " ".join(f"{share:.2f}" for share in point.exit_shares),
+        )
+    return made

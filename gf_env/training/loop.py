@@ -1,0 +1,235 @@
+"""Epochs with validation, checkpoints and logs: the one loop of all phases of training.
+
+After every epoch `last.safetensors` holds the whole state of the training and `best.safetensors`
+what it has made best so far, both written atomically. A training that was stopped goes on from
+`last.safetensors` and ends as it would have ended without the stop.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from gf_env.tensor_files import TensorFileError
+from gf_env.training import processes
+from gf_env.training.checkpoints import load_state, save_state
+from gf_env.training.logs import Writer, open_writer
+
+Metrics = dict[str, float]
+STEPS_BETWEEN_LOGS = 20
+
+
+class Trainee(Protocol):
+    """What is trained, epoch by epoch.
+
+    Attributes:
+        epochs: how many in all.
+        steps_per_epoch: gradient steps.
+        samples_per_step: what `charts/SPS` counts: images, or steps of an environment.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    samples_per_step: int
+
+    def train_epoch(
+        self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
+    ) -> None:
+        """Train one epoch, counted from 0; call `on_step` with scalars after each step."""
+        ...
+
+    def validate(self) -> Metrics:
+        """Return figures on validation images, `validation/accuracy` among them."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write what is trained, as those who use it load it."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        ...
+
+
+@dataclass
+class PhaseFolder:
+    """Where the files of one phase are.
+
+    Attributes:
+        path: the folder.
+        best: what is trained, after its best epoch by `validation/accuracy`.
+        last: the state after the newest epoch.
+    """
+
+    path: Path
+    best: Path = field(init=False)
+    last: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the files."""
+        self.best = self.path / "best.safetensors"
+        self.last = self.path / "last.safetensors"
+
+
+@dataclass
+class History:
+    """What came of the epochs so far.
+
+    Attributes:
+        validations: figures before the first epoch and after each one.
+        best_accuracy: the largest `validation/accuracy` among them.
+    """
+
+    validations: list[Metrics] = field(default_factory=list)
+    best_accuracy: float = -math.inf
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that are behind."""
+        return len(self.validations) - 1
+
+
+def run_phase(
+    trainee: Trainee,
+    folder: PhaseFolder,
+    *,
+    name: str,
+    progress: Progress,
+) -> History:
+    """Train all epochs that are still to be trained.
+
+    Args:
+        trainee: left as it is after its last epoch; the best is in `folder.best`.
+        folder: of this phase; what is there is gone on with.
+        name: for the progress bar.
+        progress: shows a bar.
+
+    Raises:
+        TensorFileError: a checkpoint that is damaged or of another training.
+        FloatingPointError: a loss that is no longer finite.
+        OSError: no room for a checkpoint; the ones before are still there.
+    """
+    history = _resume(trainee, folder) if folder.last.is_file() else History()
+    processes.wait_for_all()  # before the main one writes what others still look for
+    done = max(0, history.epochs) * trainee.steps_per_epoch
+    # dropout draws from the global generator
+    with torch.random.fork_rng(devices=[]), open_writer(folder.path, done) as writer:
+        if not history.validations:
+            _close_epoch(trainee, folder, history, writer)
+        for epoch in range(history.epochs, trainee.epochs):
+            reporter = _Reporter(trainee, epoch, name, progress, writer)
+            trainee.train_epoch(epoch, reporter.on_step)
+            reporter.close()
+            _close_epoch(trainee, folder, history, writer)
+    return history
+
+
+def _resume(trainee: Trainee, folder: PhaseFolder) -> History:
+    state = load_state(folder.last)
+    try:
+        trainee.load_state(state["trainee"])
+        return History(**state["history"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise TensorFileError(
+            f"{folder.last} is of another training ({error}). Train into another folder, or "
+            "remove this one."
+        ) from error
+
+
+def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, writer: Writer) -> None:
+    """Validate and write: first the best, so that a stop in between costs the epoch only."""
+    if processes.is_main():
+        metrics = trainee.validate()
+        history.validations.append(metrics)
+        step = history.epochs * trainee.steps_per_epoch
+        for tag, value in metrics.items():
+            writer.add_scalar(tag, value, step)
+        if metrics["validation/accuracy"] > history.best_accuracy:
+            history.best_accuracy = metrics["validation/accuracy"]
+            trainee.save(folder.best)
+        state = {
+            "trainee": trainee.state(),
+            "history": {
+                "validations": history.validations,
+                "best_accuracy": history.best_accuracy,
+            },
+        }
+        save_state(folder.last, state)
+    else:
+        history.validations.append({})
+    processes.wait_for_all()
+
+
+class _Reporter:
+    """Progress bar and logs of one epoch; figures are only fetched from the device now and then."""
+
+    def __init__(
+        self, trainee: Trainee, epoch: int, name: str, progress: Progress, writer: Writer
+    ) -> None:
+        self._trainee, self._name = trainee, name
+        self._progress, self._writer = progress, writer
+        self._first_step = epoch * trainee.steps_per_epoch
+        self._steps = 0
+        self._newest: Mapping[str, torch.Tensor] = {}
+        self._began = time.perf_counter()
+        self._bar: TaskID = progress.add_task(
+            f"{name}, epoch {epoch + 1} of {trainee.epochs}",
+            total=trainee.steps_per_epoch,
+            loss=math.nan,
+            visible=processes.is_main(),
+        )
+
+    def on_step(self, metrics: Mapping[str, torch.Tensor]) -> None:
+        self._steps += 1
+        self._newest = metrics
+        if self._steps % STEPS_BETWEEN_LOGS == 0:
+            self._log()
+
+    def close(self) -> None:
+        self._log()
+        self._progress.remove_task(self._bar)
+
+    def _log(self) -> None:
+        values = {tag: float(value) for tag, value in self._newest.items()}
+        seconds = time.perf_counter() - self._began
+        values["charts/SPS"] = self._steps * self._trainee.samples_per_step / seconds
+        for tag, value in values.items():
+            self._writer.add_scalar(tag, value, self._first_step + self._steps)
+        loss = values["losses/loss"]
+        self._progress.update(self._bar, completed=self._steps, loss=loss)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"{self._name}: the loss became {loss}; a lower learning rate may help. "
+                "The last checkpoint is from before."
+            )
+
+
+def training_progress(console: Console | None = None) -> Progress:
+    """Return the progress display of `run_phase`, to be entered with `with`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}  loss {task.fields[loss]:.3f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
