@@ -31,6 +31,7 @@ def network_figures(
     test: Dataset,
     *,
     num_images: int = 2000,
+    workers: int = 0,
 ) -> tuple[dict[str, Any], dict[str, Evaluation]]:
     """Measure a network on the first images of a data set.
 
@@ -40,6 +41,7 @@ def network_figures(
         train: what policies learn from.
         test: what the figures are of.
         num_images: how many at most of either.
+        workers: processes that read images ahead.
 
     Returns:
         JSON-serialisable figures: accuracy after each look of blind rules, of the policy and of the
@@ -54,6 +56,7 @@ def network_figures(
             dataset=images,
             num_images=min(num_images, len(images)),
             device=network.device,
+            workers=workers,
         )
 
     policies: dict[str, Any] = {RANDOM: RandomPolicy(), "centre": CentrePolicy()}
@@ -83,14 +86,17 @@ def write_figures(run: TrainingRun, console: Console) -> None:
     policy = PaperPolicy.load(policy_file) if policy_file.is_file() else None
     about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
     if full.is_file():
-        accuracy = measure_accuracy(load_image_classifier(full, device), run.test)
+        classifier = load_image_classifier(full, device)
+        accuracy = measure_accuracy(classifier, run.test, loading=run.loading)
         about = {"full_resolution_accuracy": accuracy, **about}
     for phase in ("stage1", "stage3"):
         place = run.place(phase)
         if not place.best.is_file():
             continue
         network = load_network(place.best, device)
-        figures, results = network_figures(network, policy, run.policy_images, run.test)
+        figures, results = network_figures(
+            network, policy, run.policy_images, run.test, workers=run.loading.workers
+        )
         report = {**figures, **about}
         write_atomically(
             place.path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()

@@ -27,6 +27,7 @@ from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposa
 from gf_env import episodes
 from gf_env.datasets.loading import Batch, Loading
 from gf_env.task import Task
+from gf_env.training import processes
 from gf_env.training.data import epoch_batches, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
 
@@ -149,6 +150,7 @@ class PaperLearner:
         config: settings.
         validate: returns figures of a policy, for `validate`; none without it.
         workers: processes that read images ahead.
+        augment: learn from varied copies of the images, where the data set has them.
     """
 
     def __init__(
@@ -158,6 +160,7 @@ class PaperLearner:
         *,
         validate: Callable[[PaperPolicy], Metrics] | None = None,
         workers: int = 0,
+        augment: bool = True,
     ) -> None:
         self.steps_per_epoch = steps_in_epoch(len(task.dataset), config.num_envs)
         self._total = config.updates or config.epochs * self.steps_per_epoch
@@ -165,7 +168,7 @@ class PaperLearner:
         batch_size = min(config.num_envs, len(task.dataset))
         self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
         self._task, self._config, self._validate = task, config, validate
-        self._loading = Loading(task.device, workers)
+        self._loading, self._augment = Loading(task.device, workers), augment
         self._network = _new_policy(task, config)
         self._optimiser = torch.optim.Adam(
             self._network.parameters(), config.learning_rate, betas=(0.9, 0.999)
@@ -174,10 +177,16 @@ class PaperLearner:
     def updates(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
         """Yield the figures of each update of an epoch, counted from 0."""
         seed = epoch_seed(self._config.seed, PHASE, epoch)
-        generator = torch.Generator(self._task.device).manual_seed(seed)
+        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
         self._network.train()
         left = self._total - epoch * self.steps_per_epoch
-        batches = epoch_batches(self._task.dataset, self._config.num_envs, seed, self._loading)
+        batches = epoch_batches(
+            self._task.dataset,
+            self._config.num_envs,
+            seed,
+            self._loading,
+            augment=self._augment,
+        )
         for _, batch in zip(range(left), batches, strict=False):
             rollout = collect(self._task, self._network, batch, generator)
             losses = update(self._network, self._optimiser, rollout, self._config)
@@ -266,6 +275,7 @@ def update(
     loss = policy_loss + config.vf_coef * value_loss
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
+    processes.average_gradients(policy)
     optimiser.step()
     return {
         "losses/loss": loss.detach(),

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.cost import count_multiply_adds
 from gf_env.episodes import location_to_action
 from gf_env.tensor_files import load_into, load_tensors, save_tensors
@@ -126,6 +127,11 @@ class PatchProposalNetwork(nn.Module):
         return self.perturb(mean, generator), hidden
 
 
+def policy_names() -> list[str]:
+    """Return the names of the built-in policies."""
+    return asset_names("agents")
+
+
 class PaperPolicy:
     """The patch proposal network as a `Policy`.
 
@@ -194,12 +200,18 @@ class PaperPolicy:
         save_tensors(path, FILE_KIND, config, self.network.state_dict())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], seed: int = 0) -> PaperPolicy:
-        """Return a policy written by `save`.
+    def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> PaperPolicy:
+        """Return a policy.
+
+        Args:
+            name_or_path: a built-in name (see `policy_names`) or a file written by `save`.
+            seed: of the generator for samples.
 
         Raises:
+            ValueError: neither a built-in name nor a file.
             TensorFileError: a damaged file, or one that holds something else.
         """
+        path = find_tensor_file("agents", name_or_path)
         config, tensors = load_tensors(path, FILE_KIND)
         network = PatchProposalNetwork(PatchProposalConfig(**config))
         load_into(network, tensors, path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agents.paper_ppo import PaperPPOConfig
-from agents.training import DataConfig, Given, TrainConfig
+from agents.training_config import DataConfig, Given, TrainConfig
 from gf_env.families import family_of
 from gf_env.training.optimise import OptimiserConfig
 from gf_env.training.recipe import Recipe

@@ -59,8 +59,9 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
 
     Args:
         render_mode: None or `rgb_array`.
-        **arguments: see `gf_env.task.TaskArguments`: `dataset`, `split`, `network`,
-            `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`, `device`.
+        **arguments: see `gf_env.task.TaskArguments`: `dataset`, `split`, `unreadable`,
+            `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`,
+            `device`.
 
     Raises:
         TypeError: an argument that does not exist.

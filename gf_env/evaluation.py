@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gf_env import episodes
 from gf_env.datasets import Dataset
+from gf_env.datasets.loading import Batch, Loading, read_batches
 from gf_env.network import GlanceFocusNet
 from gf_env.observations import observed_by
 from gf_env.task import BUILTIN, Task, make_task
@@ -109,6 +110,7 @@ def evaluate(
     grid_size: int | None = None,
     batch_size: int = 250,
     device: str | torch.device = "cpu",
+    workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Run one episode of full length on every image of a split.
@@ -127,6 +129,7 @@ def evaluate(
         grid_size: for policies with grid actions.
         batch_size: episodes at a time.
         device: where the network runs.
+        workers: processes that read images ahead.
         progress: called with (images done, images in all).
 
     Raises:
@@ -152,35 +155,38 @@ def evaluate(
     count = available if num_images is None else num_images
     if not 1 <= count <= available:
         raise ValueError(f"num_images must be from 1 to {available}, got {num_images}")
-    parts = []
-    for start in range(0, count, batch_size):
-        indices = np.arange(start, min(start + batch_size, count))
-        parts.append(_run_episodes(task, policy, indices, deterministic))
+    indices = np.arange(count)
+    batches = np.split(indices, range(batch_size, count, batch_size))
+    parts, done = [], 0
+    for batch in read_batches(task.dataset, batches, Loading(task.device, workers)):
+        parts.append(_run_episodes(task, policy, batch, deterministic))
+        done += len(batch.labels)
         if progress is not None:
-            progress(int(indices[-1]) + 1, count)
+            progress(done, count)
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     costs = task.cost.cumulative(
         task.rules.sequence_length, policy=getattr(policy, "multiply_adds", 0)
     )
-    return Evaluation(**joined, multiply_adds=np.array(costs, np.int64))
+    return Evaluation(**joined, indices=indices, multiply_adds=np.array(costs, np.int64))
 
 
 def _run_episodes(
-    task: Task, policy: Policy | PrivilegedPolicy, indices: NDArray[np.int64], deterministic: bool
+    task: Task, policy: Policy | PrivilegedPolicy, batch: Batch, deterministic: bool
 ) -> dict[str, NDArray[Any]]:
-    state = task.start(indices)
+    state = episodes.reset(task.network, task.rules, batch.images, batch.labels)
+    count = len(batch.labels)
     readouts = [episodes.readout(state)]
-    returns = torch.zeros(len(indices), device=task.device)
+    returns = torch.zeros(count, device=task.device)
     memory: Any = None
     for step in range(1, task.rules.sequence_length):
         if isinstance(policy, PrivilegedPolicy):
             locations = policy.choose_locations(task, state)
         else:
-            starts = np.full(len(indices), step == 1)
+            starts = np.full(count, step == 1)
             actions, memory = policy.predict(
                 task.observation(state), memory, starts, deterministic=deterministic
             )
-            locations = task.locations(actions, len(indices))
+            locations = task.locations(actions, count)
         state, rewards, _ = task.step(state, locations)
         readouts.append(episodes.readout(state))
         returns += rewards
@@ -192,6 +198,5 @@ def _run_episodes(
         **{name: column.cpu().numpy() for name, column in columns.items()},
         "locations": state.locations.cpu().numpy(),
         "labels": state.labels.cpu().numpy(),
-        "indices": indices,
         "returns": returns.cpu().numpy(),
     }

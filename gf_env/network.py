@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from gf_env import patches
+from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.classifiers import make_classifier
 from gf_env.cost import StepCost, count_step_cost
 from gf_env.encoders import Encoding, make_encoder
@@ -152,9 +151,7 @@ class GlanceFocusNet(nn.Module):
 
 def network_names() -> list[str]:
     """Return the names of the built-in networks."""
-    assets = resources.files("gf_env") / "assets"
-    files = (item.name for item in assets.iterdir())
-    return sorted(name.removesuffix(".safetensors") for name in files if "safetensors" in name)
+    return asset_names("gf_env")
 
 
 def load_network(
@@ -171,7 +168,7 @@ def load_network(
         ValueError: neither a built-in name nor a file.
         TensorFileError: a damaged file, or one that holds something else.
     """
-    path = _network_path(name_or_path)
+    path = find_tensor_file("gf_env", name_or_path)
     about, tensors = load_tensors(path, FILE_KIND)
     try:
         network = GlanceFocusNet(NetworkConfig(**about["network"]))
@@ -181,16 +178,3 @@ def load_network(
         raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
     load_into(network, tensors, path)
     return network.to(device).eval().requires_grad_(False)
-
-
-def _network_path(name_or_path: str | os.PathLike[str]) -> Path:
-    names = network_names()
-    if name_or_path in names:
-        return Path(str(resources.files("gf_env") / "assets" / f"{name_or_path}.safetensors"))
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise ValueError(
-            f"unknown network {str(name_or_path)!r}: neither a file nor a built-in name; "
-            f"built-in: {names}"
-        )
-    return path

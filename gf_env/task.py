@@ -179,6 +179,7 @@ class TaskArguments(TypedDict, total=False):
         dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
             `gf_env.datasets.load_dataset`.
         split: which part of it, `train` by default.
+        unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
         network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
             eval mode.
         sequence_length: T, glance included; the network's own by default.
@@ -191,6 +192,7 @@ class TaskArguments(TypedDict, total=False):
 
     dataset: str | os.PathLike[str] | Dataset
     split: str
+    unreadable: str
     network: str | os.PathLike[str] | GlanceFocusNet
     sequence_length: int | None
     reward: str
@@ -224,6 +226,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         arguments.get("dataset", BUILTIN),
         arguments.get("split", "train"),
         like=network.config.image_spec,
+        unreadable=arguments.get("unreadable", "stop"),
     )
     _check_fit(network, dataset)
     grid = None

@@ -10,7 +10,7 @@ import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork, presets
 from agents.cli import _parse, main
 from agents.commands.train import preset_and_file
-from agents.training import claim_folder
+from agents.training_config import claim_folder
 
 
 @pytest.fixture(autouse=True)

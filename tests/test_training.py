@@ -13,7 +13,8 @@ from agents import PaperPolicy
 from agents.network_figures import write_figures
 from agents.paper_ppo import PaperPPOConfig
 from agents.presets import preset
-from agents.training import PHASES, DataConfig, Given, TrainConfig, TrainingRun, claim_folder
+from agents.training import TrainingRun
+from agents.training_config import PHASES, DataConfig, Given, TrainConfig, claim_folder
 from gf_env.datasets.loading import Loading
 from gf_env.image_classifier import load_image_classifier, measure_accuracy
 from gf_env.network import load_network

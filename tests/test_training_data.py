@@ -33,7 +33,7 @@ class Varied(Numbered):
 
 
 def numbers(dataset, **changes):
-    arguments = {"batch_size": 4, "seed": 1, "loading": HERE, **changes}
+    arguments = {"batch_size": 4, "seed": 1, "loading": HERE, "augment": True, **changes}
     return [batch.images.flatten().tolist() for batch in epoch_batches(dataset, **arguments)]
 
 
@@ -48,7 +48,7 @@ def test_every_image_once_in_whole_batches():
 
 
 def test_labels_go_with_their_images():
-    for images, labels in epoch_batches(Numbered(10), 4, 0, HERE):
+    for images, labels in epoch_batches(Numbered(10), 4, 0, HERE, augment=True):
         assert labels.tolist() == [2 * number for number in images.flatten().tolist()]
 
 

@@ -14,18 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from agents import presets
-from agents.curves import (
-    COSTS,
-    EARLY_EXITS,
-    STYLES,
-    LatencyConfig,
-    Point,
-    measure_curves,
-    plot_curves,
-    summary,
-)
+from agents.curve_report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
+from agents.curves import LatencyConfig, Point, measure_curves
 from agents.files import open_network, open_policy
-from agents.training import TrainConfig, TrainingRun, claim_folder
+from agents.training import TrainingRun
+from agents.training_config import TrainConfig, claim_folder
 from agents.versions import versions
 from gf_env.datasets.loading import Loading
 from gf_env.image_classifier import ImageClassifier, load_image_classifier
@@ -86,7 +79,9 @@ class Curves:
             run.full_resolution()
             plain = {size: self._plain(run, size, device) for size in self.sizes}
         with console.status("measuring"):
-            points = measure_curves(network, policy, plain, run.validation, run.test, self.latency)
+            points = measure_curves(
+                network, policy, plain, run.validation, run.test, self.latency, self.workers
+            )
         self._write(points, console)
 
     def _check_sizes(self, image_size: int) -> None:

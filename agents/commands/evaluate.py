@@ -44,6 +44,7 @@ class Evaluate:
         sampled: sample actions instead of taking the likeliest.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
         device: where the network runs.
+        workers: processes that read images ahead.
     """
 
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -56,6 +57,7 @@ class Evaluate:
     sampled: bool = False
     unreadable: str = "stop"
     device: str = "cpu"
+    workers: int = 0
 
     def run(self, console: Console) -> None:
         """Evaluate and print the tables."""
@@ -106,6 +108,7 @@ class Evaluate:
                     num_images=count,
                     deterministic=not self.sampled,
                     device=self.device,
+                    workers=self.workers,
                 )
         return results
 

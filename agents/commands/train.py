@@ -15,7 +15,8 @@ from rich.console import Console
 
 from agents import presets
 from agents.network_figures import write_figures
-from agents.training import PHASES, TrainConfig, TrainingRun, check_phases, claim_folder
+from agents.training import TrainingRun
+from agents.training_config import PHASES, TrainConfig, check_phases, claim_folder
 from gf_env.datasets.loading import Loading
 from gf_env.training import processes
 from gf_env.training.loop import training_progress

@@ -28,7 +28,7 @@ def steps_in_epoch(num_images: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    dataset: Dataset, batch_size: int, seed: int, loading: Loading, *, augment: bool = True
+    dataset: Dataset, batch_size: int, seed: int, loading: Loading, *, augment: bool
 ) -> Iterator[Batch]:
     """Yield every image once, in a random order; an incomplete last batch is left out.
 

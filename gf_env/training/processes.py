@@ -14,7 +14,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 _PATIENCE = datetime.timedelta(days=7)
-"""How long processes wait for each other: stage 2 runs in the main one alone."""
+"""How long processes wait for each other: the main one validates alone."""
 
 
 def start_processes(device: torch.device) -> torch.device:
@@ -58,6 +58,16 @@ def wait_for_all() -> None:
     """Return once every process is here."""
     if distributed.is_initialized():
         distributed.barrier()
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Make the gradients of a module the means over all processes, after `backward`."""
+    if world_size() == 1:
+        return
+    for parameter in module.parameters():
+        if parameter.grad is not None:
+            distributed.all_reduce(parameter.grad)
+            parameter.grad /= world_size()
 
 
 def shared(objective: nn.Module) -> nn.Module:

@@ -44,6 +44,7 @@ class SupervisedTrainee:
         config: schedule.
         validate: returns figures of the module, which is in eval mode.
         loading: device and workers.
+        augment: learn from varied copies of the images, where the data set has them.
         precision: `bfloat16` or `float32`.
         seed: of everything drawn.
     """
@@ -59,6 +60,7 @@ class SupervisedTrainee:
         validate: Callable[[], Metrics],
         *,
         loading: Loading,
+        augment: bool,
         precision: str,
         seed: int,
     ) -> None:
@@ -68,7 +70,8 @@ class SupervisedTrainee:
         self._phase, self._module, self._dataset = phase, module, dataset
         self._objective = processes.shared(objective) if config.epochs else objective
         self._optimiser, self._config, self._validate = optimiser, config, validate
-        self._loading, self._precision, self._seed = loading, precision, seed
+        self._loading, self._augment = loading, augment
+        self._precision, self._seed = precision, seed
 
     def train_epoch(
         self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
@@ -80,7 +83,9 @@ class SupervisedTrainee:
         torch.manual_seed(own_seed)
         device = self._loading.device
         self._objective.train()
-        batches = epoch_batches(self._dataset, self._config.batch_size, seed, self._loading)
+        batches = epoch_batches(
+            self._dataset, self._config.batch_size, seed, self._loading, augment=self._augment
+        )
         for step, (images, labels) in enumerate(batches):
             share = set_rate(
                 self._optimiser,
