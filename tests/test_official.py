@@ -6,6 +6,7 @@ The names and settings below are those of its files, put down apart from the cod
 import functools
 import os
 import pickle
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 
 import agents
 import gf_env
+from agents.cli import main
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env import families
 from gf_env.network import GlanceFocusNet
@@ -392,6 +394,19 @@ def test_an_episode_in_the_papers_setting(photographs, path):
     assert info["step"] == 5
     assert total == pytest.approx(info["confidence"] - first, abs=1e-6)
     env.close()
+
+
+def test_the_command_line_takes_a_checkpoint_with_its_policy(photographs, path, capsys):
+    write(path, Source(SMALL, num_classes=2, hidden_size=8).released())
+    shutil.copytree(photographs / "val", photographs / "train")
+    arguments = ["--network", str(path), "--dataset", str(photographs), "--split", "validation"]
+    arguments += ["--threshold-split", "train", "--no-oracle"]
+    assert main(["evaluate", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "2 images of validation: accuracy after each look" in printed
+    assert "the checkpoint's policy: images leave once the network is sure" in printed
+    assert main(["info", str(path)]) == 0
+    assert "own_head_at_inference" in capsys.readouterr().out
 
 
 # What cannot be read
