@@ -1,8 +1,8 @@
 """How much of the multiply-adds that early exit saves is saved in time.
 
-The same batches of test images are classified with all T looks and with the exit thresholds of
-several budgets q, found on the validation split. All take turns within one run, so that a noisy
-machine slows all alike; shares are of the median turn. Every turn sees the same images, so that the
+The same test images are classified with all T looks and with the exit thresholds of several
+budgets q, found on the validation split. All take turns within one run, so that a noisy machine
+slows all alike; shares are of the median turn. Every turn sees the same images, so that the
 convolutions have met each batch size before: a batch size that is new costs some milliseconds once.
 """
 
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gf_env
-from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents import PaperPolicy
 from agents.versions import versions
 from gf_env.adaptive import AdaptiveClassifier
 from gf_env.inference import BUDGETS, BudgetPoint
@@ -35,21 +35,26 @@ class Arguments:
     """What is measured.
 
     Attributes:
-        policy: file of the paper's policy; one with random weights by default.
+        network: a built-in name or a file.
+        policy: the paper's for it, likewise.
         budgets: values of q, out of 0.05, 0.10, ... 1.95.
         batch_size: images at a time.
-        batches: different batches in a turn.
+        batches: as many images as these in a turn.
+        refill: waiting images take the places of those that left; without it every batch is
+            classified by itself, and gets smaller and smaller.
         rounds: how often each has its turn.
         validation_images: on which thresholds are searched.
         device: where the network and the policy run.
         json: file for the figures.
     """
 
-    policy: Path | None = None
+    network: str = "cluttered-digits-stage3"
+    policy: str = "cluttered-digits"
     budgets: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.4)
     batch_size: int = 64
-    batches: int = 10
-    rounds: int = 15
+    batches: int = 31
+    refill: bool = True
+    rounds: int = 7
     validation_images: int = 1000
     device: str = "cpu"
     json: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -84,24 +89,13 @@ class Saving:
     ratio: float
 
 
-def load_policy(path: Path | None, task: Task, device: str) -> PaperPolicy:
-    """Return the policy in a file, or one with random weights."""
-    if path is not None:
-        policy = PaperPolicy.load(path)
-    else:
-        torch.manual_seed(0)
-        channels, height, width = task.observation_space["features"].shape or ()
-        config = PatchProposalConfig((channels, height, width))
-        policy = PaperPolicy(PatchProposalNetwork(config))
-    policy.network.to(device)
-    return policy
-
-
 def budget_points(
     policy: PaperPolicy, arguments: Arguments
 ) -> tuple[list[BudgetPoint], NDArray[np.int64]]:
     """Return the chosen points of the curve on the images that are timed, and cumulative costs."""
-    evaluate = functools.partial(gf_env.evaluate, policy, device=arguments.device)
+    evaluate = functools.partial(
+        gf_env.evaluate, policy, network=arguments.network, device=arguments.device
+    )
     held_out = evaluate(split="validation", num_images=arguments.validation_images)
     test = evaluate(split="test", num_images=arguments.batch_size * arguments.batches)
     curve = gf_env.budgeted_curve(
@@ -116,13 +110,12 @@ def measure(
     """Return the latency of a turn with `all looks` and with each budget, by name."""
     classifier = AdaptiveClassifier(task.network, policy)
     size = arguments.batch_size
-    starts = range(0, size * arguments.batches, size)
-    batches = [task.dataset.images(np.arange(start, start + size)) for start in starts]
-    batches = [batch.to(arguments.device) for batch in batches]
+    images = task.dataset.images(np.arange(size * arguments.batches)).to(arguments.device)
+    parts = [images] if arguments.refill else torch.split(images, size)
 
     def turn(thresholds: NDArray[np.float64] | None) -> None:
-        for batch in batches:
-            classifier.classify(batch, thresholds)
+        for part in parts:
+            classifier.classify(part, thresholds, batch_size=size)
 
     runs = {"all looks": functools.partial(turn, None)}
     runs |= {f"q = {point.q:g}": functools.partial(turn, point.thresholds) for point in points}
@@ -147,8 +140,9 @@ def saving(point: BudgetPoint, latency: Latency, full: Latency, cost: int, image
 def main() -> None:
     """Measure, print, and write."""
     arguments = tyro.cli(Arguments, description=__doc__)
-    task = make_task(split="test", device=arguments.device)
-    policy = load_policy(arguments.policy, task, arguments.device)
+    task = make_task(network=arguments.network, split="test", device=arguments.device)
+    policy = PaperPolicy.load(arguments.policy)
+    policy.network.to(arguments.device)
     points, cost = budget_points(policy, arguments)
     latencies = measure(task, policy, points, arguments)
     images = arguments.batch_size * arguments.batches
@@ -175,14 +169,15 @@ def main() -> None:
     console.print(
         f"all {len(cost)} looks: {full.median / images * 1e3:.3f} ms/image (fastest turn "
         f"{full.minimum / images * 1e3:.3f}, slowest {full.maximum / images * 1e3:.3f}); "
-        f"batches of {arguments.batch_size}"
+        f"batches of {arguments.batch_size}, {'refilled' if arguments.refill else 'not refilled'}"
     )
     if arguments.json is not None:
         figures = {
             "batch_size": arguments.batch_size,
             "device": arguments.device,
             "threads": torch.get_num_threads(),
-            "random_weights": arguments.policy is None,
+            "network": arguments.network,
+            "refill": arguments.refill,
             "multiply_adds": cost.tolist(),
             "all_looks_ms_per_image": full.median / images * 1e3,
             "budgets": [asdict(each) for each in savings],

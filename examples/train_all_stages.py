@@ -34,7 +34,7 @@ arguments = parser.parse_args()
 
 def write_images(root: Path, split: str, count: int, source: str) -> None:
     """Write scenes of the built-in task as root/split/class/number.png."""
-    scenes = load_dataset("cluttered-digits", source)
+    scenes = load_dataset("cluttered-digits", source, size=count)
     for start in range(0, count, 1000):
         indices = np.arange(start, min(start + 1000, count))
         for number, pixels in zip(indices, scenes.images(indices), strict=True):

@@ -20,6 +20,10 @@ from gf_env.network import GlanceFocusNet
 from gf_env.observations import check_observe, observation, observed_by
 from gf_env.task import check_network
 
+REFILL = 0.25
+"""Share of the places that are free before waiting images take them: a glance at a few images costs
+more for each than one at many, and so does a look."""
+
 
 class Classification(NamedTuple):
     """What n images were taken for, and after how many looks.
@@ -83,9 +87,13 @@ class AdaptiveClassifier:
         """T, the most looks at an image."""
         return self._rules.sequence_length
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def classify(
-        self, images: torch.Tensor, exit_thresholds: ArrayLike | None = None
+        self,
+        images: torch.Tensor,
+        exit_thresholds: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
     ) -> Classification:
         """Classify images, each with as few looks as the thresholds allow.
 
@@ -95,6 +103,8 @@ class AdaptiveClassifier:
                 probability reaches value t, after the glance too, and after look T at the latest,
                 whatever the last value is. `inf` lets nobody leave; see `gf_env.exit_thresholds`.
                 None: all T looks at every image.
+            batch_size: the most images that are looked at at a time; once a quarter of them has left,
+                waiting ones take their places. None: all at once.
 
         Returns:
             Tensors on the network's device.
@@ -103,45 +113,102 @@ class AdaptiveClassifier:
             TypeError: images that are no tensor.
             ValueError: images of another shape than the network's; thresholds of a wrong length,
                 negative or NaN; actions of a wrong shape or NaN; a policy's state whose rows
-                cannot be told apart.
+                cannot be told apart; a batch_size below 1.
         """
         thresholds = _check_thresholds(exit_thresholds, self.sequence_length)
-        device = self.network.device
-        images = _check_images(images).to(device, non_blocking=True)
-        # the rules pay rewards, for which any class will do
-        labels = torch.zeros(len(images), dtype=torch.int64, device=device)
-        state = episodes.reset(self.network, self._rules, images, labels)
-        probabilities = torch.empty_like(state.logits)
-        looks = torch.empty_like(labels)
-        inside = torch.arange(len(images), device=device)
-        memory: Any = None
-        for look, threshold in enumerate(thresholds[:-1], start=1):
-            if threshold < np.inf:
-                now = state.logits.softmax(1)
-                # in float64, as the search for thresholds is
-                stay = (~(now.amax(1).double() >= threshold)).nonzero()[:, 0]
-                if len(stay) < len(inside):
-                    # of those who stay, too: one write less, and a later one is theirs
-                    probabilities[inside], looks[inside] = now, look
-                    state, inside = state.take(stay), inside[stay]
-                    memory = _take_memory(memory, stay.cpu().numpy())
-            if not len(inside):
-                break
-            state, memory = self._look_again(state, memory, look)
-        probabilities[inside], looks[inside] = state.logits.softmax(1), self.sequence_length
-        max_probability, prediction = probabilities.max(1)
-        return Classification(prediction, max_probability, looks, probabilities)
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        images = _check_images(images).to(self.network.device, non_blocking=True)
+        results = _Results(len(images), self.network, thresholds)
+        places = max(1, len(images) if batch_size is None else batch_size)
+        inside = self._start(images[:places], 0, results)
+        waiting = min(places, len(images))
+        while inside is not None or waiting < len(images):
+            free = places - (0 if inside is None else len(inside.numbers))
+            if waiting < len(images) and free >= REFILL * places:
+                newcomers = self._start(images[waiting : waiting + free], waiting, results)
+                inside = _join(inside, newcomers)
+                waiting = min(waiting + free, len(images))
+            elif inside is not None:
+                inside = results.let_go(self._look_again(inside))
+        return results.classification()
 
-    def _look_again(self, state: Episodes, memory: Any, look: int) -> tuple[Episodes, Any]:
+    def _start(self, images: torch.Tensor, first: int, results: _Results) -> _Inside | None:
+        """Glance at images, number `first` and those after it; return those that stay."""
+        numbers = torch.arange(first, first + len(images), device=images.device)
+        # no label is known here, and none is looked at
+        state = episodes.reset(self.network, self._rules, images, torch.zeros_like(numbers))
+        return results.let_go(_Inside(state, numbers, None))
+
+    def _look_again(self, inside: _Inside) -> _Inside:
         """Let the policy choose a patch in each image and look at it."""
-        count = len(state.labels)
+        state, count = inside.state, len(inside.numbers)
         seen = observation(state, self._observe)
-        starts = np.full(count, look == 1)
-        actions, memory = self.policy.predict(seen, memory, starts, deterministic=True)
+        starts = (state.step == 1).cpu().numpy()
+        actions, memory = self.policy.predict(seen, inside.memory, starts, deterministic=True)
         _check_memory(memory, count)
         locations = to_locations(actions, count, self._grid, self.network.device)
-        state, _, _ = episodes.step(self.network, self._rules, state, locations)
-        return state, memory
+        return _Inside(episodes.look(self.network, state, locations), inside.numbers, memory)
+
+
+class _Inside(NamedTuple):
+    """The images that have not left yet.
+
+    Attributes:
+        state: (k,) episodes, at any steps.
+        numbers: (k,) int64, which images they are.
+        memory: the policy's state for them; None for none.
+    """
+
+    state: Episodes
+    numbers: torch.Tensor
+    memory: Any
+
+    def take(self, rows: torch.Tensor) -> _Inside:
+        """Return those in `rows`, (r,) int64."""
+        memory = _take_memory(self.memory, rows.cpu().numpy())
+        return _Inside(self.state.take(rows), self.numbers[rows], memory)
+
+
+def _join(inside: _Inside | None, newcomers: _Inside | None) -> _Inside | None:
+    """Return images that are inside and newcomers, which the policy has not seen yet."""
+    if inside is None or newcomers is None:
+        return newcomers if inside is None else inside
+    return _Inside(
+        Episodes(*map(torch.cat, zip(inside.state, newcomers.state, strict=True))),
+        torch.cat([inside.numbers, newcomers.numbers]),
+        _extend_memory(inside.memory, len(newcomers.numbers)),
+    )
+
+
+class _Results:
+    """What the images that have left were taken for."""
+
+    def __init__(self, count: int, network: GlanceFocusNet, thresholds: list[float]) -> None:
+        device = network.device
+        # in float64, as the search for thresholds is
+        self._thresholds = torch.tensor(thresholds, dtype=torch.float64, device=device)
+        self._steps = len(thresholds)
+        classes = len(network.config.classes)
+        self._probabilities = torch.zeros(count, classes, device=device)
+        self._looks = torch.zeros(count, dtype=torch.int64, device=device)
+
+    def let_go(self, inside: _Inside) -> _Inside | None:
+        """Write down the images that are sure or at their end; return the others, None for none."""
+        step = inside.state.step
+        now = inside.state.logits.softmax(1)
+        sure = now.amax(1).double() >= self._thresholds[step - 1]
+        stay = (~(sure | (step >= self._steps))).nonzero()[:, 0]
+        if len(stay) and len(stay) == len(inside.numbers):
+            return inside
+        # of those who stay, too: one selection less, and a later one is theirs
+        self._probabilities[inside.numbers], self._looks[inside.numbers] = now, step
+        return inside.take(stay) if len(stay) else None
+
+    def classification(self) -> Classification:
+        """Return the results of all images."""
+        max_probability, prediction = self._probabilities.max(1)
+        return Classification(prediction, max_probability, self._looks, self._probabilities)
 
 
 def _check_thresholds(values: ArrayLike | None, steps: int) -> list[float]:
@@ -193,3 +260,22 @@ def _take_memory(memory: Any, rows: NDArray[np.int64]) -> Any:
     if isinstance(memory, tuple):  # as sb3-contrib's recurrent policies have it
         return tuple(part[:, rows] for part in memory)
     return memory[rows]
+
+
+def _extend_memory(memory: Any, count: int) -> Any:
+    """Return a policy's state with rows for `count` episodes that it has not seen yet.
+
+    What is in them does not matter: `episode_start` tells the policy to clear them.
+    """
+    if memory is None:
+        return None
+    axis = 1 if isinstance(memory, tuple) else 0
+    parts: list[Any] = []
+    for part in memory if isinstance(memory, tuple) else (memory,):
+        shape = list(part.shape)
+        shape[axis] = count
+        if isinstance(part, torch.Tensor):
+            parts.append(torch.cat([part, part.new_zeros(shape)], dim=axis))
+        else:
+            parts.append(np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis))
+    return tuple(parts) if isinstance(memory, tuple) else parts[0]

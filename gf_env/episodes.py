@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from gf_env.network import GlanceFocusNet, Glimpse
+from gf_env.network import GlanceFocusNet
 from gf_env.rewards import get_reward
 
 
@@ -145,26 +145,31 @@ def step(
     Returns:
         The episodes after it, rewards (n,) float32 and terminated (n,) bool.
     """
+    after = look(network, episodes, locations)
+    rewards = get_reward(rules.reward)(episodes.logits, after.logits, episodes.labels)
+    return after, rewards, _terminated(rules, after)
+
+
+@torch.no_grad()
+def look(network: GlanceFocusNet, episodes: Episodes, locations: torch.Tensor) -> Episodes:
+    """Look once more, as `step` does, for those who want neither reward nor end."""
     glimpse = network.focus(episodes.images, locations, episodes.hidden)
-    rewards = get_reward(rules.reward)(episodes.logits, glimpse.logits, episodes.labels)
-    past = episodes.step[:, None, None] - 1
-    slot = past.expand(-1, 1, 2)
-    after = episodes._replace(
+    slot = (episodes.step[:, None, None] - 1).expand(-1, 1, 2)
+    return episodes._replace(
         step=episodes.step + 1,
         features=glimpse.features,
         hidden=glimpse.hidden,
         logits=glimpse.logits,
         locations=episodes.locations.scatter(1, slot, locations[:, None]),
     )
-    return after, rewards, _terminated(rules, after.step, glimpse)
 
 
-def _terminated(rules: Rules, steps: torch.Tensor, glimpse: Glimpse) -> torch.Tensor:
-    terminated = steps >= rules.sequence_length
+def _terminated(rules: Rules, after: Episodes) -> torch.Tensor:
+    terminated = after.step >= rules.sequence_length
     if rules.exit_thresholds is None:
         return terminated
-    thresholds = glimpse.logits.new_tensor(rules.exit_thresholds)
-    return terminated | (glimpse.logits.softmax(1).amax(1) >= thresholds[steps - 1])
+    thresholds = after.logits.new_tensor(rules.exit_thresholds)
+    return terminated | (after.logits.softmax(1).amax(1) >= thresholds[after.step - 1])
 
 
 @torch.no_grad()

@@ -131,6 +131,37 @@ def test_normalised_images(network):
     assert_equal_to_the_plain_path(policy, network, "cluttered-digits", 60, as_float=True)
 
 
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 200])
+def test_waiting_images_take_the_places_of_those_that_left(cascaded_network, name, batch_size):
+    """However many are inside at a time, and at whatever steps, each image fares the same."""
+    dataset = random_dataset(60)
+    images = dataset.images(np.arange(60))
+    policy = POLICIES[name](cascaded_network)
+    plain = gf_env.evaluate(policy, network=cascaded_network, dataset=dataset)
+    thresholds = thresholds_between(plain.max_probability)
+    classifier = AdaptiveClassifier(cascaded_network, policy)
+    together = classifier.classify(images, thresholds)
+    seen = []
+    cascaded_network.local_encoder.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0]))
+    )
+    done = classifier.classify(images, thresholds, batch_size=batch_size)
+    assert torch.equal(done.looks, together.looks)
+    assert torch.equal(done.prediction, together.prediction)
+    assert torch.allclose(done.probabilities, together.probabilities, atol=1e-5)
+    assert max(seen) <= batch_size
+    assert sum(seen) == int((done.looks - 1).sum())
+    if batch_size == 16:  # three quarters full at least until nobody waits any more
+        assert min(seen[: len(seen) // 2]) > 12
+
+
+def test_a_batch_has_one_image_at_least(tiny_network, tiny_dataset):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
+        classifier.classify(tiny_dataset.images(np.arange(2)), batch_size=0)
+
+
 def test_grid_policies(tiny_network, tiny_dataset):
     class Corner:
         def predict(self, observation, state=None, episode_start=None, deterministic=False):

@@ -13,6 +13,7 @@ ARGUMENTS = {
     "train_sb3.py": ["--steps", "256", "--num-envs", "8", "--test-images", "20"],
     "train_paper_policy.py": ["--updates", "25", "--num-envs", "8", "--test-images", "20"],
     "own_policy.py": ["--test-images", "50"],
+    "train_all_stages.py": ["--images", "128", "--epochs", "1"],
     "render_episode.py": ["--index", "3"],
 }
 PRINTED = {
@@ -20,6 +21,7 @@ PRINTED = {
     "train_sb3.py": "accuracy after each look: [",
     "train_paper_policy.py": "update 25: return",
     "own_policy.py": "BrightestCell: [",
+    "train_all_stages.py": "stage3: 100 images of the test split",
     "render_episode.py": "5 pictures",
 }
 

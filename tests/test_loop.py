@@ -55,13 +55,14 @@ def run(trainee, folder):
         return run_phase(trainee, PhaseFolder(folder), name="counting", progress=progress)
 
 
-def test_all_epochs_and_the_best(tmp_path):
+def test_all_epochs_and_the_best(tmp_path, capsys):
     counter = Counter()
     history = run(counter, tmp_path)
     assert counter.trained == [0, 1, 2, 3]
     assert history.epochs == 4
     assert [each["validation/accuracy"] for each in history.validations] == list(Counter.accuracies)
     assert history.best_accuracy == 0.7
+    assert "counting, epoch 2 of 4: validation accuracy 0.7000" in capsys.readouterr().out
     assert (tmp_path / "best.safetensors").read_text() == "2.0"  # after epoch 1: twice 0, twice 1
 
 

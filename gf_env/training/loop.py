@@ -70,24 +70,25 @@ class Trainee(Protocol):
         ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class PhaseFolder:
     """Where the files of one phase are.
 
     Attributes:
         path: the folder.
-        best: what is trained, after its best epoch by `validation/accuracy`.
-        last: the state after the newest epoch.
     """
 
     path: Path
-    best: Path = field(init=False)
-    last: Path = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Name the files."""
-        self.best = self.path / "best.safetensors"
-        self.last = self.path / "last.safetensors"
+    @property
+    def best(self) -> Path:
+        """What is trained, after its best epoch by `validation/accuracy`."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The state after the newest epoch."""
+        return self.path / "last.safetensors"
 
 
 @dataclass
@@ -140,6 +141,12 @@ def run_phase(
             trainee.train_epoch(epoch, reporter.on_step)
             reporter.close()
             _close_epoch(trainee, folder, history, writer)
+            if processes.is_main():
+                accuracy = history.validations[-1]["validation/accuracy"]
+                progress.console.print(
+                    f"{name}, epoch {epoch + 1} of {trainee.epochs}: "
+                    f"validation accuracy {accuracy:.4f}, {reporter.seconds:.0f} s"
+                )
     return history
 
 
@@ -204,14 +211,18 @@ class _Reporter:
         if self._steps % STEPS_BETWEEN_LOGS == 0:
             self._log()
 
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._began
+
     def close(self) -> None:
-        self._log()
+        if self._steps % STEPS_BETWEEN_LOGS:
+            self._log()
         self._progress.remove_task(self._bar)
 
     def _log(self) -> None:
         values = {tag: float(value) for tag, value in self._newest.items()}
-        seconds = time.perf_counter() - self._began
-        values["charts/SPS"] = self._steps * self._trainee.samples_per_step / seconds
+        values["charts/SPS"] = self._steps * self._trainee.samples_per_step / self.seconds
         for tag, value in values.items():
             self._writer.add_scalar(tag, value, self._first_step + self._steps)
         loss = values["losses/loss"]
