@@ -79,27 +79,26 @@ def network_figures(
 
 
 def write_figures(run: TrainingRun, console: Console) -> None:
-    """Measure the networks that a training has made; write `figures.json` beside each."""
+    """Measure the networks of a training; write `figures.json` in the folders of their stages."""
     device = run.loading.device
-    full = run.place("full_resolution").best
-    policy_file = run.place("stage2").best
-    policy = PaperPolicy.load(policy_file) if policy_file.is_file() else None
+    full, policy_source = run.source("full_resolution"), run.source("stage2")
+    policy = None if policy_source is None else PaperPolicy.load(policy_source)
     about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
-    if full.is_file():
+    if full is not None:
         classifier = load_image_classifier(full, device)
         accuracy = measure_accuracy(classifier, run.test, loading=run.loading)
         about = {"full_resolution_accuracy": accuracy, **about}
     for phase in ("stage1", "stage3"):
-        place = run.place(phase)
-        if not place.best.is_file():
+        source = run.source(phase)
+        if source is None:
             continue
-        network = load_network(place.best, device)
+        network = load_network(source, device)
         figures, results = network_figures(
             network, policy, run.policy_images, run.test, workers=run.loading.workers
         )
         report = {**figures, **about}
         write_atomically(
-            place.path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
+            run.place(phase).path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
         )
         rows = compare(results, random=RANDOM, oracle=ORACLE)
         console.print(table(rows, f"{phase}: {figures['test_images']:,} images of the test split"))

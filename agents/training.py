@@ -177,7 +177,7 @@ class TrainingRun:
     def stage3(self) -> None:
         """Train all parts of the network on the policy's patches."""
         recipe = self.config.recipe
-        policy = self._policy()
+        policy = PaperPolicy.load(self._needed("stage2"))
         sampler = policy.network.to(self.loading.device).eval().requires_grad_(False)
         network = self._network().requires_grad_(True)
         self._train_looks("stage3", network, sampler, lambda: policy, recipe.stage3)
@@ -255,26 +255,26 @@ class TrainingRun:
         with _seeded(recipe.seed):
             return ImageClassifier(config).to(self.loading.device)
 
-    def _made(self, phase: str) -> ImageClassifier:
-        return load_image_classifier(self._result(phase, None), self.loading.device)
-
-    def _network(self) -> GlanceFocusNet:
-        source = self._result("stage1", self.config.given.network)
-        return load_network(source, self.loading.device)
-
-    def _policy(self) -> PaperPolicy:
-        return PaperPolicy.load(self._result("stage2", self.config.given.policy))
-
-    def _result(self, phase: str, given: str | None) -> str | Path:
-        if given is not None:
-            return given
+    def source(self, phase: str) -> str | Path | None:
+        """Return the file of what a phase has made, or what was given in its place, if any."""
+        given = {"stage1": self.config.given.network, "stage2": self.config.given.policy}
         best = self.place(phase).best
-        if not best.is_file():
+        return given.get(phase) or (best if best.is_file() else None)
+
+    def _needed(self, phase: str) -> str | Path:
+        source = self.source(phase)
+        if source is None:
             raise ValueError(
-                f"{best} is needed first: run phase {phase!r}"
+                f"{self.place(phase).best} is needed first: run phase {phase!r}"
                 + (", or give a file instead" if phase in ("stage1", "stage2") else "")
             )
-        return best
+        return source
+
+    def _made(self, phase: str) -> ImageClassifier:
+        return load_image_classifier(self._needed(phase), self.loading.device)
+
+    def _network(self) -> GlanceFocusNet:
+        return load_network(self._needed("stage1"), self.loading.device)
 
 
 @contextlib.contextmanager

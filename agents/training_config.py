@@ -63,7 +63,7 @@ class Given:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that a training's result depends on; the defaults make the built-in networks.
+    """Everything that a training's result depends on; the defaults are the built-in networks'.
 
     Attributes:
         data: what is learned from.

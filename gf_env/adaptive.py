@@ -103,8 +103,8 @@ class AdaptiveClassifier:
                 probability reaches value t, after the glance too, and after look T at the latest,
                 whatever the last value is. `inf` lets nobody leave; see `gf_env.exit_thresholds`.
                 None: all T looks at every image.
-            batch_size: the most images that are looked at at a time; once a quarter of them has left,
-                waiting ones take their places. None: all at once.
+            batch_size: the most images that are looked at at a time; once a quarter of them has
+                left, waiting ones take their places. None: all at once.
 
         Returns:
             Tensors on the network's device.

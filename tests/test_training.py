@@ -8,6 +8,7 @@ import pytest
 import safetensors
 import torch
 from image_trees import write_stripes
+from rich.console import Console
 
 from agents import PaperPolicy
 from agents.network_figures import write_figures
@@ -104,8 +105,6 @@ def test_stage_3_changes_the_network_and_starts_from_stage_1(trained):
 
 
 def test_figures(trained, tree):
-    from rich.console import Console
-
     write_figures(trained, Console(quiet=True))
     report = json.loads((trained.place("stage3").path / "figures.json").read_text())
     assert report["test_images"] == 24
@@ -180,6 +179,11 @@ def test_network_and_policy_can_be_given(trained, tree, tmp_path):
         network=str(trained.place("stage1").best), policy=str(trained.place("stage2").best)
     )
     run = train(quick_config(tree, given=given), tmp_path, ["stage3"])
+    write_figures(run, Console(quiet=True))
+    for stage in ("stage1", "stage3"):
+        figures = json.loads((run.place(stage).path / "figures.json").read_text())
+        assert "full_resolution_accuracy" not in figures
+        assert len(figures["accuracy_per_look"]["paper_policy"]) == 5
     assert content(run.place("stage3").best) == content(trained.place("stage3").best)
 
 

@@ -74,6 +74,12 @@ def test_each_process_has_its_share(monkeypatch):
     assert all(len(batch) == 2 for share in shares for batch in share)
 
 
+def test_a_batch_too_small_for_the_processes(monkeypatch):
+    monkeypatch.setattr(processes, "world_size", lambda: 5)
+    with pytest.raises(ValueError, match="batch of 4 images cannot be shared by 5 processes"):
+        numbers(Numbered(10))
+
+
 def test_the_global_generator_is_left_alone():
     before = torch.get_rng_state()
     numbers(Varied(10), loading=Loading(torch.device("cpu"), workers=1))

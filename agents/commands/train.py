@@ -28,7 +28,7 @@ class Train:
 
     Every phase writes OUTPUT/PHASE/best.safetensors (what it made best, by validation accuracy
     after the last look), last.safetensors (to go on from) and TensorBoard logs. Settings come from
-    a preset, then a file, then the command line. The defaults make the built-in networks.
+    a preset, then a file, then the command line. The defaults are those of the built-in networks.
 
     Attributes:
         output: folder for the files.

@@ -40,9 +40,16 @@ def epoch_batches(
         seed: of order and augmentation, see `epoch_seed`.
         loading: workers and device.
         augment: whether data sets that can be augmented are.
+
+    Raises:
+        ValueError: fewer images in a batch than processes.
     """
     order = np.random.default_rng(seed).permutation(len(dataset))
     batch_size = min(batch_size, len(dataset))
+    if batch_size < processes.world_size():
+        raise ValueError(
+            f"a batch of {batch_size} images cannot be shared by {processes.world_size()} processes"
+        )
     count = steps_in_epoch(len(dataset), batch_size)
     batches = order[: count * batch_size].reshape(count, batch_size)
     yield from read_batches(

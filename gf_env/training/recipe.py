@@ -14,7 +14,7 @@ from gf_env.training.optimise import OptimiserConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is made; the defaults make the built-in ones.
+    """How a network is made; the defaults are the built-in ones'.
 
     Attributes:
         encoder: name of the backbone.
@@ -46,7 +46,7 @@ class Recipe:
         epochs=2, learning_rate=0.05, weight_decay=1e-3, batch_size=64
     )
     low_resolution: OptimiserConfig = OptimiserConfig(
-        epochs=8, learning_rate=0.05, weight_decay=5e-4, batch_size=64
+        epochs=5, learning_rate=0.05, weight_decay=5e-4, batch_size=64
     )
     stage1: OptimiserConfig = OptimiserConfig(
         epochs=3,
@@ -56,7 +56,7 @@ class Recipe:
         batch_size=64,
     )
     stage3: OptimiserConfig = OptimiserConfig(
-        epochs=6,
+        epochs=4,
         learning_rate=0.02,
         classifier_learning_rate=0.02,
         weight_decay=5e-4,
