@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands, with a shorter training."""
+"""The Python in README and docs runs as it stands, with a shorter training."""
 
 import re
 from pathlib import Path
@@ -15,3 +15,10 @@ def test_block(number, capsys):
     assert len(BLOCKS) == 3
     exec(compile(BLOCKS[number].replace("200_000", "1"), f"README block {number}", "exec"), {})
     assert capsys.readouterr().out
+
+
+def test_early_exit_in_the_docs(capsys):
+    text = (Path(__file__).parent.parent / "docs" / "TRAINING.md").read_text()
+    block = text.split("## Early exit")[1].split("```python\n")[1].split("```")[0]
+    exec(compile(block, "docs block", "exec"), {})
+    assert "tensor([" in capsys.readouterr().out
