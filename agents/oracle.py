@@ -35,9 +35,10 @@ class GreedyOracle:
             # what the patches of an image show stays the same all episode long
             self._pooled = self._encode(task, state.images, grid)
             self._seen = task.network, state.images
-        count, choices = self._pooled.shape[:2]
+        pooled = self._pooled if state.rows is None else self._pooled[state.rows]
+        count, choices = pooled.shape[:2]
         hidden = state.hidden.repeat_interleave(choices, dim=0)
-        logits, _ = task.network.classifier(self._pooled.flatten(0, 1), hidden)
+        logits, _ = task.network.classifier(pooled.flatten(0, 1), hidden)
         labels = state.labels.repeat_interleave(choices)
         confidence = logits.softmax(1).gather(1, labels[:, None])
         return grid[confidence.view(count, choices).argmax(1)]

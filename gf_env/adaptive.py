@@ -121,53 +121,53 @@ class AdaptiveClassifier:
         images = _check_images(images).to(self.network.device, non_blocking=True)
         results = _Results(len(images), self.network, thresholds)
         places = max(1, len(images) if batch_size is None else batch_size)
-        inside = self._start(images[:places], 0, results)
-        waiting = min(places, len(images))
-        while inside is not None or waiting < len(images):
-            free = places - (0 if inside is None else len(inside.numbers))
-            if waiting < len(images) and free >= REFILL * places:
-                newcomers = self._start(images[waiting : waiting + free], waiting, results)
-                inside = _join(inside, newcomers)
-                waiting = min(waiting + free, len(images))
+        inside, started = None, 0
+        while inside is not None or started < len(images):
+            free = places - (0 if inside is None else len(inside.images))
+            if started < len(images) and free >= REFILL * places:
+                newcomers = self._start(images, started, free)
+                inside = _join(inside, results.let_go(newcomers))
+                started += len(newcomers.images)
             elif inside is not None:
                 inside = results.let_go(self._look_again(inside))
         return results.classification()
 
-    def _start(self, images: torch.Tensor, first: int, results: _Results) -> _Inside | None:
-        """Glance at images, number `first` and those after it; return those that stay."""
-        numbers = torch.arange(first, first + len(images), device=images.device)
+    def _start(self, images: torch.Tensor, first: int, count: int) -> _Inside:
+        """Glance at `count` images, number `first` and those after it, as far as there are any."""
+        part = images[first : first + count]
+        rows = torch.arange(first, first + len(part), device=images.device)
         # no label is known here, and none is looked at
-        state = episodes.reset(self.network, self._rules, images, torch.zeros_like(numbers))
-        return results.let_go(_Inside(state, numbers, None))
+        state = episodes.reset(self.network, self._rules, part, torch.zeros_like(rows))
+        return _Inside(state._replace(images=images, rows=rows), rows, None)
 
     def _look_again(self, inside: _Inside) -> _Inside:
         """Let the policy choose a patch in each image and look at it."""
-        state, count = inside.state, len(inside.numbers)
+        state, count = inside.state, len(inside.images)
         seen = observation(state, self._observe)
         starts = (state.step == 1).cpu().numpy()
         actions, memory = self.policy.predict(seen, inside.memory, starts, deterministic=True)
         _check_memory(memory, count)
         locations = to_locations(actions, count, self._grid, self.network.device)
-        return _Inside(episodes.look(self.network, state, locations), inside.numbers, memory)
+        return _Inside(episodes.look(self.network, state, locations), inside.images, memory)
 
 
 class _Inside(NamedTuple):
     """The images that have not left yet.
 
     Attributes:
-        state: (k,) episodes, at any steps.
-        numbers: (k,) int64, which images they are.
+        state: k episodes, at any steps, whose `images` are all images.
+        images: (k,) int64, which images these are, as the state's `rows`.
         memory: the policy's state for them; None for none.
     """
 
     state: Episodes
-    numbers: torch.Tensor
+    images: torch.Tensor
     memory: Any
 
     def take(self, rows: torch.Tensor) -> _Inside:
         """Return those in `rows`, (r,) int64."""
         memory = _take_memory(self.memory, rows.cpu().numpy())
-        return _Inside(self.state.take(rows), self.numbers[rows], memory)
+        return _Inside(self.state.take(rows), self.images[rows], memory)
 
 
 def _join(inside: _Inside | None, newcomers: _Inside | None) -> _Inside | None:
@@ -175,9 +175,9 @@ def _join(inside: _Inside | None, newcomers: _Inside | None) -> _Inside | None:
     if inside is None or newcomers is None:
         return newcomers if inside is None else inside
     return _Inside(
-        Episodes(*map(torch.cat, zip(inside.state, newcomers.state, strict=True))),
-        torch.cat([inside.numbers, newcomers.numbers]),
-        _extend_memory(inside.memory, len(newcomers.numbers)),
+        inside.state.join(newcomers.state),
+        torch.cat([inside.images, newcomers.images]),
+        _extend_memory(inside.memory, len(newcomers.images)),
     )
 
 
@@ -199,10 +199,10 @@ class _Results:
         now = inside.state.logits.softmax(1)
         sure = now.amax(1).double() >= self._thresholds[step - 1]
         stay = (~(sure | (step >= self._steps))).nonzero()[:, 0]
-        if len(stay) and len(stay) == len(inside.numbers):
+        if len(stay) and len(stay) == len(inside.images):
             return inside
         # of those who stay, too: one selection less, and a later one is theirs
-        self._probabilities[inside.numbers], self._looks[inside.numbers] = now, step
+        self._probabilities[inside.images], self._looks[inside.images] = now, step
         return inside.take(stay) if len(stay) else None
 
     def classification(self) -> Classification:

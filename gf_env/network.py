@@ -95,32 +95,42 @@ class GlanceFocusNet(nn.Module):
             logits = self.classifier.logits(hidden)
         return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
-    def focus(self, images: torch.Tensor, locations: torch.Tensor, hidden: torch.Tensor) -> Glimpse:
+    def focus(
+        self,
+        images: torch.Tensor,
+        locations: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> Glimpse:
         """Look at one patch of each image at full resolution: a step t > 1.
 
         Args:
-            images: (n, C, S, S), normalised float or uint8.
+            images: (m, C, S, S), normalised float or uint8.
             locations: (n, 2) float in [0, 1], (row, col).
             hidden: (n, H), the state after the step before.
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
 
         Raises:
             ValueError: images of another shape than the configuration says, or other locations
                 than one an image.
         """
-        encoding = self.encode_patches(images, locations)
+        encoding = self.encode_patches(images, locations, rows)
         logits, hidden = self.classifier(encoding.pooled, hidden)
         return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
-    def encode_patches(self, images: torch.Tensor, locations: torch.Tensor) -> Encoding:
+    def encode_patches(
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Encoding:
         """Encode one patch of each image; arguments and errors as of `focus`."""
         self._check_images(images)
-        if locations.shape != (len(images), 2):
+        count = len(images if rows is None else rows)
+        if locations.shape != (count, 2):
             raise ValueError(
-                f"expected locations of shape ({len(images)}, 2), got {tuple(locations.shape)}"
+                f"expected locations of shape ({count}, 2), got {tuple(locations.shape)}"
             )
         config = self.config
         corners = patches.corners(locations, config.image_size, config.patch_size)
-        cut = patches.crop(images, corners, config.patch_size)
+        cut = patches.crop(images, corners, config.patch_size, rows)
         encoding: Encoding = self.local_encoder(self.normalise(cut))
         return encoding
 

@@ -95,20 +95,27 @@ def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.
     return (locations * (image_size - patch_size)).floor().long()
 
 
-def crop(images: torch.Tensor, corners: torch.Tensor, patch_size: int) -> torch.Tensor:
-    """Cut one patch out of each image, in one gather.
+def crop(
+    images: torch.Tensor,
+    corners: torch.Tensor,
+    patch_size: int,
+    rows: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Cut n patches out of images, in one gather.
 
     Args:
-        images: (n, C, S, S), any dtype.
+        images: (m, C, S, S), any dtype.
         corners: (n, 2) int64 in [0, S - P], (row, col).
         patch_size: P.
+        rows: (n,) int64 in [0, m), the image that each is cut from; None: one from each, n = m.
 
     Returns:
         (n, C, P, P), a copy.
     """
     windows = images.unfold(2, patch_size, 1).unfold(3, patch_size, 1)  # a view: no pixel moves
-    n = torch.arange(len(images), device=images.device)
-    return windows[n, :, corners[:, 0], corners[:, 1]]
+    if rows is None:
+        rows = torch.arange(len(images), device=images.device)
+    return windows[rows, :, corners[:, 0], corners[:, 1]]
 
 
 def grid_locations(grid_size: int, image_size: int, patch_size: int) -> torch.Tensor:

@@ -86,7 +86,8 @@ class TargetNetwork(GlanceFocusNet):
     def glance(self, images):
         return self._see(images, torch.zeros(len(images), dtype=torch.bool))
 
-    def focus(self, images, locations, hidden):
+    def focus(self, images, locations, hidden, rows=None):
+        images = images if rows is None else images[rows]
         config = self.config
         corner = (locations * (config.image_size - config.patch_size)).floor()
         target = images.flatten(1).argmax(1)

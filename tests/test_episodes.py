@@ -43,10 +43,11 @@ def test_confidence_is_the_true_class(started):
 
 def test_step_changes_nothing_it_was_given(started):
     network, rules, state = started
-    before = [value.clone() for value in state]
+    assert state.rows is None
+    before = [value.clone() for value in state[:-1]]
     weights = [value.clone() for value in network.state_dict().values()]
     episodes.step(network, rules, state, places(6))
-    assert all(map(torch.equal, before, state))
+    assert all(map(torch.equal, before, state[:-1]))
     assert all(map(torch.equal, weights, network.state_dict().values()))
 
 
@@ -70,6 +71,42 @@ def test_take_and_put(started):
     assert torch.equal(mixed.hidden[[0, 2, 3, 5]], state.hidden[[0, 2, 3, 5]])
     turned = torch.tensor([5, 4, 3, 2, 1, 0])
     assert torch.equal(state.put(turned, ahead.take(turned)).hidden, ahead.hidden)
+
+
+def test_images_are_not_copied_when_episodes_are_taken(started):
+    network, rules, state = started
+    rows = torch.tensor([3, 0])
+    taken = state.take(rows)
+    assert taken.images is state.images
+    assert torch.equal(taken.own_images(), state.images[rows])
+    again = taken.take(torch.tensor([1]))
+    assert torch.equal(again.own_images(), state.images[:1])
+    looked, gained, _ = episodes.step(network, rules, taken, places(2))
+    whole = torch.zeros(6, 2)
+    whole[rows] = places(2)
+    expected, rewards, _ = episodes.step(network, rules, state, whole)
+    assert torch.allclose(looked.logits, expected.logits[rows], atol=1e-5)
+    assert torch.allclose(gained, rewards[rows], atol=1e-5)
+
+
+def test_new_episodes_bring_their_images(started):
+    network, rules, state = started
+    new = episodes.reset(network, rules, 255 - state.images[:2], state.labels[:2])
+    mixed = state.put(torch.tensor([5, 2]), new)
+    assert torch.equal(mixed.images[[5, 2]], new.images)
+    assert torch.equal(mixed.images[[0, 1, 3, 4]], state.images[[0, 1, 3, 4]])
+    assert torch.equal(mixed.hidden[[5, 2]], new.hidden)
+
+
+def test_episodes_of_the_same_images_join(started):
+    _, _, state = started
+    first, second = state.take(torch.tensor([4])), state.take(torch.tensor([0, 1]))
+    joined = first.join(second)
+    assert joined.images is state.images
+    assert joined.rows.tolist() == [4, 0, 1]
+    assert torch.equal(joined.logits, state.logits[[4, 0, 1]])
+    with pytest.raises(ValueError, match="of the same images"):
+        first.join(state)
 
 
 def test_exits_at_the_threshold_or_above(started):

@@ -69,3 +69,13 @@ def test_normalise_and_undo():
     assert normalised.flatten().tolist() == [-2.0, 2.0]
     assert torch.equal(normalise(normalised), normalised)
     assert torch.equal(normalise.undo(normalised), images)
+
+
+def test_several_patches_of_one_image():
+    images = torch.arange(2 * 36).view(2, 1, 6, 6)
+    rows = torch.tensor([1, 1, 0])
+    corners = torch.tensor([[0, 0], [3, 2], [4, 4]])
+    cut = patches.crop(images, corners, 2, rows)
+    assert torch.equal(cut[0], images[1, :, :2, :2])
+    assert torch.equal(cut[1], images[1, :, 3:5, 2:4])
+    assert torch.equal(cut[2], images[0, :, 4:, 4:])
