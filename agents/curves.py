@@ -9,7 +9,7 @@ the classifier's included, or measured time.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,13 @@ class LatencyConfig:
 
     Attributes:
         batch_size: images at a time.
-        batches: of the test split, one after the other in a turn.
+        batches: as many images of the test split as these in a turn.
         repeats: turns of everything, after `warmup` that are not counted.
         warmup: turns that are not counted.
     """
 
     batch_size: int = 64
-    batches: int = 8
+    batches: int = 16
     repeats: int = 9
     warmup: int = 2
 
@@ -94,15 +94,18 @@ def measure_curves(
         for images in (validation, test)
     )
     count = min(len(test), latency.batch_size * latency.batches)
-    batches = torch.split(test.images(np.arange(count)).to(device), latency.batch_size)
+    images = test.images(np.arange(count)).to(device)
+    adaptive = functools.partial(
+        AdaptiveClassifier(network, policy).classify, batch_size=latency.batch_size
+    )
     unmeasured = [
-        *_anytime(network, policy, found),
-        *_budgeted(network, policy, held_out, found),
-        *_confident(network, policy, found),
-        *_plain(plain, test, Loading(device, workers)),
+        *_anytime(adaptive, found),
+        *_budgeted(adaptive, held_out, found),
+        *_confident(adaptive, found),
+        *_plain(plain, test, Loading(device, workers), latency.batch_size),
     ]
     runs = {
-        str(number): functools.partial(_run_all, classify, batches)
+        str(number): functools.partial(classify, images)
         for number, (_, classify) in enumerate(unmeasured)
     }
     times = interleaved_latency(runs, warmup=latency.warmup, repeats=latency.repeats, device=device)
@@ -112,11 +115,13 @@ def measure_curves(
     ]
 
 
-Unmeasured = tuple[dict[str, Any], Callable[[torch.Tensor], object]]
+Classify = Callable[..., object]
+"""From images, and for GFNet `exit_thresholds`, to classes."""
+Unmeasured = tuple[dict[str, Any], Classify]
 """A point's figures but for the time, and what takes the time."""
 
 
-def _anytime(network: GlanceFocusNet, policy: PaperPolicy, found: Evaluation) -> list[Unmeasured]:
+def _anytime(adaptive: Classify, found: Evaluation) -> list[Unmeasured]:
     """Return a point for each number of looks; what is timed has no more than those."""
     never = np.full(len(found.multiply_adds), np.inf)
     points: list[Unmeasured] = []
@@ -125,24 +130,20 @@ def _anytime(network: GlanceFocusNet, policy: PaperPolicy, found: Evaluation) ->
     ):
         thresholds = never.copy()
         thresholds[looks - 1] = 0.0  # everybody leaves here
-        classifier = AdaptiveClassifier(network, policy)
         points.append(
             (
                 _figures(ANYTIME, looks, accuracy, cost),
-                functools.partial(classifier.classify, exit_thresholds=thresholds),
+                functools.partial(adaptive, exit_thresholds=thresholds),
             )
         )
     return points
 
 
-def _budgeted(
-    network: GlanceFocusNet, policy: PaperPolicy, held_out: Evaluation, found: Evaluation
-) -> list[Unmeasured]:
-    classifier = AdaptiveClassifier(network, policy)
+def _budgeted(adaptive: Classify, held_out: Evaluation, found: Evaluation) -> list[Unmeasured]:
     return [
         (
             _figures(BUDGETED, point.q, point.accuracy, point.mean_cost),
-            functools.partial(classifier.classify, exit_thresholds=point.thresholds),
+            functools.partial(adaptive, exit_thresholds=point.thresholds),
         )
         for point in budgeted_curve(
             held_out.max_probability, found.max_probability, found.correct, found.multiply_adds
@@ -150,8 +151,7 @@ def _budgeted(
     ]
 
 
-def _confident(network: GlanceFocusNet, policy: PaperPolicy, found: Evaluation) -> list[Unmeasured]:
-    classifier = AdaptiveClassifier(network, policy)
+def _confident(adaptive: Classify, found: Evaluation) -> list[Unmeasured]:
     points: list[Unmeasured] = []
     for confidence in CONFIDENCES:
         thresholds = np.full(len(found.multiply_adds), confidence)
@@ -161,21 +161,22 @@ def _confident(network: GlanceFocusNet, policy: PaperPolicy, found: Evaluation) 
         points.append(
             (
                 _figures(CONFIDENT, confidence, result.accuracy, result.mean_cost),
-                functools.partial(classifier.classify, exit_thresholds=thresholds),
+                functools.partial(adaptive, exit_thresholds=thresholds),
             )
         )
     return points
 
 
 def _plain(
-    plain: Mapping[int, ImageClassifier], test: Dataset, loading: Loading
+    plain: Mapping[int, ImageClassifier], test: Dataset, loading: Loading, batch_size: int
 ) -> list[Unmeasured]:
     points: list[Unmeasured] = []
     for size, classifier in sorted(plain.items()):
         accuracy = measure_accuracy(classifier, test, loading=loading)
         image = test.images(np.arange(1)).to(loading.device)
         cost = count_multiply_adds(functools.partial(classifier, image))
-        points.append((_figures(PLAIN, size, accuracy, cost), classifier))
+        in_batches = functools.partial(_classify_in_batches, classifier, batch_size)
+        points.append((_figures(PLAIN, size, accuracy, cost), in_batches))
     return points
 
 
@@ -188,7 +189,9 @@ def _figures(curve: str, setting: float, accuracy: float, cost: float) -> dict[s
     }
 
 
-@torch.no_grad()
-def _run_all(classify: Callable[[torch.Tensor], object], batches: Sequence[torch.Tensor]) -> None:
-    for images in batches:
-        classify(images)
+@torch.inference_mode()
+def _classify_in_batches(
+    classifier: ImageClassifier, batch_size: int, images: torch.Tensor
+) -> None:
+    for part in torch.split(images, batch_size):
+        classifier(part)
