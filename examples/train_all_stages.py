@@ -66,6 +66,7 @@ config = dataclasses.replace(
         start.recipe,
         encoder=arguments.encoder,
         image_size=arguments.image_size,
+        crop_fraction=1.0,  # the digit may be at the very border
         patch_size=arguments.patch_size,
         **schedules,
     ),

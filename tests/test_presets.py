@@ -8,6 +8,7 @@ from agents.presets import PRESETS, preset
 from gf_env.datasets import ImageSpec
 from gf_env.families import family_of
 from gf_env.network import GlanceFocusNet
+from gf_env.training.recipe import Recipe
 
 # backbone rate, weight decay, epochs, lambda, global encoder trained
 PAPER = {
@@ -60,6 +61,14 @@ def test_glance_and_focus_with_each_family(name):
         glimpse = network.focus(batch, torch.rand(2, 2), glimpse.hidden)
     assert glimpse.logits.shape == (2, 3)
     assert glimpse.features.shape[2:] == (3, 3)
+
+
+def test_size_and_crop_of_files():
+    assert Recipe().wanted_images() is None
+    small = Recipe(image_size=96, crop_fraction=1.0).wanted_images()
+    assert (small.image_size, small.crop_fraction) == (96, 1.0)
+    b3 = Recipe(encoder="efficientnet_b3").wanted_images()
+    assert (b3.image_size, b3.crop_fraction) == (300, 0.904)
 
 
 def test_unknown_preset():

@@ -19,6 +19,8 @@ class Recipe:
     Attributes:
         encoder: name of the backbone.
         image_size: S, pixels; the backbone's own by default, the data set's where it has none.
+        crop_fraction: share of a file's side that is kept, see `ImageSpec`; the backbone's own by
+            default.
         patch_size: P, pixels.
         hidden_size: H, of a recurrent classifier.
         sequence_length: T, glance included.
@@ -36,6 +38,7 @@ class Recipe:
 
     encoder: str = "small-cnn"
     image_size: int | None = None
+    crop_fraction: float | None = None
     patch_size: int = 24
     hidden_size: int = 128
     sequence_length: int = 5
@@ -69,11 +72,12 @@ class Recipe:
     def wanted_images(self) -> ImageSpec | None:
         """Return what files are made into, or None where the data set or the default decides."""
         settings = image_settings(self.encoder)
-        if settings is None and self.image_size is None:
-            return None
         values: dict[str, Any] = {} if settings is None else settings._asdict()
-        if self.image_size is not None:
-            values["image_size"] = self.image_size
+        for name in ("image_size", "crop_fraction"):
+            if getattr(self, name) is not None:
+                values[name] = getattr(self, name)
+        if not values:
+            return None
         any_classes = ("", "")  # they will be those of the folders
         return dataclasses.replace(imagenet_spec(any_classes), **values)
 
