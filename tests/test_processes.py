@@ -18,23 +18,28 @@ from gf_env.training.data import epoch_batches
 from gf_env.datasets.loading import Loading
 from conftest import random_dataset
 
+
+def compare():
+    torch.manual_seed(0)
+    plain, wrapped = torch.nn.Linear(256, 1), torch.nn.Linear(256, 1)
+    wrapped.load_state_dict(plain.state_dict())
+    shared = processes.shared(wrapped)
+    dataset, loading = random_dataset(12), Loading(torch.device("cpu"))
+    (batch,) = epoch_batches(dataset, 12, seed=3, loading=loading, augment=False)
+    inputs = batch.images.flatten(1).float() / 255
+    plain(inputs).square().mean().backward()
+    processes.average_gradients(plain)
+    shared(inputs).square().mean().backward()
+    whole = dataset.images(range(12)).flatten(1).float() / 255
+    expected = torch.autograd.grad(plain(whole).square().mean(), plain.weight)[0]
+    assert len(batch.images) == 12 // processes.world_size()
+    assert torch.allclose(plain.weight.grad, expected, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(wrapped.weight.grad, expected, rtol=1e-4, atol=1e-6)
+    print("gradients agree in process", processes.rank(), "of", processes.world_size())
+
+
 processes.start_processes(torch.device("cpu"))
-torch.manual_seed(0)
-plain, wrapped = torch.nn.Linear(256, 1), torch.nn.Linear(256, 1)
-wrapped.load_state_dict(plain.state_dict())
-shared = processes.shared(wrapped)
-dataset, loading = random_dataset(12), Loading(torch.device("cpu"))
-(batch,) = epoch_batches(dataset, 12, seed=3, loading=loading, augment=False)
-inputs = batch.images.flatten(1).float() / 255
-plain(inputs).square().mean().backward()
-processes.average_gradients(plain)
-shared(inputs).square().mean().backward()
-whole = dataset.images(range(12)).flatten(1).float() / 255
-expected = torch.autograd.grad(plain(whole).square().mean(), plain.weight)[0]
-assert len(batch.images) == 12 // processes.world_size()
-assert torch.allclose(plain.weight.grad, expected, rtol=1e-4, atol=1e-6)
-assert torch.allclose(wrapped.weight.grad, expected, rtol=1e-4, atol=1e-6)
-print("gradients agree in process", processes.rank(), "of", processes.world_size())
+compare()
 processes.stop_processes()
 """
 

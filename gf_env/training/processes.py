@@ -7,6 +7,7 @@ others wait for it where they need them.
 from __future__ import annotations
 
 import datetime
+import gc
 import os
 
 import torch
@@ -34,8 +35,13 @@ def start_processes(device: torch.device) -> torch.device:
 
 
 def stop_processes() -> None:
-    """Leave the other processes."""
+    """Leave the other processes.
+
+    Nothing that `shared` returned may be in use any more: it would keep the group's threads, which
+    may then still be at work when the interpreter ends, and that aborts the process.
+    """
     if distributed.is_initialized():
+        gc.collect()  # objectives that were let go of in a cycle hold the group, too
         distributed.destroy_process_group()
 
 
