@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from gf_env import patches
 from gf_env.episodes import Episodes
+from gf_env.lattice import Lattice
 from gf_env.task import Task
 
 
@@ -29,27 +29,27 @@ class GreedyOracle:
     def choose_locations(self, task: Task, state: Episodes) -> torch.Tensor:
         """Return the best locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
         config = task.network.config
-        grid = patches.grid_locations(self._grid_size, config.image_size, config.patch_size)
-        grid = grid.to(task.device)
-        if self._seen[0] is not task.network or self._seen[1] is not state.images:
+        grid = Lattice.grid(self._grid_size, config.image_size, config.patch_size)
+        locations = grid.locations(task.device)
+        if self._seen[0] is not task.sight or self._seen[1] is not state.images:
             # what the patches of an image show stays the same all episode long
-            self._pooled = self._encode(task, state.images, grid)
-            self._seen = task.network, state.images
+            self._pooled = self._encode(task, state.images, locations)
+            self._seen = task.sight, state.images
         pooled = self._pooled if state.rows is None else self._pooled[state.rows]
         count, choices = pooled.shape[:2]
         hidden = state.hidden.repeat_interleave(choices, dim=0)
         logits, _ = task.network.classifier(pooled.flatten(0, 1), hidden)
         labels = state.labels.repeat_interleave(choices)
         confidence = logits.softmax(1).gather(1, labels[:, None])
-        return grid[confidence.view(count, choices).argmax(1)]
+        return locations[confidence.view(count, choices).argmax(1)]
 
-    def _encode(self, task: Task, images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    def _encode(self, task: Task, images: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
         """Return the pooled vectors of all patches, (n, choices, num_features)."""
-        choices = len(grid)
+        choices = len(locations)
         rows = max(1, self._batch_size // choices)
         pooled = [
-            task.network.encode_patches(
-                part.repeat_interleave(choices, dim=0), grid.repeat(len(part), 1)
+            task.sight.encode_patches(
+                part.repeat_interleave(choices, dim=0), locations.repeat(len(part), 1)
             ).pooled.view(len(part), choices, -1)
             for part in torch.split(images, rows)
         ]

@@ -181,7 +181,7 @@ class PaperLearner:
         self._network.train()
         left = self._total - epoch * self.steps_per_epoch
         batches = epoch_batches(
-            self._task.dataset,
+            self._task.source,
             self._config.num_envs,
             seed,
             self._loading,
@@ -237,7 +237,7 @@ def collect(
         batch: images and labels, likewise.
         generator: of the actions, on the task's device.
     """
-    state = episodes.reset(task.network, task.rules, batch.images, batch.labels)
+    state = task.reset(batch.images, batch.labels)
     hidden = policy.initial_state(state.features)
     features, locations, log_probs, rewards = [], [], [], []
     for _ in range(task.rules.sequence_length - 1):

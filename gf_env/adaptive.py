@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from gf_env import episodes, patches
+from gf_env import episodes
 from gf_env.actions import to_locations
 from gf_env.episodes import Episodes, Rules
 from gf_env.evaluation import Policy
+from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet
 from gf_env.observations import check_observe, observation, observed_by
 from gf_env.task import check_network
@@ -79,8 +80,8 @@ class AdaptiveClassifier:
         check_observe(self._observe)
         self._grid: torch.Tensor | None = None
         if grid_size is not None:
-            grid = patches.grid_locations(grid_size, config.image_size, config.patch_size)
-            self._grid = grid.to(network.device)
+            grid = Lattice.grid(grid_size, config.image_size, config.patch_size)
+            self._grid = grid.locations(network.device)
 
     @property
     def sequence_length(self) -> int:

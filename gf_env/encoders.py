@@ -57,6 +57,28 @@ class Encoder(nn.Module):
         return [f"{name}.{part}" for part in self.own_head.state_dict()]
 
 
+_PIXELS_AT_ONCE = 1 << 16
+"""Of all images in one part; and 32 images at least, or the cost of a call shows."""
+
+
+def encode(encoder: Encoder, images: torch.Tensor, pixels_at_once: int | None = None) -> Encoding:
+    """Encode images; without gradients on the CPU, part by part, so that caches hold the maps.
+
+    Args:
+        encoder: any; in training mode, or with gradients, it gets the images whole.
+        images: (n, C, height, width) float.
+        pixels_at_once: how large a part is; None: what suits float32. See docs/PERFORMANCE.md.
+    """
+    pixels = images.shape[-2] * images.shape[-1]
+    part = max(32, (pixels_at_once or _PIXELS_AT_ONCE) // pixels)
+    whole = encoder.training or torch.is_grad_enabled() or images.device.type != "cpu"
+    if whole or len(images) <= part:
+        encoding: Encoding = encoder(images)
+        return encoding
+    parts = [encoder(each) for each in images.chunk(-(-len(images) // part))]
+    return Encoding(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
 class SmallCNN(Encoder):
     """Six 3 x 3 convolutions and global max pooling, total stride 8; for the built-in task."""
 

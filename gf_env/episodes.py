@@ -8,13 +8,15 @@ device.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
-from gf_env.network import GlanceFocusNet
+from gf_env.lattice import Lattice
 from gf_env.rewards import get_reward
+from gf_env.sight import Sight
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Rules:
         exit_thresholds: (T,) in [0, 1] or above 1 for never; the episode ends after step t > 1
             once the largest probability reaches threshold t. An episode has one action at least,
             so the first is not used. None: every episode runs to the end.
+        lattice: looks go to the nearest of its patches. None: to any patch.
     """
 
     sequence_length: int
     reward: str = "confidence_gain"
     exit_thresholds: tuple[float, ...] | None = None
+    lattice: Lattice | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -57,7 +61,8 @@ class Episodes(NamedTuple):
     """n episodes at any step each.
 
     Attributes:
-        images: (n, C, S, S), uint8 or normalised float; with `rows`, (m, C, S, S).
+        images: (n, C, S, S), uint8 or normalised float; with `rows`, (m, C, S, S). With a feature
+            bank, their places in it, (n,) or (m,) int64.
         labels: (n,) int64, the true classes.
         step: (n,) int64, looks taken so far: 1 after the glance, T at the end.
         features: (n, channels, h, w) float32, feature map of the newest look.
@@ -81,7 +86,7 @@ class Episodes(NamedTuple):
     rows: torch.Tensor | None = None
 
     def own_images(self) -> torch.Tensor:
-        """Return each episode's image, (n, C, S, S)."""
+        """Return each episode's image, (n, C, S, S) or (n,)."""
         return self.images if self.rows is None else self.images[self.rows]
 
     def take(self, rows: torch.Tensor) -> Episodes:
@@ -141,18 +146,16 @@ class Readout(NamedTuple):
 
 
 @torch.no_grad()
-def reset(
-    network: GlanceFocusNet, rules: Rules, images: torch.Tensor, labels: torch.Tensor
-) -> Episodes:
+def reset(sight: Sight, rules: Rules, images: torch.Tensor, labels: torch.Tensor) -> Episodes:
     """Start an episode on each image: the glance.
 
     Args:
-        network: in eval mode, on the images' device.
+        sight: a network in eval mode, or another `Sight`, on the images' device.
         rules: see `Rules`.
-        images: (n, C, S, S), uint8 or normalised float.
+        images: (n, C, S, S), uint8 or normalised float, or what else the sight understands.
         labels: (n,) int64.
     """
-    glimpse = network.glance(images)
+    glimpse = sight.glance(images)
     return Episodes(
         images=images,
         labels=labels,
@@ -167,12 +170,12 @@ def reset(
 
 @torch.no_grad()
 def step(
-    network: GlanceFocusNet, rules: Rules, episodes: Episodes, locations: torch.Tensor
+    sight: Sight, rules: Rules, episodes: Episodes, locations: torch.Tensor
 ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
     """Look once more in every episode.
 
     Args:
-        network: in eval mode, on the episodes' device.
+        sight: that of the episodes' reset.
         rules: see `Rules`.
         episodes: none of them at its end.
         locations: (n, 2) float32 in [0, 1], (row, col).
@@ -180,15 +183,17 @@ def step(
     Returns:
         The episodes after it, rewards (n,) float32 and terminated (n,) bool.
     """
-    after = look(network, episodes, locations)
+    if rules.lattice is not None:
+        locations = rules.lattice.snap(locations)
+    after = look(sight, episodes, locations)
     rewards = get_reward(rules.reward)(episodes.logits, after.logits, episodes.labels)
     return after, rewards, _terminated(rules, after)
 
 
 @torch.no_grad()
-def look(network: GlanceFocusNet, episodes: Episodes, locations: torch.Tensor) -> Episodes:
+def look(sight: Sight, episodes: Episodes, locations: torch.Tensor) -> Episodes:
     """Look once more, as `step` does, for those who want neither reward nor end."""
-    glimpse = network.focus(episodes.images, locations, episodes.hidden, episodes.rows)
+    glimpse = sight.focus(episodes.images, locations, episodes.hidden, episodes.rows)
     slot = (episodes.step[:, None, None] - 1).expand(-1, 1, 2)
     return episodes._replace(
         step=episodes.step + 1,
@@ -203,8 +208,14 @@ def _terminated(rules: Rules, after: Episodes) -> torch.Tensor:
     terminated = after.step >= rules.sequence_length
     if rules.exit_thresholds is None:
         return terminated
-    thresholds = after.logits.new_tensor(rules.exit_thresholds)
+    thresholds = _thresholds(rules.exit_thresholds, after.logits.device)
     return terminated | (after.logits.softmax(1).amax(1) >= thresholds[after.step - 1])
+
+
+@functools.lru_cache(maxsize=32)
+def _thresholds(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Kept on the device: a copy in each step would make the step wait for it."""
+    return torch.tensor(values, device=device)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gf_env import episodes
 from gf_env.datasets import Dataset
 from gf_env.datasets.loading import Batch, Loading, read_batches
+from gf_env.feature_bank import FeatureBank
 from gf_env.network import GlanceFocusNet
 from gf_env.observations import observed_by
 from gf_env.task import BUILTIN, Task, make_task
@@ -108,6 +109,9 @@ def evaluate(
     sequence_length: int | None = None,
     reward: str = "confidence_gain",
     grid_size: int | None = None,
+    lattice_stride: int | None = None,
+    feature_bank: bool | str | os.PathLike[str] | FeatureBank | None = None,
+    precision: str = "float32",
     batch_size: int = 250,
     device: str | torch.device = "cpu",
     workers: int = 0,
@@ -127,6 +131,9 @@ def evaluate(
         sequence_length: T; the network's own by default.
         reward: what `returns` sums up.
         grid_size: for policies with grid actions.
+        lattice_stride: see `gf_env.task.TaskArguments`, and likewise
+        feature_bank: and
+        precision: of the encoders.
         batch_size: episodes at a time.
         device: where the network runs.
         workers: processes that read images ahead.
@@ -149,6 +156,9 @@ def evaluate(
         reward=reward,
         observe=observed_by(policy),
         grid_size=grid_size,
+        lattice_stride=lattice_stride,
+        feature_bank=feature_bank,
+        precision=precision,
         device=device,
     )
     available = len(task.dataset)
@@ -158,7 +168,7 @@ def evaluate(
     indices = np.arange(count)
     batches = np.split(indices, range(batch_size, count, batch_size))
     parts, done = [], 0
-    for batch in read_batches(task.dataset, batches, Loading(task.device, workers)):
+    for batch in read_batches(task.source, batches, Loading(task.device, workers)):
         parts.append(_run_episodes(task, policy, batch, deterministic))
         done += len(batch.labels)
         if progress is not None:
@@ -173,7 +183,7 @@ def evaluate(
 def _run_episodes(
     task: Task, policy: Policy | PrivilegedPolicy, batch: Batch, deterministic: bool
 ) -> dict[str, NDArray[Any]]:
-    state = episodes.reset(task.network, task.rules, batch.images, batch.labels)
+    state = task.reset(batch.images, batch.labels)
     count = len(batch.labels)
     readouts = [episodes.readout(state)]
     returns = torch.zeros(count, device=task.device)

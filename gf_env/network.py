@@ -17,7 +17,7 @@ from gf_env import patches
 from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.classifiers import make_classifier
 from gf_env.cost import StepCost, count_step_cost
-from gf_env.encoders import Encoding, make_encoder
+from gf_env.encoders import Encoding, encode, make_encoder
 from gf_env.network_config import NetworkConfig
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
 
@@ -83,17 +83,7 @@ class GlanceFocusNet(nn.Module):
         Raises:
             ValueError: images of another shape than the configuration says.
         """
-        self._check_images(images)
-        config = self.config
-        small = self.normalise.small(images, config.patch_size, config.glance_interpolation)
-        encoding = self.global_encoder(small)
-        hidden = self.classifier.initial_state(encoding.pooled)
-        hidden = self.classifier.advance(encoding.pooled, hidden)
-        if self._own_head_first():
-            logits = self.global_encoder.own_logits(encoding.pooled)
-        else:
-            logits = self.classifier.logits(hidden)
-        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
+        return self.first_glimpse(self.encode_glance(images))
 
     def focus(
         self,
@@ -114,14 +104,35 @@ class GlanceFocusNet(nn.Module):
             ValueError: images of another shape than the configuration says, or other locations
                 than one an image.
         """
-        encoding = self.encode_patches(images, locations, rows)
-        logits, hidden = self.classifier(encoding.pooled, hidden)
-        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
+        return self.next_glimpse(self.encode_patches(images, locations, rows), hidden)
+
+    def encode_glance(self, images: torch.Tensor) -> Encoding:
+        """Encode the small copy of each image; arguments and errors as of `glance`."""
+        return encode(self.global_encoder, self.small(images))
 
     def encode_patches(
         self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
     ) -> Encoding:
         """Encode one patch of each image; arguments and errors as of `focus`."""
+        return encode(self.local_encoder, self.patches(images, locations, rows))
+
+    def small(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the global encoder sees of images, (n, C, P, P), normalised.
+
+        Raises:
+            ValueError: images of another shape than the configuration says.
+        """
+        self._check_images(images)
+        config = self.config
+        return self.normalise.small(images, config.patch_size, config.glance_interpolation)
+
+    def patches(
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return what the local encoder sees of images, (n, C, P, P), normalised.
+
+        Arguments and errors as of `focus`.
+        """
         self._check_images(images)
         count = len(images if rows is None else rows)
         if locations.shape != (count, 2):
@@ -130,9 +141,28 @@ class GlanceFocusNet(nn.Module):
             )
         config = self.config
         corners = patches.corners(locations, config.image_size, config.patch_size)
-        cut = patches.crop(images, corners, config.patch_size, rows)
-        encoding: Encoding = self.local_encoder(self.normalise(cut))
-        return encoding
+        cut: torch.Tensor = self.normalise(patches.crop(images, corners, config.patch_size, rows))
+        return cut
+
+    def first_glimpse(self, encoding: Encoding) -> Glimpse:
+        """Return what is known after the glance, from what the global encoder makes of it."""
+        hidden = self.classifier.initial_state(encoding.pooled)
+        hidden = self.classifier.advance(encoding.pooled, hidden)
+        if self._own_head_first():
+            logits = self.global_encoder.own_logits(encoding.pooled)
+        else:
+            logits = self.classifier.logits(hidden)
+        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
+
+    def next_glimpse(self, encoding: Encoding, hidden: torch.Tensor) -> Glimpse:
+        """Return what is known after one more look, from the encoded patches.
+
+        Args:
+            encoding: of n patches.
+            hidden: (n, H), the state after the step before.
+        """
+        logits, hidden = self.classifier(encoding.pooled, hidden)
+        return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors; `load_network` reads them.

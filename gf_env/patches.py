@@ -116,31 +116,3 @@ def crop(
     if rows is None:
         rows = torch.arange(len(images), device=images.device)
     return windows[rows, :, corners[:, 0], corners[:, 1]]
-
-
-def grid_locations(grid_size: int, image_size: int, patch_size: int) -> torch.Tensor:
-    """Return the locations of a regular grid of patches, row-major, from corner to corner.
-
-    Args:
-        grid_size: number of rows and of columns, 1 or more (1: the centre).
-        image_size: S.
-        patch_size: P.
-
-    Returns:
-        (grid_size ** 2, 2) float32 in [0, 1], (row, col). Line i of the grid is i / (grid_size -
-        1), moved up by a rounding error where the patch would otherwise start one pixel too early.
-
-    Raises:
-        ValueError: grid_size below 1.
-    """
-    if grid_size < 1:
-        raise ValueError(f"grid_size must be 1 or more, got {grid_size}")
-    travel = image_size - patch_size
-    if grid_size == 1:
-        lines = torch.tensor([0.5])
-    else:
-        steps = torch.arange(grid_size)
-        lines = steps / (grid_size - 1)
-        early = (lines * travel).floor() < steps * travel // (grid_size - 1)
-        lines = torch.where(early, lines.nextafter(torch.tensor(2.0)), lines)
-    return torch.cartesian_prod(lines, lines).reshape(-1, 2)

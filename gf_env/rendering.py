@@ -50,7 +50,7 @@ def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
         n pictures, (H, W, 3) uint8, all of one size.
     """
     config = task.network.config
-    images = task.network.normalise.undo(state.own_images())
+    images = task.pixels(state)
     corners = patches.corners(
         state.locations.flatten(0, 1), config.image_size, config.patch_size
     ).view(len(state.step), -1, 2)

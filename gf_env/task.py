@@ -18,13 +18,16 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from gf_env import episodes, observations, patches
+from gf_env import bank_file, episodes, observations, patches
 from gf_env.actions import to_locations
 from gf_env.cost import StepCost
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.episodes import Episodes, Rules
+from gf_env.feature_bank import FeatureBank, Places
+from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet, load_network, network_names
 from gf_env.observations import Observation, check_observe
+from gf_env.sight import Sight, make_sight
 
 Array = NDArray[Any]
 
@@ -42,6 +45,9 @@ class Task:
         observe: extra observation keys.
         grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
             actions.
+        sight: what episodes see with: the network, a faster form of it, or a feature bank.
+        source: what episodes' `images` are read from: the data set, or the images' places in the
+            bank.
     """
 
     network: GlanceFocusNet
@@ -49,6 +55,8 @@ class Task:
     rules: Rules
     observe: tuple[str, ...]
     grid: torch.Tensor | None
+    sight: Sight
+    source: Dataset
 
     @property
     def device(self) -> torch.device:
@@ -90,15 +98,25 @@ class Task:
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
-        images = self.dataset.images(indices).to(self.device, non_blocking=True)
-        labels = self._tensor(self.dataset.labels[indices])
-        return episodes.reset(self.network, self.rules, images, labels)
+        images = self.source.images(indices).to(self.device, non_blocking=True)
+        return self.reset(images, self._tensor(self.source.labels[indices]))
+
+    def reset(self, images: torch.Tensor, labels: torch.Tensor) -> Episodes:
+        """Return new episodes on n images of the source, on the device, after the glance."""
+        return episodes.reset(self.sight, self.rules, images, labels)
 
     def step(
         self, state: Episodes, locations: torch.Tensor
     ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
         """Look once more, at locations (n, 2) in [0, 1]; see `gf_env.episodes.step`."""
-        return episodes.step(self.network, self.rules, state, locations)
+        return episodes.step(self.sight, self.rules, state, locations)
+
+    def pixels(self, state: Episodes) -> torch.Tensor:
+        """Return the images of n episodes as uint8 pixels, (n, C, S, S)."""
+        images = state.own_images()
+        if self.source is not self.dataset:
+            images = self.dataset.images(images.cpu().numpy())
+        return self.network.normalise.undo(images)
 
     def locations(self, actions: Any, count: int) -> torch.Tensor:
         """Turn `count` actions into locations (count, 2) float32 in [0, 1].
@@ -187,6 +205,13 @@ class TaskArguments(TypedDict, total=False):
         observe: extra observation keys, out of `gf_env.observations.EXTRA_OBSERVATIONS`.
         exit_thresholds: T probabilities; see `gf_env.episodes.Rules`.
         grid_size: n for n x n discrete actions; None for continuous ones.
+        lattice_stride: continuous actions go to the nearest of the patches that start every so many
+            pixels; None: everywhere.
+        feature_bank: look features up instead of computing them. True: in the bank in the cache
+            folder, built first where there is none yet; a path: in that one, which `gf-env bank`
+            built; or a `FeatureBank`. Continuous actions then go to the nearest of its patches.
+        precision: of the encoders, `float32` (the default) or `bfloat16`.
+        compiled: with torch.compile, False by default; see `gf_env.sight.FasterSight`.
         device: where the network runs, `cpu` by default.
     """
 
@@ -199,6 +224,10 @@ class TaskArguments(TypedDict, total=False):
     observe: Sequence[str]
     exit_thresholds: Sequence[float] | None
     grid_size: int | None
+    lattice_stride: int | None
+    feature_bank: bool | str | os.PathLike[str] | FeatureBank | None
+    precision: str
+    compiled: bool
     device: str | torch.device
 
 
@@ -207,21 +236,16 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
 
     Raises:
         TypeError: an argument that does not exist.
-        ValueError: one that is unknown in itself, or network and data set do not fit each other.
+        ValueError: one that is unknown in itself, or some that do not fit each other: network and
+            data set, or a feature bank of another network, data set or lattice.
+        TensorFileError: a damaged network or feature bank.
+        OSError: no room for a feature bank.
     """
     _check_names(arguments)
     observe = arguments.get("observe", ())
     check_observe(observe)
     device = torch.device(arguments.get("device", "cpu"))
     network = _resolve_network(arguments.get("network", BUILTIN), device)
-    length = arguments.get("sequence_length")
-    thresholds = arguments.get("exit_thresholds")
-    rules = Rules(
-        network.config.sequence_length if length is None else int(length),
-        arguments.get("reward", "confidence_gain"),
-        None if thresholds is None else tuple(map(float, thresholds)),
-    )
-    check_network(network, rules)
     dataset = load_dataset(
         arguments.get("dataset", BUILTIN),
         arguments.get("split", "train"),
@@ -229,12 +253,64 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         unreadable=arguments.get("unreadable", "stop"),
     )
     _check_fit(network, dataset)
-    grid = None
+    bank = _feature_bank(arguments, network, dataset)
+    rules = _rules(arguments, network, bank)
+    check_network(network, rules)
     grid_size = arguments.get("grid_size")
-    if grid_size is not None:
-        size, patch = network.config.image_size, network.config.patch_size
-        grid = patches.grid_locations(grid_size, size, patch).to(device)
-    return Task(network, dataset, rules, tuple(observe), grid)
+    return Task(
+        network=network,
+        dataset=dataset,
+        rules=rules,
+        observe=tuple(observe),
+        grid=None if grid_size is None else _grid(grid_size, network).locations(device),
+        sight=_sight(arguments, network) if bank is None else bank,
+        source=dataset if bank is None else Places(dataset),
+    )
+
+
+def _rules(arguments: TaskArguments, network: GlanceFocusNet, bank: FeatureBank | None) -> Rules:
+    length = arguments.get("sequence_length")
+    thresholds = arguments.get("exit_thresholds")
+    return Rules(
+        network.config.sequence_length if length is None else int(length),
+        arguments.get("reward", "confidence_gain"),
+        None if thresholds is None else tuple(map(float, thresholds)),
+        _lattice(arguments, network) if bank is None else bank.lattice,
+    )
+
+
+def _lattice(arguments: TaskArguments, network: GlanceFocusNet) -> Lattice | None:
+    """Return where continuous actions go, None for everywhere."""
+    stride = arguments.get("lattice_stride")
+    if stride is None:
+        return None
+    if arguments.get("grid_size") is not None:
+        raise ValueError("lattice_stride is for continuous actions; leave it or grid_size out")
+    return Lattice.strided(stride, network.config.image_size, network.config.patch_size)
+
+
+def _grid(grid_size: int, network: GlanceFocusNet) -> Lattice:
+    return Lattice.grid(grid_size, network.config.image_size, network.config.patch_size)
+
+
+def _sight(arguments: TaskArguments, network: GlanceFocusNet) -> Sight:
+    precision = arguments.get("precision", "float32")
+    return make_sight(network, precision, compiled=arguments.get("compiled", False))
+
+
+def _feature_bank(
+    arguments: TaskArguments, network: GlanceFocusNet, dataset: Dataset
+) -> FeatureBank | None:
+    given = arguments.get("feature_bank")
+    if given is None or given is False:
+        return None
+    if arguments.get("compiled") or arguments.get("precision", "float32") != "float32":
+        raise ValueError(
+            "a feature bank leaves no encoder to run: leave out precision and compiled"
+        )
+    grid_size = arguments.get("grid_size")
+    lattice = _lattice(arguments, network) if grid_size is None else _grid(grid_size, network)
+    return bank_file.feature_bank(given, network, dataset, lattice)
 
 
 def _check_names(arguments: TaskArguments) -> None:

@@ -42,7 +42,7 @@ def save_tensors(
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     described = json.dumps(config)
-    metadata = {"kind": kind, "config": described, "sha256": _digest(described, tensors)}
+    metadata = {"kind": kind, "config": described, "sha256": tensors_digest(described, tensors)}
     write_atomically(Path(path), serialise(tensors, metadata))
 
 
@@ -62,7 +62,7 @@ def load_tensors(
         raise TensorFileError(
             f"expected {path} to hold a {kind!r}, found {metadata.get('kind', 'no kind')!r}"
         )
-    if metadata.get("sha256") != _digest(metadata.get("config", ""), tensors):
+    if metadata.get("sha256") != tensors_digest(metadata.get("config", ""), tensors):
         raise TensorFileError(
             f"the content of {path} does not match its checksum; it is damaged. "
             "Fetch or save it again."
@@ -131,7 +131,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def _digest(config: str, tensors: dict[str, torch.Tensor]) -> str:
+def tensors_digest(config: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Return a SHA-256 over a description and tensors on the CPU, by name."""
     digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         value = tensors[name]

@@ -2,14 +2,15 @@ import numpy as np
 import torch
 
 import agents
-from gf_env import episodes, patches
+from gf_env import episodes
+from gf_env.lattice import Lattice
 from gf_env.task import make_task
 
 
 def test_greedy_oracle_is_the_best_of_all_tries(tiny_network, tiny_dataset):
     task = make_task(network=tiny_network, dataset=tiny_dataset)
     state = task.start(np.arange(4))
-    grid = patches.grid_locations(3, 16, 8)
+    grid = Lattice.grid(3, 16, 8).locations()
     for _ in range(3):
         chosen = agents.GreedyOracle(3, batch_size=20).choose_locations(task, state)
         tried = []

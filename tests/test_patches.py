@@ -1,5 +1,4 @@
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -30,22 +29,6 @@ def test_crop_is_a_plain_slice(size, share, places, channels):
     cut = patches.crop(images, corners, patch)
     for image, (top, left), piece in zip(images, corners.tolist(), cut, strict=True):
         assert torch.equal(piece, image[:, top : top + patch, left : left + patch])
-
-
-@settings(max_examples=200, deadline=None)
-@given(grid_size=st.integers(2, 40), size=st.integers(2, 512), data=st.data())
-def test_grid_lines_start_where_whole_numbers_say(grid_size, size, data):
-    patch = data.draw(st.integers(1, size))
-    corners = patches.corners(patches.grid_locations(grid_size, size, patch), size, patch)
-    lines = np.arange(grid_size) * (size - patch) // (grid_size - 1)
-    rows, cols = np.meshgrid(lines, lines, indexing="ij")
-    assert np.array_equal(corners.numpy(), np.stack([rows.ravel(), cols.ravel()], axis=1))
-
-
-def test_grid_of_one_is_the_centre():
-    assert patches.grid_locations(1, 96, 24).tolist() == [[0.5, 0.5]]
-    with pytest.raises(ValueError, match="1 or more"):
-        patches.grid_locations(0, 96, 24)
 
 
 def test_area_glance_is_the_mean_of_blocks():

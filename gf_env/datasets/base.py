@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -106,3 +109,31 @@ class Augmented(Protocol):
         process; no global generator is used or changed.
         """
         ...
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """What a `Dataset` also offers if it can tell without decoding whether its images changed."""
+
+    def fingerprint(self) -> str | None:
+        """Return a text that changes with the images, or None if that cannot be told."""
+        ...
+
+
+_SAMPLED = 64
+
+
+def dataset_digest(dataset: Dataset) -> str:
+    """Return a SHA-256 that tells versions of a split apart.
+
+    It is taken over the description, all labels, the fingerprint where there is one, and the
+    pixels of 64 images spread evenly over the split.
+    """
+    spec = dataclasses.asdict(dataset.spec)
+    mark = dataset.fingerprint() if isinstance(dataset, Fingerprinted) else None
+    digest = hashlib.sha256(json.dumps([len(dataset), spec, mark]).encode())
+    digest.update(np.ascontiguousarray(dataset.labels, "<i8").data)
+    sample = np.linspace(0, len(dataset) - 1, min(_SAMPLED, len(dataset))).astype(np.int64)
+    for index in sample:  # one by one, since images in memory may be large
+        digest.update(dataset.images(np.array([index])).contiguous().numpy().data)
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 
 import numpy as np
 import torch
@@ -60,6 +61,11 @@ class ImageFiles:
         """
         chosen = self._kept[indices].tolist()
         return torch.stack([self._transform(self._source.read(index)) for index in chosen])
+
+    def fingerprint(self) -> str | None:
+        """Return a text that changes with the files or with which of them are kept."""
+        mark = self._source.fingerprint()
+        return None if mark is None else f"{mark} {zlib.crc32(self._kept.tobytes())}"
 
     def augmented_images(self, indices: NDArray[np.int64], seed: int) -> torch.Tensor:
         """Return random parts of the images at `indices`, (len(indices), channels, S, S) uint8.

@@ -1,0 +1,105 @@
+"""How episodes see: the network on pixels, as it is or faster, or features computed before.
+
+Whatever an episode's `images` are, only its sight has to understand them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+
+from gf_env.encoders import Encoder, Encoding, encode
+from gf_env.network import GlanceFocusNet, Glimpse
+
+PRECISIONS = ("float32", "bfloat16")
+_BFLOAT16_PIXELS_AT_ONCE = 1 << 18
+
+
+class Sight(Protocol):
+    """What the rules of an episode ask of a network; `GlanceFocusNet` is one as it is."""
+
+    def glance(self, images: torch.Tensor) -> Glimpse:
+        """Look at whole images, small: step 1."""
+        ...
+
+    def focus(
+        self,
+        images: torch.Tensor,
+        locations: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> Glimpse:
+        """Look at one patch of each image; arguments as of `GlanceFocusNet.focus`."""
+        ...
+
+    def encode_patches(
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Encoding:
+        """Encode one patch of each image; arguments as of `focus`."""
+        ...
+
+
+class FasterSight:
+    """A frozen network whose encoders run in another precision, compiled, or both.
+
+    The classifier stays in float32: it is small, and its state adds up over an episode.
+
+    Args:
+        network: in eval mode. With `compiled`, its weights are taken as they are at the first look.
+        precision: `float32` or `bfloat16`.
+        compiled: with torch.compile, which takes some ten seconds at the first look and again for
+            batches of another size; on a GPU the encoders run as CUDA graphs.
+    """
+
+    def __init__(self, network: GlanceFocusNet, precision: str, *, compiled: bool) -> None:
+        self._network = network
+        self._bfloat16 = precision == "bfloat16"
+        self._pixels_at_once = _BFLOAT16_PIXELS_AT_ONCE if self._bfloat16 else None
+        self._copies = compiled and network.device.type == "cuda"
+        self._global: Any = network.global_encoder
+        self._local: Any = network.local_encoder
+        if compiled:
+            # frozen weights let batch normalisation vanish into the convolutions
+            options: dict[str, Any] = {"freezing": True, "triton.cudagraphs": self._copies}
+            self._global = torch.compile(self._global, options=options)
+            self._local = torch.compile(self._local, options=options)
+
+    def glance(self, images: torch.Tensor) -> Glimpse:
+        """Look at whole images, small: step 1."""
+        return self._network.first_glimpse(self._encode(self._global, self._network.small(images)))
+
+    def focus(
+        self,
+        images: torch.Tensor,
+        locations: torch.Tensor,
+        hidden: torch.Tensor,
+        rows: torch.Tensor | None = None,
+    ) -> Glimpse:
+        """Look at one patch of each image; arguments as of `GlanceFocusNet.focus`."""
+        return self._network.next_glimpse(self.encode_patches(images, locations, rows), hidden)
+
+    def encode_patches(
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Encoding:
+        """Encode one patch of each image; arguments as of `focus`."""
+        return self._encode(self._local, self._network.patches(images, locations, rows))
+
+    def _encode(self, encoder: Encoder, images: torch.Tensor) -> Encoding:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bfloat16):
+            encoding = encode(encoder, images, self._pixels_at_once)
+        # a CUDA graph writes its next result over this one
+        return Encoding(*(value.to(torch.float32, copy=self._copies) for value in encoding))
+
+
+def make_sight(network: GlanceFocusNet, precision: str, *, compiled: bool) -> Sight:
+    """Return the network itself or a faster form of it; see `FasterSight`.
+
+    Raises:
+        ValueError: unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}; choose one of {list(PRECISIONS)}")
+    if precision == "float32" and not compiled:
+        return network
+    return FasterSight(network, precision, compiled=compiled)
