@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 from tyro.conf import subcommand
 
+from agents.commands.bank import Bank
 from agents.commands.curves import Curves
 from agents.commands.demo import Demo
 from agents.commands.evaluate import Evaluate
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
         _parse(sys.argv[1:] if arguments is None else arguments).run(console)
-    except (ArithmeticError, OSError, ValueError) as error:
+    except (ArithmeticError, MemoryError, OSError, ValueError) as error:
         # what the user can mend is said without a traceback, unless it is asked for
         if os.environ.get("GF_ENV_TRACEBACK"):
             raise
@@ -47,6 +48,7 @@ def _parse(arguments: list[str]) -> Any:
         | Annotated[Evaluate, subcommand("evaluate", default=Evaluate())]
         | Annotated[Curves, subcommand("curves", default=Curves(training=training))]
         | Annotated[Demo, subcommand("demo", default=Demo())]
+        | Annotated[Bank, subcommand("bank", default=Bank())]
         | Annotated[Info, subcommand("info", default=Info())]
     )
     return tyro.cli(commands, prog="gf-env", args=arguments)

@@ -31,6 +31,8 @@ class GreedyOracle:
         config = task.network.config
         grid = Lattice.grid(self._grid_size, config.image_size, config.patch_size)
         locations = grid.locations(task.device)
+        if task.rules.lattice is not None:
+            locations = task.rules.lattice.snap(locations)  # as a step would
         if self._seen[0] is not task.sight or self._seen[1] is not state.images:
             # what the patches of an image show stays the same all episode long
             self._pooled = self._encode(task, state.images, locations)

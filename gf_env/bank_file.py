@@ -97,6 +97,11 @@ class BankFile:
         per_look = math.prod(feature_shape(network)) + network.global_encoder.num_features
         self._file = ChunkedFile(place, about, (len(dataset), 1 + len(lattice), per_look))
 
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return self._file.path
+
     def plan(self) -> BankPlan:
         """Try a few images and return what building, or going on with it, will take.
 
@@ -234,11 +239,17 @@ def feature_bank(
         lattice: which one is needed; None for the bank's own.
 
     Raises:
-        ValueError: no lattice, or a bank of another network, data set or lattice.
+        ValueError: no lattice, or a bank of another network, data set or lattice, or on another
+            device.
         TensorFileError: not built, damaged, or of something else.
         OSError: no room to build it.
     """
     if isinstance(given, FeatureBank):
+        if given.device != network.device:
+            raise ValueError(
+                f"the feature bank is on {given.device}, but the network on {network.device}; open "
+                "its file with the network there"
+            )
         wanted = bank_description(network, dataset, lattice or given.lattice)
         found = bank_description(given.network, given.dataset, given.lattice)
         check_same(wanted, found, "the feature bank")
@@ -261,8 +272,9 @@ def feature_bank(
 def bank_description(network: GlanceFocusNet, dataset: Dataset, lattice: Lattice) -> dict[str, Any]:
     """Return what a bank is known by; JSON-serialisable, by name."""
     config = json.dumps(dataclasses.asdict(network.config))
+    weights = {name: value.cpu() for name, value in network.state_dict().items()}
     return {
-        "network": tensors_digest(config, network.state_dict())[:16],
+        "network": tensors_digest(config, weights)[:16],
         "dataset": dataset.name,
         "split": dataset.split,
         "dataset version": dataset_digest(dataset)[:16],

@@ -1,7 +1,8 @@
 """A large array on disk that is written piece by piece, with a checksum for each piece.
 
 The array is a `.npy` file; a `.json` file of the same name says what it is about and has the
-checksum (CRC-32) of every piece written so far. It is whole when it has all of them.
+checksum (CRC-32) of every piece written so far, and one of itself. The array is whole when it has
+all of them. What is not such a pair of files is never written over.
 """
 
 from __future__ import annotations
@@ -62,15 +63,21 @@ class ChunkedFile:
         """Return those of the pieces written so far; none where there is no file yet.
 
         Raises:
-            TensorFileError: the file is about something else.
+            TensorFileError: the file is about something else, or its notes are damaged.
         """
-        try:
-            notes = json.loads(self._notes.read_text())
-            about, shape, found = notes["about"], tuple(notes["shape"]), list(notes["checksums"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return []  # what cannot be read is not there
-        check_same({**self.about, "shape": self.shape}, {**about, "shape": shape}, str(self.path))
-        return found
+        there = self.path.exists()  # asked first, since others write the notes before the file
+        notes = self._read_notes()
+        if notes is None:
+            if there:
+                raise TensorFileError(
+                    f"{self.path} is there without its {self._notes.name}; choose another path, or "
+                    "delete it"
+                )
+            return []
+        found = {**notes["about"], "shape": notes["shape"]}
+        check_same({**self.about, "shape": self.shape}, found, str(self.path))
+        checksums: list[str] = notes["checksums"]
+        return checksums
 
     def write(self, number: int, values: NDArray[np.float16], checksums: list[str]) -> None:
         """Write piece `number`; `checksums`, those of the pieces before, gets one more.
@@ -79,20 +86,25 @@ class ChunkedFile:
             OSError: no room or no permission; the pieces before stay.
         """
         rows = self.chunks[number]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+        values = np.ascontiguousarray(values)
+        if number == 0:  # a file without notes would be somebody else's
+            self._write_notes([])
+        with self.path.open("r+b" if number else "w+b") as file:
             np.lib.format.write_array_header_1_0(file, self._header())
             file.seek(file.tell() + rows.start * self._row_bytes)
-            file.write(np.ascontiguousarray(values).data)
+            file.write(values.data)
             file.flush()
             os.fsync(file.fileno())
         del checksums[number:]
         checksums.append(_checksum(values.data))
-        notes = {"about": self.about, "shape": self.shape, "checksums": checksums}
-        write_atomically(self._notes, json.dumps(notes, indent=1).encode())
+        self._write_notes(checksums)
 
     def sound_checksums(self) -> list[str]:
-        """Return those of the first pieces that are as they were written."""
+        """Return those of the first pieces that are as they were written.
+
+        Raises:
+            TensorFileError: as of `checksums`.
+        """
         expected = self.checksums()
         pairs = zip(expected, self._found(len(expected)), strict=False)
         return [wanted for wanted, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
@@ -107,16 +119,42 @@ class ChunkedFile:
         """
         expected = self.checksums()
         if not self.path.exists() or not self._notes.exists():
-            raise TensorFileError(f"there is no {self.path} with its {self._notes.name}")
+            raise TensorFileError(
+                f"there is no {self.path} with its {self._notes.name}; build it first"
+            )
         if len(expected) != len(self.chunks):
             raise TensorFileError(
-                f"{self.path} is not whole: it has {len(expected)} of {len(self.chunks)} pieces"
+                f"{self.path} is not whole: it has {len(expected)} of {len(self.chunks)} pieces; "
+                "go on building it"
             )
         state = os.stat(self.path)
         if not _is_sound(self.path, self.shape, tuple(expected), state.st_mtime_ns, state.st_size):
-            raise TensorFileError(f"the content of {self.path} does not match its checksums")
+            raise TensorFileError(
+                f"the content of {self.path} does not match its checksums; build it again"
+            )
         array: NDArray[np.float16] = np.load(self.path, mmap_mode="c")
         return array
+
+    def _read_notes(self) -> dict[str, Any] | None:
+        """Return what the notes say; None where there are none."""
+        try:
+            notes: dict[str, Any] = json.loads(self._notes.read_text())
+            checksum = notes.pop("checksum")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            notes, checksum = {}, ""
+        if checksum != _notes_checksum(notes):
+            raise TensorFileError(
+                f"{self._notes} is damaged, or something else than the notes of {self.path.name}; "
+                "choose another path, or delete both"
+            )
+        return notes
+
+    def _write_notes(self, checksums: list[str]) -> None:
+        notes = {"about": self.about, "shape": self.shape, "checksums": checksums}
+        notes = {**notes, "checksum": _notes_checksum(notes)}
+        write_atomically(self._notes, json.dumps(notes, indent=1).encode())
 
     def _header(self) -> dict[str, Any]:
         return {"descr": "<f2", "fortran_order": False, "shape": self.shape}
@@ -161,6 +199,10 @@ def check_same(wanted: dict[str, Any], found: dict[str, Any], what: str) -> None
 
 def _checksum(data: Any) -> str:
     return f"{zlib.crc32(data):08x}"
+
+
+def _notes_checksum(notes: dict[str, Any]) -> str:
+    return _checksum(json.dumps(notes, sort_keys=True).encode())
 
 
 @functools.lru_cache(maxsize=32)

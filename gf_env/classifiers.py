@@ -114,10 +114,12 @@ class CascadedClassifier(Classifier):
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes) of states (n, 1 + T * F) after two looks or more.
 
-        Which layers are needed is asked of the device: all of them on all rows would cost three
-        times as much.
+        On the CPU only the layers that are needed run: all of them on all rows cost three times as
+        much. A GPU would have to be waited for to know which, so there all of them do.
         """
         looks = hidden[:, 0].long()
+        if hidden.device.type != "cpu":
+            return self._every_head(looks, hidden)
         distinct = sorted(set(looks.tolist()))
         if len(distinct) == 1:
             return self._logits(distinct[0], hidden)
@@ -127,6 +129,12 @@ class CascadedClassifier(Classifier):
             part = self._logits(number, hidden[rows])
             logits = logits.to(part.dtype).index_copy(0, rows, part)
         return logits
+
+    def _every_head(self, looks: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return logits as of `logits`, without asking the device for anything."""
+        numbers = range(2, self.sequence_length + 1)
+        every = torch.stack([self._logits(number, hidden) for number in numbers])
+        return every[looks - 2, torch.arange(len(hidden), device=hidden.device)]
 
     def _logits(self, looks: int, hidden: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.heads[str(looks)](hidden[:, 1 : 1 + looks * self.num_features])

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 from typing_extensions import Unpack
@@ -81,6 +82,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         self._index = np.zeros(1, np.int64)
         self._ended = False
 
+    @torch.inference_mode()
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -104,6 +106,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         self._ended = False
         return self._observation(self._episode), self._info(self._episode)
 
+    @torch.inference_mode()
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Look at one patch.
 

@@ -44,6 +44,11 @@ class FeatureBank:
         self._feature_count = math.prod(self._feature_shape)
 
     @property
+    def device(self) -> torch.device:
+        """Where the features are."""
+        return self._looks.device
+
+    @property
     def num_bytes(self) -> int:
         """Of the features."""
         return self._looks.nbytes

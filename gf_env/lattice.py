@@ -99,11 +99,13 @@ class _Tables:
 @functools.lru_cache(maxsize=32)
 def _tables(lattice: Lattice, device: torch.device) -> _Tables:
     travel = lattice.image_size - lattice.patch_size
-    lines = torch.tensor(lattice.lines)
-    shares = lines / max(travel, 1)
-    # moved up by a rounding error where the patch would otherwise start one pixel too early
-    early = (shares * travel).floor() < lines
-    shares = torch.where(early, shares.nextafter(torch.tensor(2.0)), shares)
-    distances = (torch.arange(travel + 1)[:, None] - lines).abs()
-    locations = torch.cartesian_prod(shares, shares).reshape(-1, 2)
-    return _Tables(locations.to(device), distances.argmin(1).to(device))
+    # what is kept must do for later callers too, who may want gradients
+    with torch.inference_mode(False):
+        lines = torch.tensor(lattice.lines)
+        shares = lines / max(travel, 1)
+        # moved up by a rounding error where the patch would otherwise start one pixel too early
+        early = (shares * travel).floor() < lines
+        shares = torch.where(early, shares.nextafter(torch.tensor(2.0)), shares)
+        distances = (torch.arange(travel + 1)[:, None] - lines).abs()
+        locations = torch.cartesian_prod(shares, shares).reshape(-1, 2)
+        return _Tables(locations.to(device), distances.argmin(1).to(device))

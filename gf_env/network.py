@@ -17,7 +17,7 @@ from gf_env import patches
 from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.classifiers import make_classifier
 from gf_env.cost import StepCost, count_step_cost
-from gf_env.encoders import Encoding, encode, make_encoder
+from gf_env.encoders import Encoder, Encoding, in_parts, make_encoder, runs_whole
 from gf_env.network_config import NetworkConfig
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
 
@@ -106,15 +106,55 @@ class GlanceFocusNet(nn.Module):
         """
         return self.next_glimpse(self.encode_patches(images, locations, rows), hidden)
 
-    def encode_glance(self, images: torch.Tensor) -> Encoding:
-        """Encode the small copy of each image; arguments and errors as of `glance`."""
-        return encode(self.global_encoder, self.small(images))
+    def encode_glance(
+        self,
+        images: torch.Tensor,
+        encoder: Encoder | None = None,
+        pixels_at_once: int | None = None,
+    ) -> Encoding:
+        """Encode the small copy of each image; errors as of `glance`.
+
+        Args:
+            images: (n, C, S, S), normalised float or uint8.
+            encoder: runs instead of the global encoder, such as a compiled form of it.
+            pixels_at_once: see `gf_env.encoders.in_parts`.
+        """
+        runs = self.global_encoder if encoder is None else encoder
+        return in_parts(
+            lambda part: runs(self.small(images[part])),
+            len(images),
+            self.config.patch_size**2,
+            whole=runs_whole(self.global_encoder, images),
+            pixels_at_once=pixels_at_once,
+        )
 
     def encode_patches(
-        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
+        self,
+        images: torch.Tensor,
+        locations: torch.Tensor,
+        rows: torch.Tensor | None = None,
+        encoder: Encoder | None = None,
+        pixels_at_once: int | None = None,
     ) -> Encoding:
-        """Encode one patch of each image; arguments and errors as of `focus`."""
-        return encode(self.local_encoder, self.patches(images, locations, rows))
+        """Encode one patch of each image; errors as of `focus`.
+
+        Args:
+            images: (m, C, S, S), normalised float or uint8.
+            locations: (n, 2) float in [0, 1], (row, col).
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
+            encoder: runs instead of the local encoder, such as a compiled form of it.
+            pixels_at_once: see `gf_env.encoders.in_parts`.
+        """
+        self._check_places(images, locations, rows)
+        runs = self.local_encoder if encoder is None else encoder
+        places = torch.arange(len(images), device=images.device) if rows is None else rows
+        return in_parts(
+            lambda part: runs(self.patches(images, locations[part], places[part])),
+            len(locations),
+            self.config.patch_size**2,
+            whole=runs_whole(self.local_encoder, images),
+            pixels_at_once=pixels_at_once,
+        )
 
     def small(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the global encoder sees of images, (n, C, P, P), normalised.
@@ -133,12 +173,7 @@ class GlanceFocusNet(nn.Module):
 
         Arguments and errors as of `focus`.
         """
-        self._check_images(images)
-        count = len(images if rows is None else rows)
-        if locations.shape != (count, 2):
-            raise ValueError(
-                f"expected locations of shape ({count}, 2), got {tuple(locations.shape)}"
-            )
+        self._check_places(images, locations, rows)
         config = self.config
         corners = patches.corners(locations, config.image_size, config.patch_size)
         cut: torch.Tensor = self.normalise(patches.crop(images, corners, config.patch_size, rows))
@@ -178,6 +213,16 @@ class GlanceFocusNet(nn.Module):
         return first_step == "own_head" or (
             first_step == "own_head_at_inference" and not self.training
         )
+
+    def _check_places(
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None
+    ) -> None:
+        self._check_images(images)
+        count = len(images if rows is None else rows)
+        if locations.shape != (count, 2):
+            raise ValueError(
+                f"expected locations of shape ({count}, 2), got {tuple(locations.shape)}"
+            )
 
     def _check_images(self, images: torch.Tensor) -> None:
         config = self.config

@@ -44,7 +44,7 @@ class Normalise(nn.Module):
         order makes no difference.
         """
         if images.dtype == torch.uint8:
-            return self._laid_out(self._normalise(resize(images.float(), size, interpolation)))
+            return self._laid_out(self._normalise(resize(images, size, interpolation)))
         return self._laid_out(resize(images, size, interpolation))
 
     @staticmethod
@@ -68,17 +68,32 @@ def resize(images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor:
     antialiasing, so that they miss what lies between the samples; `area` takes means.
 
     Args:
-        images: (n, C, S, S) float.
+        images: (n, C, S, S) float or uint8.
         size: of the result, pixels.
         interpolation: `bilinear`, `bicubic` or `area`.
 
     Returns:
-        (n, C, size, size) of the same dtype; the images themselves where they have that size.
+        (n, C, size, size) float.
     """
     if images.shape[-2:] == (size, size):
-        return images
+        return images if images.is_floating_point() else images.float()
+    if interpolation == "area" and images.shape[-1] % size == 0:
+        return _block_means(images, images.shape[-1] // size)
     aligned = None if interpolation == "area" else True  # area has no corners to align
+    images = images if images.is_floating_point() else images.float()
     return F.interpolate(images, size=(size, size), mode=interpolation, align_corners=aligned)
+
+
+def _block_means(images: torch.Tensor, block: int) -> torch.Tensor:
+    """Return the means of block x block pixels, float; a third of the time of `F.interpolate`."""
+    dtype = images.dtype if images.is_floating_point() else torch.float32
+    rows = images[..., ::block, :].to(dtype, copy=True)
+    for row in range(1, block):
+        rows += images[..., row::block, :]
+    means = rows[..., ::block].clone()
+    for col in range(1, block):
+        means += rows[..., col::block]
+    return means / block**2
 
 
 def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.Tensor:
@@ -101,7 +116,7 @@ def crop(
     patch_size: int,
     rows: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Cut n patches out of images, in one gather.
+    """Cut n patches out of images, in one gather of their rows of pixels.
 
     Args:
         images: (m, C, S, S), any dtype.
@@ -112,7 +127,14 @@ def crop(
     Returns:
         (n, C, P, P), a copy.
     """
-    windows = images.unfold(2, patch_size, 1).unfold(3, patch_size, 1)  # a view: no pixel moves
+    images = images.contiguous()
+    _, channels, height, width = images.shape
     if rows is None:
         rows = torch.arange(len(images), device=images.device)
-    return windows[rows, :, corners[:, 0], corners[:, 1]]
+    starts = (rows * channels * height + corners[:, 0]) * width + corners[:, 1]
+    channel = torch.arange(channels, device=images.device)[:, None] * height
+    row = torch.arange(patch_size, device=images.device)
+    starts = starts[:, None] + ((channel + row) * width).view(-1)  # (n, C * P): of each row
+    # every run of P pixels in memory, a view: no pixel moves
+    runs = images.as_strided((images.numel() - patch_size + 1, patch_size), (1, 1))
+    return runs.index_select(0, starts.view(-1)).view(-1, channels, patch_size, patch_size)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gf_env.encoders import Encoder, Encoding, encode
+from gf_env.encoders import Encoder, Encoding
 from gf_env.network import GlanceFocusNet, Glimpse
 
 PRECISIONS = ("float32", "bfloat16")
@@ -56,18 +56,13 @@ class FasterSight:
         self._network = network
         self._bfloat16 = precision == "bfloat16"
         self._pixels_at_once = _BFLOAT16_PIXELS_AT_ONCE if self._bfloat16 else None
-        self._copies = compiled and network.device.type == "cuda"
-        self._global: Any = network.global_encoder
-        self._local: Any = network.local_encoder
-        if compiled:
-            # frozen weights let batch normalisation vanish into the convolutions
-            options: dict[str, Any] = {"freezing": True, "triton.cudagraphs": self._copies}
-            self._global = torch.compile(self._global, options=options)
-            self._local = torch.compile(self._local, options=options)
+        self._global = self._faster(network.global_encoder, compiled=compiled)
+        self._local = self._faster(network.local_encoder, compiled=compiled)
 
     def glance(self, images: torch.Tensor) -> Glimpse:
         """Look at whole images, small: step 1."""
-        return self._network.first_glimpse(self._encode(self._global, self._network.small(images)))
+        encoding = self._network.encode_glance(images, self._global, self._pixels_at_once)
+        return self._network.first_glimpse(encoding)
 
     def focus(
         self,
@@ -83,13 +78,25 @@ class FasterSight:
         self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
     ) -> Encoding:
         """Encode one patch of each image; arguments as of `focus`."""
-        return self._encode(self._local, self._network.patches(images, locations, rows))
+        return self._network.encode_patches(
+            images, locations, rows, self._local, self._pixels_at_once
+        )
 
-    def _encode(self, encoder: Encoder, images: torch.Tensor) -> Encoding:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._bfloat16):
-            encoding = encode(encoder, images, self._pixels_at_once)
+    def _faster(self, encoder: Encoder, *, compiled: bool) -> Any:
+        """Return what runs in the place of an encoder."""
+        device = self._network.device.type
+        # frozen weights let batch normalisation vanish into the convolutions
+        options: dict[str, Any] = {"freezing": True, "triton.cudagraphs": device == "cuda"}
+        runs: Any = torch.compile(encoder, options=options) if compiled else encoder
         # a CUDA graph writes its next result over this one
-        return Encoding(*(value.to(torch.float32, copy=self._copies) for value in encoding))
+        copies = compiled and device == "cuda"
+
+        def run(images: torch.Tensor) -> Encoding:
+            with torch.autocast(device, torch.bfloat16, enabled=self._bfloat16):
+                encoding = runs(images)
+            return Encoding(*(value.to(torch.float32, copy=copies) for value in encoding))
+
+        return run
 
 
 def make_sight(network: GlanceFocusNet, precision: str, *, compiled: bool) -> Sight:

@@ -22,6 +22,7 @@ from gf_env import bank_file, episodes, observations, patches
 from gf_env.actions import to_locations
 from gf_env.cost import StepCost
 from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets.resident import ResidentImages, fits_on, to_device
 from gf_env.episodes import Episodes, Rules
 from gf_env.feature_bank import FeatureBank, Places
 from gf_env.lattice import Lattice
@@ -46,8 +47,8 @@ class Task:
         grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
             actions.
         sight: what episodes see with: the network, a faster form of it, or a feature bank.
-        source: what episodes' `images` are read from: the data set, or the images' places in the
-            bank.
+        source: what episodes' `images` are read from: the data set, its images kept on the device,
+            or the images' places in the bank.
     """
 
     network: GlanceFocusNet
@@ -94,11 +95,11 @@ class Task:
         return episodes.reset(self.network, self.rules, images, self._tensor(np.zeros(1, np.int64)))
 
     def _tensor(self, values: Array) -> torch.Tensor:
-        return torch.from_numpy(values).to(self.device, non_blocking=True)
+        return to_device(torch.from_numpy(values), self.device)
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
-        images = self.source.images(indices).to(self.device, non_blocking=True)
+        images = to_device(self.source.images(indices), self.device)
         return self.reset(images, self._tensor(self.source.labels[indices]))
 
     def reset(self, images: torch.Tensor, labels: torch.Tensor) -> Episodes:
@@ -114,7 +115,7 @@ class Task:
     def pixels(self, state: Episodes) -> torch.Tensor:
         """Return the images of n episodes as uint8 pixels, (n, C, S, S)."""
         images = state.own_images()
-        if self.source is not self.dataset:
+        if isinstance(self.source, Places):
             images = self.dataset.images(images.cpu().numpy())
         return self.network.normalise.undo(images)
 
@@ -264,8 +265,12 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         observe=tuple(observe),
         grid=None if grid_size is None else _grid(grid_size, network).locations(device),
         sight=_sight(arguments, network) if bank is None else bank,
-        source=dataset if bank is None else Places(dataset),
+        source=_resident(dataset, device) if bank is None else Places(dataset),
     )
+
+
+def _resident(dataset: Dataset, device: torch.device) -> Dataset:
+    return ResidentImages(dataset, device) if fits_on(dataset, device) else dataset
 
 
 def _rules(arguments: TaskArguments, network: GlanceFocusNet, bank: FeatureBank | None) -> Rules:
@@ -308,8 +313,10 @@ def _feature_bank(
         raise ValueError(
             "a feature bank leaves no encoder to run: leave out precision and compiled"
         )
+    lattice = _lattice(arguments, network)
     grid_size = arguments.get("grid_size")
-    lattice = _lattice(arguments, network) if grid_size is None else _grid(grid_size, network)
+    if grid_size is not None:
+        lattice = _grid(grid_size, network)
     return bank_file.feature_bank(given, network, dataset, lattice)
 
 

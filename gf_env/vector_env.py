@@ -88,6 +88,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         _ = self.np_random  # draws the seeds that were not given
         return tuple(self._seeds)
 
+    @torch.inference_mode()
     def reset(
         self,
         *,
@@ -121,6 +122,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         observation = self.task.observation(self._current())
         return observation, _with_masks(self._info(), self._mask(rows))
 
+    @torch.inference_mode()
     def step(self, actions: Any) -> tuple[Observation, Array, Array, Array, Infos]:
         """Look at one patch in each image.
 

@@ -104,3 +104,18 @@ def test_an_environment_around_a_cascade(tiny_dataset):
     assert result.confidence.shape == (20, 5)
     with pytest.raises(ValueError, match="made for 5 steps cannot take 6"):
         make_task(network=network, dataset=tiny_dataset, sequence_length=6)
+
+
+def test_cascaded_logits_without_asking_the_device():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        classifier = CascadedClassifier(4, 5, 3)
+        pooled = torch.rand(5, 6, 4)
+    state = classifier.initial_state(pooled[0])
+    states = []
+    for look in pooled:
+        state = classifier.advance(look, state)
+        states.append(state)
+    mixed = torch.stack([states[look][row] for row, look in enumerate((1, 4, 2, 1, 3, 4))])
+    expected = classifier.logits(mixed)
+    assert torch.allclose(classifier._every_head(mixed[:, 0].long(), mixed), expected, atol=1e-6)

@@ -2,8 +2,10 @@ import json
 import os
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
-from image_trees import write_stripes
+from image_trees import write_image, write_stripes
 from PIL import Image
 
 import gf_env
@@ -111,6 +113,49 @@ def test_a_training_is_gone_on_with_only_when_asked(stripes, capsys):
     assert main([*arguments, "--resume"]) == 0
 
 
+@pytest.fixture
+def ten_classes(tmp_path):
+    """One image of each class, for the built-in network."""
+    for number in range(10):
+        image = Image.new("L", (96, 96), 25 * number)
+        write_image(tmp_path / "ten" / "test" / str(number) / "0.png", image)
+    return tmp_path / "ten"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["--grid-size", "2"], ["GlanceFocusGrid-v0", "grid_size=2", "feature_bank=True"]),
+        (["--grid-size", "2", "--output", "my bank.npy"], ['feature_bank="my bank.npy"']),
+        (["--lattice-stride", "50"], ["GlanceFocus-v0", "lattice_stride=50"]),
+    ],
+)
+def test_bank(ten_classes, capsys, settings, words):
+    arguments = ["bank", "--dataset", str(ten_classes), "--split", "test", *settings]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "feature bank of 10 images: 0.00 GB in " in said
+    assert "10/10" in said
+    assert "Built in " in said
+    use = said.splitlines()[-1].removeprefix("Use: ")
+    assert all(word in use for word in words)
+    env = eval(use, {"gym": gymnasium})
+    path = Path(next(line for line in said.splitlines() if " MB in " in line).split(" MB in ")[1])
+    assert np.load(path).nbytes == env.unwrapped.task.sight.num_bytes
+
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "Already built, and every byte is as it was written." in said
+    assert said.splitlines()[-1] == f"Use: {use}"
+    whole = path.read_bytes()
+    os.truncate(path, len(whole) // 2)
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "does not match its checksums" in said
+    assert "Built in " in said
+    assert path.read_bytes() == whole
+
+
 def test_demo(tmp_path, capsys):
     quick = ["--train-seconds", "1", "--sb3-seconds", "1", "--test-images", "30"]
     assert main(["demo", "--output", str(tmp_path), *quick]) == 0
@@ -132,6 +177,15 @@ def test_demo(tmp_path, capsys):
     assert "gap closed" in capsys.readouterr().out
 
 
+def test_too_little_memory_is_one_line(capsys, monkeypatch):
+    def open_bank(_):
+        raise MemoryError("the feature bank has 9.00 GB, but cuda has 1.00 GB free")
+
+    monkeypatch.setattr("agents.commands.bank.BankFile.is_built", open_bank)
+    assert main(["bank", "--split", "test"]) == 1
+    assert capsys.readouterr().err.startswith("gf-env: the feature bank has 9.00 GB")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -143,6 +197,12 @@ def test_demo(tmp_path, capsys):
         (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
         (["train", "--phases", "stage4", "--output", "x"], "unknown phases ['stage4']"),
         (["curves", "--sizes", "97"], "sizes must be from 1 to 96"),
+        (["bank", "--split", "test", "--grid-size", "None"], "needs to know the patches"),
+        (
+            ["bank", "--split", "test", "--grid-size", "3", "--lattice-stride", "4"],
+            "leave it or grid_size out",
+        ),
+        (["bank", "--split", "test", "--output", "bank.bin"], "ends with .npy, got bank.bin"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys):

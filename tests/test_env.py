@@ -166,6 +166,19 @@ def test_grid_actions_are_row_major_patches():
         assert env.step(action)[4]["patch"].tolist() == [*corner, 24, 24]
 
 
+def test_info_says_where_was_really_looked():
+    env = make(lattice_stride=50, observe=("locations",))
+    assert env.action_space == make().action_space
+    env.reset(seed=0)
+    for number, (action, corner) in enumerate(
+        (([0.3, 0.5], [50, 50]), ([0.7, 1.0], [50, 72]), ([-0.4, -1.0], [0, 0]))
+    ):
+        observation, *_, info = env.step(np.float32(action))
+        assert info["patch"].tolist() == [*corner, 24, 24]
+        looked = (observation["locations"][number] + 1) / 2 * 72
+        assert np.floor(looked + 1e-3).tolist() == corner
+
+
 def test_sequence_length_and_exits():
     env = make(sequence_length=3, exit_thresholds=(0, 0, 0))
     env.reset(seed=0)
@@ -188,6 +201,9 @@ def test_sequence_length_and_exits():
         ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*rgb_array"),
         ({"exit_thresholds": (0.5,)}, "each of 5 steps, got 1"),
         ({"sequence_length": 0}, "2 at least"),
+        ({"lattice_stride": 0}, "a pixel or more, got 0"),
+        ({"lattice_stride": 4, "grid_size": 3}, "leave it or grid_size out"),
+        ({"precision": "float16"}, "unknown precision 'float16'.*bfloat16"),
         ({"dataset": random_dataset()}, "image_size 96 against 16.*classes 10 against 3"),
         ({"dataset": random_dataset(size=96, channels=3)}, "channels 1 against 3"),
     ],

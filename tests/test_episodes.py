@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from gf_env import episodes, rewards
+from gf_env import episodes, patches, rewards
 from gf_env.episodes import Rules
+from gf_env.lattice import Lattice
 
 
 @pytest.fixture
@@ -59,6 +60,22 @@ def test_locations_are_kept_in_order(started):
     assert torch.equal(state.locations[:, 0], places(6, 1))
     assert torch.equal(state.locations[:, 1], places(6, 2))
     assert state.locations[:, 2:].unique().tolist() == [0.5]
+
+
+def test_looks_go_to_the_nearest_patch_of_a_lattice(started):
+    network, rules, state = started
+    lattice = Lattice(16, 8, (0, 3, 8))
+    wanted = torch.tensor(
+        [[0.0, 1.0], [0.13, 0.2], [0.5, 0.7], [0.9, 0.4], [1.0, 0.0], [0.69, 0.6]]
+    )
+    lines = torch.tensor([[0, 8], [0, 0], [3, 3], [8, 3], [8, 0], [3, 3]])
+    on_lattice = Rules(5, lattice=lattice)
+    found, gained, _ = episodes.step(network, on_lattice, state, wanted)
+    corners = patches.corners(found.locations[:, 0], 16, 8)
+    assert torch.equal(corners, lines)
+    expected, rewards, _ = episodes.step(network, rules, state, (lines + 0.5) / 8)
+    assert torch.allclose(found.features, expected.features, atol=1e-6)
+    assert torch.allclose(gained, rewards, atol=1e-6)
 
 
 def test_take_and_put(started):

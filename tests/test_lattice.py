@@ -51,6 +51,16 @@ def test_own_locations_stay_where_they_are():
         assert torch.equal(lattice.snap(lattice.locations()), lattice.locations())
 
 
+def test_what_is_kept_can_be_used_with_gradients():
+    """Feature banks ask first, in inference mode."""
+    lattice = Lattice(96, 24, (1, 17, 55))
+    with torch.inference_mode():
+        lattice.locations()
+    weights = torch.ones(9, 2, requires_grad=True)
+    (lattice.locations() * weights).sum().backward()
+    assert torch.equal(weights.grad, lattice.locations())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

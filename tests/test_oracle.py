@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 import agents
@@ -7,8 +8,14 @@ from gf_env.lattice import Lattice
 from gf_env.task import make_task
 
 
-def test_greedy_oracle_is_the_best_of_all_tries(tiny_network, tiny_dataset):
-    task = make_task(network=tiny_network, dataset=tiny_dataset)
+@pytest.mark.parametrize("lattice_stride", [None, 3])
+@pytest.mark.parametrize("feature_bank", [True, False])
+def test_greedy_oracle_is_the_best_of_all_tries(
+    tiny_network, tiny_dataset, lattice_stride, feature_bank
+):
+    """Its tries are not on the lattice; a step and a bank both take the nearest patch then."""
+    where = {"grid_size": 4} if lattice_stride is None else {"lattice_stride": lattice_stride}
+    task = make_task(network=tiny_network, dataset=tiny_dataset, **where, feature_bank=feature_bank)
     state = task.start(np.arange(4))
     grid = Lattice.grid(3, 16, 8).locations()
     for _ in range(3):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils import data
 
 from gf_env.datasets.base import Augmented, Dataset
+from gf_env.datasets.resident import ResidentImages, to_device
 
 
 class Batch(NamedTuple):
@@ -50,7 +51,16 @@ def read_batches(
     loading: Loading,
     augmentation_seed: int | None = None,
 ) -> Iterator[Batch]:
-    """Yield the images and labels at given indices, read ahead by the workers, on the device."""
+    """Yield the images and labels at given indices, on the device.
+
+    They are read ahead by the workers, unless they are there already.
+    """
+    varied = augmentation_seed is not None
+    if isinstance(dataset, ResidentImages):
+        if not (varied and isinstance(dataset.dataset, Augmented)):
+            yield from _resident(dataset, batches)
+            return
+        dataset = dataset.dataset
     loader = data.DataLoader(
         _Reader(dataset, augmentation_seed),
         batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices will do
@@ -64,6 +74,12 @@ def read_batches(
             images.to(loading.device, non_blocking=True),
             labels.to(loading.device, non_blocking=True),
         )
+
+
+def _resident(dataset: ResidentImages, batches: list[NDArray[np.int64]]) -> Iterator[Batch]:
+    for indices in batches:
+        labels = torch.from_numpy(dataset.labels[indices])
+        yield Batch(dataset.images(indices), to_device(labels, dataset.device))
 
 
 class _Reader(data.Dataset[Batch]):

@@ -1,0 +1,123 @@
+"""`gf-env bank`: the features of all patches of all images, computed once for many trainings."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from agents.files import is_official, open_network
+from gf_env.bank_file import BankFile
+from gf_env.feature_bank import FeatureBank
+from gf_env.lattice import Lattice
+from gf_env.task import BUILTIN, make_task
+from gf_env.tensor_files import TensorFileError
+
+_GRID_SIZE = 7
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Compute the features of all patches of all images, so that environments look them up.
+
+    Steps then cost a look-up and the classifier. A build that was stopped is gone on with.
+
+    Attributes:
+        network: a built-in name, a file, or a checkpoint of the paper's release.
+        dataset: name or folder; see `gf_env.load_dataset`.
+        split: which part of it.
+        grid_size: patches on a grid, for discrete actions; not used with a lattice stride.
+        lattice_stride: patches that start every so many pixels, for continuous actions.
+        output: the file, `.npy`; by default one in the cache folder, where it is found by itself.
+        unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
+        device: where the network runs.
+    """
+
+    network: str = BUILTIN
+    dataset: str = BUILTIN
+    split: str = "train"
+    grid_size: int | None = _GRID_SIZE
+    lattice_stride: int | None = None
+    output: Path | None = None
+    unreadable: str = "stop"
+    device: str = "cpu"
+
+    def run(self, console: Console) -> None:
+        """Build the bank, or check the one that is there."""
+        file = self._file()
+        bank = _open_sound(file, console) if file.is_built() else None
+        if bank is not None:
+            console.print("Already built, and every byte is as it was written.")
+        else:
+            began = time.perf_counter()
+            bank = _build(file, console)
+            console.print(f"Built in {time.perf_counter() - began:.1f} s.")
+        _print_line(console, f"{bank.num_bytes / 1e6:,.1f} MB in {file.path}")
+        _print_line(console, f"Use: {self._use()}")
+
+    def _file(self) -> BankFile:
+        grid_size = self.grid_size
+        if self.lattice_stride is not None and grid_size == _GRID_SIZE:
+            grid_size = None  # the default stands for nothing then
+        task = make_task(
+            network=open_network(self.network, self.device),
+            dataset=self.dataset,
+            split=self.split,
+            unreadable=self.unreadable,
+            grid_size=grid_size,
+            lattice_stride=self.lattice_stride,
+            device=self.device,
+        )
+        lattice = task.rules.lattice
+        if grid_size is not None:
+            config = task.network.config
+            lattice = Lattice.grid(grid_size, config.image_size, config.patch_size)
+        if lattice is None:
+            raise ValueError(
+                "a feature bank needs to know the patches: grid_size or lattice_stride"
+            )
+        return BankFile(task.network, task.dataset, lattice, self.output)
+
+    def _use(self) -> str:
+        """Return the call that makes an environment on the bank."""
+        discrete, usual = self.lattice_stride is None, Bank()
+        patches = "grid_size" if discrete else "lattice_stride"
+        words = {
+            name: json.dumps(getattr(self, name))
+            for name in ("network", "dataset", "split", "unreadable", patches)
+            if getattr(self, name) != getattr(usual, name)
+        }
+        if is_official(self.network):
+            words["network"] = f"gf_env.load_official_checkpoint({words['network']})"
+        words["feature_bank"] = "True" if self.output is None else json.dumps(str(self.output))
+        env_id = "GlanceFocusGrid-v0" if discrete else "GlanceFocus-v0"
+        said = "".join(f", {name}={word}" for name, word in words.items())
+        return f'gym.make("{env_id}"{said})'
+
+
+def _open_sound(file: BankFile, console: Console) -> FeatureBank | None:
+    """Open a bank that is built; say what is the matter where it was damaged since."""
+    try:
+        with console.status("checking the bank"):
+            return file.open()
+    except TensorFileError as error:
+        _print_line(console, f"{error}.")
+        return None
+
+
+def _build(file: BankFile, console: Console) -> FeatureBank:
+    plan = file.plan()
+    _print_line(console, str(plan))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        bar = progress.add_task("images", total=plan.num_images, completed=plan.images_done)
+        return file.build(lambda done, _: progress.update(bar, completed=done))
+
+
+def _print_line(console: Console, line: str) -> None:
+    """Print paths as they are, to be copied."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
