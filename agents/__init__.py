@@ -13,6 +13,11 @@ from agents.official import load_official_policy
 from agents.oracle import GreedyOracle
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.policy import Policy, PrivilegedPolicy
+from agents.recurrent_policy import (
+    RecurrentPolicy,
+    RecurrentPolicyConfig,
+    RecurrentPolicyNetwork,
+)
 
 __all__ = [
     "CentreCornerPolicy",
@@ -25,6 +30,9 @@ __all__ = [
     "Policy",
     "PrivilegedPolicy",
     "RandomPolicy",
+    "RecurrentPolicy",
+    "RecurrentPolicyConfig",
+    "RecurrentPolicyNetwork",
     "SequencePolicy",
     "load_official_policy",
 ]

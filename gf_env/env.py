@@ -30,6 +30,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     ## Action space
     `GlanceFocus-v0`: `Box(-1, 1, (2,), float32)`, (row, col) of the patch: (-1, -1) is the
     top-left patch, (1, 1) the bottom-right one, (0, 0) the centre. Values outside are clipped.
+    With `lattice_stride` or a feature bank they go to the nearest patch that there is.
     `GlanceFocusGrid-v0`: `Discrete(grid_size ** 2)`, a regular grid of the same patches, row-major.
 
     ## Observation space
@@ -62,7 +63,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.task.TaskArguments`: `dataset`, `split`, `unreadable`,
             `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`,
-            `device`.
+            `lattice_stride`, `feature_bank`, `precision`, `compiled`, `device`.
 
     Raises:
         TypeError: an argument that does not exist.

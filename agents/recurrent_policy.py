@@ -1,0 +1,372 @@
+"""A policy with a memory that may see all the environment shows, for locations or grids.
+
+The paper's patch proposal network (section 3.1) with more to choose: the classifier's state and
+other observations beside the newest feature map, a width that can be learned, or a categorical
+choice among the patches of a grid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from gf_env.builtin import find_tensor_file
+from gf_env.cost import count_multiply_adds
+from gf_env.episodes import location_to_action
+from gf_env.observations import EXTRA_OBSERVATIONS
+from gf_env.tensor_files import load_into, load_tensors, save_tensors
+
+FILE_KIND = "agents.RecurrentPolicy.v1"
+SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
+"""All that a policy can see."""
+
+
+def check_sees(sees: object) -> None:
+    """Check names of observations.
+
+    Raises:
+        ValueError: none, an unknown one, one that is there twice, or a plain string.
+    """
+    names = list(sees) if isinstance(sees, (tuple, list, Mapping)) else []
+    if not names or len({*names}) != len(names) or not {*names} <= {*SEES}:
+        raise ValueError(
+            f"sees takes a tuple of one or more different names out of {list(SEES)}, got {sees!r}"
+        )
+
+
+@dataclass(frozen=True)
+class RecurrentPolicyConfig:
+    """Everything that is needed to build a policy anew.
+
+    Attributes:
+        shapes: of what it sees, by name out of `SEES`; without the batch axis.
+        grid_size: n for a choice among n x n patches; None for locations.
+        hidden_size: of its layers and its memory.
+        recurrent: with a GRU cell; False puts a linear layer in its place.
+        std: first standard deviation of both axes, as a fraction of the way a patch can travel.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    grid_size: int | None = None
+    hidden_size: int = 128
+    recurrent: bool = True
+    std: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_sees(self.shapes)
+        shapes = {name: tuple(shape) for name, shape in self.shapes.items()}  # JSON has lists only
+        object.__setattr__(self, "shapes", shapes)
+        for name, shape in shapes.items():
+            if not shape or min(shape) < 1:
+                raise ValueError(f"the shape of {name} must be positive numbers, got {shape}")
+        for name, value in (("grid_size", self.grid_size), ("hidden_size", self.hidden_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+        if not 0 < self.std < math.inf:
+            raise ValueError(f"std must be positive, got {self.std}")
+
+
+class GaussianActor(nn.Module):
+    """Chooses locations: a Gaussian whose mean depends on what was seen, its width does not.
+
+    Samples are not clipped, so that they have the density that `log_prob` says; whoever looks
+    there clips them.
+
+    Args:
+        size: of its input.
+        std: first standard deviation of both axes.
+    """
+
+    def __init__(self, size: int, std: float) -> None:
+        super().__init__()
+        self.linear = _small_linear(size, 2)
+        self.log_std = nn.Parameter(torch.full((2,), math.log(std)))
+
+    def forward(self, thought: torch.Tensor) -> torch.Tensor:
+        """Return mean locations (..., 2) in [0, 1] for (..., size)."""
+        mean: torch.Tensor = self.linear(thought).sigmoid()
+        return mean
+
+    def likeliest(self, mean: torch.Tensor) -> torch.Tensor:
+        """Return the mean itself."""
+        return mean
+
+    def sample(self, mean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return locations (..., 2) around the mean, some of them outside [0, 1]."""
+        noise = torch.randn(mean.shape, generator=generator, device=generator.device)
+        return mean + self.log_std.exp() * noise.to(mean.device)
+
+    def log_prob(self, mean: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
+        """Return the log-density (...) of locations (..., 2)."""
+        distance = ((locations - mean) / self.log_std.exp()).square()
+        return (-0.5 * distance - self.log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def entropy(self, mean: torch.Tensor) -> torch.Tensor:
+        """Return the differential entropy (...)."""
+        return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum().expand(mean.shape[:-1])
+
+
+class GridActor(nn.Module):
+    """Chooses one of k patches.
+
+    Args:
+        size: of its input.
+        count: k.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.linear = _small_linear(size, count)
+
+    def forward(self, thought: torch.Tensor) -> torch.Tensor:
+        """Return log-probabilities (..., k) for (..., size)."""
+        log_probs: torch.Tensor = self.linear(thought).log_softmax(-1)
+        return log_probs
+
+    def likeliest(self, log_probs: torch.Tensor) -> torch.Tensor:
+        """Return the likeliest indices (...) int64."""
+        return log_probs.argmax(-1)
+
+    def sample(self, log_probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return indices (...) int64."""
+        # of exponential clocks with rates p, each is the first to ring with probability p
+        clocks = torch.empty(log_probs.shape, device=generator.device)
+        clocks.exponential_(generator=generator)
+        return (log_probs - clocks.log().to(log_probs.device)).argmax(-1)
+
+    def log_prob(self, log_probs: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        """Return the log-probability (...) of indices (...)."""
+        return log_probs.gather(-1, indices[..., None])[..., 0]
+
+    def entropy(self, log_probs: torch.Tensor) -> torch.Tensor:
+        """Return the entropy (...)."""
+        return -(log_probs.exp() * log_probs).sum(-1)
+
+
+class RecurrentPolicyNetwork(nn.Module):
+    """Encoders of what is seen, memory, actor and critic.
+
+    Args:
+        config: see `RecurrentPolicyConfig`.
+    """
+
+    def __init__(self, config: RecurrentPolicyConfig) -> None:
+        super().__init__()
+        self.config = config
+        size, grid_size = config.hidden_size, config.grid_size
+        self.encoders = nn.ModuleDict(
+            {name: _encoder(shape) for name, shape in config.shapes.items()}
+        )
+        self.merge = nn.Linear(sum(map(_encoded_size, config.shapes.values())), size)
+        self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
+        self.actor: GaussianActor | GridActor = (
+            GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
+        )
+        self.critic = nn.Linear(size, 1)
+
+    @property
+    def observe(self) -> tuple[str, ...]:
+        """What it sees beyond what is always there."""
+        return tuple(name for name in self.config.shapes if name in EXTRA_OBSERVATIONS)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.critic.weight.device
+
+    def initial_state(self, count: int) -> torch.Tensor:
+        """Return the memory before the first action: zeros, (count, hidden_size).
+
+        Without a GRU there is nothing to remember: (count, 0).
+        """
+        size = self.config.hidden_size if self.config.recurrent else 0
+        return torch.zeros(count, size, device=self.device)
+
+    def forward(
+        self, seen: Mapping[str, torch.Tensor], memory: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Propose the next look of n episodes.
+
+        Args:
+            seen: (n, *shape) float32 each, by name; others are ignored.
+            memory: as `initial_state` has it.
+
+        Returns:
+            What the actor returns (n, ...), values (n,) and the memory after it.
+        """
+        thought, memory = self._remember(self._encode(seen), memory)
+        return self.actor(thought), self.critic(thought)[:, 0], memory
+
+    def replay(self, seen: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Go through n whole episodes of A actions, from their first.
+
+        Args:
+            seen: (A, n, *shape) float32 each, by name.
+
+        Returns:
+            What the actor returns (A, n, ...) and values (A, n).
+        """
+        length, count = next(iter(seen.values())).shape[:2]
+        flat = self._encode({name: value.flatten(0, 1) for name, value in seen.items()})
+        memory = self.initial_state(count)
+        thoughts = []
+        for encoded in flat.view(length, count, -1):
+            thought, memory = self._remember(encoded, memory)
+            thoughts.append(thought)
+        thought = torch.stack(thoughts)  # (A, n, hidden_size)
+        return self.actor(thought), self.critic(thought)[..., 0]
+
+    def _encode(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return (n, hidden_size)."""
+        parts = [encoder(seen[name]) for name, encoder in self.encoders.items()]
+        encoded: torch.Tensor = self.merge(torch.cat(parts, dim=1)).relu()
+        return encoded
+
+    def _remember(
+        self, encoded: torch.Tensor, memory: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what to act on, (n, hidden_size), and the memory after it."""
+        if isinstance(self.memory, nn.GRUCell):
+            memory = self.memory(encoded, memory)
+            return memory, memory
+        return self.memory(encoded).relu(), memory
+
+
+def _encoder(shape: tuple[int, ...]) -> nn.Module:
+    if len(shape) != 3:
+        return nn.Flatten()
+    return nn.Sequential(nn.Conv2d(shape[0], 32, 1, bias=False), nn.ReLU(), nn.Flatten())
+
+
+def _encoded_size(shape: tuple[int, ...]) -> int:
+    return math.prod(shape if len(shape) != 3 else (32, *shape[1:]))
+
+
+def _small_linear(size: int, outputs: int) -> nn.Linear:
+    """Return a layer that says nearly the same of everything, so that no action is ruled out."""
+    linear = nn.Linear(size, outputs)
+    nn.init.orthogonal_(linear.weight, 0.01)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+class RecurrentPolicy:
+    """The recurrent network as a `Policy`.
+
+    Args:
+        network: trained or not.
+        seed: of the generator for samples.
+
+    Attributes:
+        observe: extra observation keys that it sees.
+        grid_size: n, where it chooses among n x n patches; None where it chooses locations.
+    """
+
+    def __init__(self, network: RecurrentPolicyNetwork, seed: int = 0) -> None:
+        self.network = network
+        self.observe = network.observe
+        self.grid_size = network.config.grid_size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @functools.cached_property
+    def multiply_adds(self) -> int:
+        """Of one choice for one image, the critic's included; counted when first asked for."""
+        network = self.network
+        seen = {
+            name: torch.zeros(1, *shape, device=network.device)
+            for name, shape in network.config.shapes.items()
+        }
+        return count_multiply_adds(lambda: network(seen, network.initial_state(1)))
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        state: NDArray[np.float32] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Choose the next patches.
+
+        Args:
+            observation: batched; what the network's configuration has shapes of is used.
+            state: of the call before, or None.
+            episode_start: (n,) bool; the state of those rows is cleared.
+            deterministic: the likeliest action instead of a sample.
+
+        Returns:
+            actions, (n, 2) float32 in [-1, 1] or (n,) int64 grid indices, and the state after
+            them, (n, hidden_size) or (n, 0) without a memory.
+
+        Raises:
+            ValueError: an observation that is missing or of another shape than the network was
+                made for.
+        """
+        seen = self._seen(observation)
+        memory = self.network.initial_state(len(next(iter(seen.values()))))
+        if state is not None:
+            keep = np.ones(len(state), np.bool_) if episode_start is None else ~episode_start
+            memory = torch.from_numpy(np.asarray(state) * keep[:, None]).to(memory)
+        choice, _, memory = self.network(seen, memory)
+        actor = self.network.actor
+        actions = (
+            actor.likeliest(choice) if deterministic else actor.sample(choice, self._generator)
+        )
+        if self.grid_size is None:
+            actions = location_to_action(actions.clamp(0, 1))
+        return actions.cpu().numpy(), memory.cpu().numpy()
+
+    def _seen(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+        seen = {}
+        for name, shape in self.network.config.shapes.items():
+            if name not in observation:
+                raise ValueError(
+                    f"this policy sees {name!r}, which is not among the observations "
+                    f"{sorted(observation)}; make the environment with observe={self.observe}"
+                )
+            array = np.asarray(observation[name])
+            if array.shape[1:] != shape:
+                expected = ", ".join(map(str, ("n", *shape)))
+                raise ValueError(
+                    f"this policy sees {name} of shape ({expected}), got {array.shape}"
+                )
+            seen[name] = torch.from_numpy(array).to(self.network.device)
+        return seen
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration as safetensors.
+
+        Raises:
+            OSError: no room or no permission; a file that was at `path` stays.
+        """
+        config = dataclasses.asdict(self.network.config)
+        save_tensors(path, FILE_KIND, config, self.network.state_dict())
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> RecurrentPolicy:
+        """Return a policy.
+
+        Args:
+            name_or_path: a built-in name or a file written by `save`.
+            seed: of the generator for samples.
+
+        Raises:
+            ValueError: neither a built-in name nor a file.
+            TensorFileError: a damaged file, or one that holds something else.
+        """
+        path = find_tensor_file("agents", name_or_path)
+        config, tensors = load_tensors(path, FILE_KIND)
+        network = RecurrentPolicyNetwork(RecurrentPolicyConfig(**config))
+        load_into(network, tensors, path)
+        return cls(network, seed)

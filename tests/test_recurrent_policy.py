@@ -1,0 +1,201 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical, Normal
+
+import agents
+from agents.recurrent_policy import (
+    GaussianActor,
+    GridActor,
+    RecurrentPolicy,
+    RecurrentPolicyConfig,
+    RecurrentPolicyNetwork,
+)
+from gf_env.tensor_files import TensorFileError
+
+SHAPES = {"features": (4, 2, 2), "hidden_state": (6,), "locations": (3, 2)}
+
+
+def new_policy(shapes=SHAPES, *, seed=0, **settings):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = RecurrentPolicyConfig(shapes, hidden_size=16, **settings)
+        network = RecurrentPolicyNetwork(config)
+        # heads begin small; here they are to make a difference
+        torch.nn.init.normal_(network.actor.linear.weight)
+    return RecurrentPolicy(network, seed)
+
+
+def observe(count, shapes=SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.random((count, *shape), np.float32) for name, shape in shapes.items()}
+
+
+@pytest.fixture
+def gaussian():
+    actor = GaussianActor(8, 0.3)
+    with torch.no_grad():
+        actor.log_std.copy_(torch.tensor([0.1, 0.5]).log())
+    return actor
+
+
+def test_density_and_entropy_of_the_gaussian_are_torchs(gaussian):
+    mean, chosen = torch.rand(3, 5, 2), torch.randn(3, 5, 2)
+    expected = Normal(mean, torch.tensor([0.1, 0.5]))
+    found = gaussian.log_prob(mean, chosen)
+    assert torch.allclose(found, expected.log_prob(chosen).sum(-1), atol=1e-4)
+    assert torch.allclose(gaussian.entropy(mean), expected.entropy().sum(-1))
+
+
+def test_samples_of_the_gaussian_are_not_clipped(gaussian):
+    samples = gaussian.sample(torch.ones(20_000, 2), torch.Generator().manual_seed(0))
+    assert samples.mean(0).tolist() == pytest.approx([1, 1], abs=0.02)
+    assert samples.std(0).tolist() == pytest.approx([0.1, 0.5], rel=0.03)
+
+
+def test_choices_on_a_grid_are_categorical():
+    actor = GridActor(8, 9)
+    torch.nn.init.normal_(actor.linear.weight)
+    log_probs = actor(torch.randn(2, 8))
+    expected = Categorical(logits=log_probs)
+    chosen = torch.tensor([3, 8])
+    assert torch.allclose(actor.log_prob(log_probs, chosen), expected.log_prob(chosen))
+    assert torch.allclose(actor.entropy(log_probs), expected.entropy())
+    many = log_probs[:1].expand(20_000, -1)
+    samples = actor.sample(many, torch.Generator().manual_seed(0))
+    shares = torch.bincount(samples, minlength=9) / 20_000
+    assert torch.allclose(shares, log_probs[0].exp(), atol=0.012)
+    assert torch.equal(actor.likeliest(log_probs), log_probs.argmax(-1))
+
+
+def test_actors_begin_with_every_choice_open():
+    thought = torch.randn(50, 16)
+    assert (GaussianActor(16, 0.2)(thought) - 0.5).abs().max() < 0.05
+    assert (GridActor(16, 9)(thought).exp() - 1 / 9).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("recurrent", [True, False])
+def test_replay_is_step_after_step(recurrent):
+    network = new_policy(recurrent=recurrent).network
+    seen = {name: torch.rand(3, 5, *shape) for name, shape in SHAPES.items()}
+    choices, values = network.replay(seen)
+    memory = network.initial_state(5)
+    for step in range(3):
+        now = {name: value[step] for name, value in seen.items()}
+        choice, value, memory = network(now, memory)
+        assert torch.allclose(choices[step], choice, atol=1e-6)
+        assert torch.allclose(values[step], value, atol=1e-6)
+
+
+def test_only_what_is_seen_makes_a_difference():
+    policy = new_policy({"hidden_state": (6,), "step": (1,)})
+    assert policy.observe == ("step",)
+    observation = {**observe(2), "step": np.ones((2, 1), np.float32)}
+    actions, _ = policy.predict(observation, deterministic=True)
+    blind = {**observation, "features": observation["features"] * 0}
+    assert np.array_equal(policy.predict(blind, deterministic=True)[0], actions)
+    later = {**observation, "step": observation["step"] * 3}
+    assert not np.allclose(policy.predict(later, deterministic=True)[0], actions)
+
+
+def test_memory_of_rows_that_start_is_cleared():
+    policy, observation = new_policy(), observe(2)
+    fresh, state = policy.predict(observation, None, np.ones(2, bool), deterministic=True)
+    assert state.shape == (2, 16)
+    mixed, _ = policy.predict(observation, state, np.array([True, False]), deterministic=True)
+    assert np.allclose(mixed[0], fresh[0], atol=1e-6)
+    assert not np.allclose(mixed[1], fresh[1], atol=1e-6)
+
+
+def test_without_a_memory_nothing_is_remembered():
+    policy, observation = new_policy(recurrent=False), observe(2)
+    first, state = policy.predict(observation, deterministic=True)
+    again, _ = policy.predict(observation, state, np.zeros(2, bool), deterministic=True)
+    assert state.shape == (2, 0)
+    assert np.array_equal(first, again)
+
+
+def test_sampled_actions_are_clipped_and_repeat_with_the_seed():
+    policy, observation = new_policy(std=0.5), observe(500)
+    actions, _ = policy.predict(observation)
+    assert (actions.dtype, actions.shape) == (np.float32, (500, 2))
+    assert (actions.min(), actions.max()) == (-1, 1)
+    assert np.array_equal(new_policy(std=0.5).predict(observation)[0], actions)
+    assert not np.array_equal(new_policy(std=0.5, seed=1).predict(observation)[0], actions)
+
+
+def test_grid_indices():
+    policy = new_policy(grid_size=3)
+    for deterministic in (True, False):
+        actions, _ = policy.predict(observe(200), deterministic=deterministic)
+        assert (actions.dtype, actions.shape) == (np.int64, (200,))
+        assert 0 <= actions.min() <= actions.max() < 9
+    assert policy.grid_size == 3
+    assert new_policy().grid_size is None
+
+
+def test_multiply_adds_by_hand():
+    convolution, merge = 4 * 32 * 4, (32 * 4 + 6 + 6) * 16
+    gru, heads = 2 * 3 * 16 * 16, 16 * 2 + 16
+    assert new_policy().multiply_adds == convolution + merge + gru + heads
+    linear = 16 * 16
+    assert new_policy(recurrent=False).multiply_adds == convolution + merge + linear + heads
+
+
+@pytest.mark.parametrize("settings", [{}, {"grid_size": 3}, {"recurrent": False, "std": 0.05}])
+def test_saves_and_loads(tmp_path, settings):
+    policy = new_policy(**settings)
+    policy.save(tmp_path / "policy.safetensors")
+    loaded = agents.RecurrentPolicy.load(tmp_path / "policy.safetensors")
+    assert loaded.network.config == policy.network.config
+    assert (loaded.observe, loaded.grid_size) == (policy.observe, policy.grid_size)
+    for deterministic in (True, False):
+        expected = policy.predict(observe(3), deterministic=deterministic)
+        found = loaded.predict(observe(3), deterministic=deterministic)
+        for left, right in zip(found, expected, strict=True):
+            assert np.array_equal(left, right)
+
+
+def test_a_damaged_file_or_another_policy_is_refused(tmp_path):
+    path = tmp_path / "policy.safetensors"
+    new_policy().save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(TensorFileError, match="checksum"):
+        RecurrentPolicy.load(path)
+    path.write_bytes(whole[:100])
+    with pytest.raises(TensorFileError, match="damaged"):
+        RecurrentPolicy.load(path)
+    network = agents.PatchProposalNetwork(agents.PatchProposalConfig((4, 2, 2)))
+    agents.PaperPolicy(network).save(path)
+    with pytest.raises(TensorFileError, match=r"RecurrentPolicy.*PaperPolicy"):
+        RecurrentPolicy.load(path)
+    with pytest.raises(ValueError, match="neither a file nor a built-in name"):
+        RecurrentPolicy.load("nowhere")
+
+
+def test_other_observations_are_refused():
+    policy = new_policy()
+    with pytest.raises(ValueError, match=r"features.*\(n, 4, 2, 2\), got \(2, 4, 3, 3\)"):
+        policy.predict({**observe(2), "features": np.zeros((2, 4, 3, 3), np.float32)})
+    with pytest.raises(ValueError, match=r"sees 'locations'.*observe=\('locations',\)"):
+        policy.predict({name: observe(2)[name] for name in ("features", "hidden_state")})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shapes": {}}, "sees takes"),
+        ({"shapes": {"label": (1,)}}, "sees takes.*label"),
+        ({"shapes": {"features": (4, 0, 2)}}, "shape of features"),
+        ({"grid_size": 0}, "grid_size"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"std": 0.0}, "std"),
+        ({"std": math.nan}, "std"),
+    ],
+)
+def test_impossible_policies(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        RecurrentPolicyConfig(**{"shapes": SHAPES, **arguments})
