@@ -1,16 +1,20 @@
-# Both targets do all their own set-up: Python (>= 3.10) and make are enough.
+# All targets do all their own set-up: Python (>= 3.10) and make are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format clean
+.PHONY: demo test benchmark lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# ten minutes or so, on a machine that does nothing else
+benchmark: $(READY)
+	$(BIN)/python -m benchmarks.speed --output docs/performance
 
 lint: $(READY)
 	$(BIN)/ruff check .

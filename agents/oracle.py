@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from gf_env.episodes import Episodes
 from gf_env.lattice import Lattice
 from gf_env.task import Task
+
+
+class _Known(NamedTuple):
+    """What has been encoded.
+
+    Attributes:
+        sight: what it was seen with.
+        images: (m, ...), some of them encoded.
+        places: (m,) int64, where in `pooled` each of the images is, -1 for those that are not.
+        pooled: (k, choices, num_features).
+    """
+
+    sight: object
+    images: torch.Tensor
+    places: torch.Tensor
+    pooled: torch.Tensor
 
 
 class GreedyOracle:
@@ -22,8 +40,7 @@ class GreedyOracle:
     def __init__(self, grid_size: int = 7, batch_size: int = 4096) -> None:
         self._grid_size = grid_size
         self._batch_size = batch_size
-        self._seen: tuple[object, object] = (None, None)
-        self._pooled = torch.zeros(0)
+        self._known: _Known | None = None
 
     @torch.no_grad()
     def choose_locations(self, task: Task, state: Episodes) -> torch.Tensor:
@@ -33,17 +50,30 @@ class GreedyOracle:
         locations = grid.locations(task.device)
         if task.rules.lattice is not None:
             locations = task.rules.lattice.snap(locations)  # as a step would
-        if self._seen[0] is not task.sight or self._seen[1] is not state.images:
-            # what the patches of an image show stays the same all episode long
-            self._pooled = self._encode(task, state.images, locations)
-            self._seen = task.sight, state.images
-        pooled = self._pooled if state.rows is None else self._pooled[state.rows]
+        pooled = self._pooled_of(task, state, locations)
         count, choices = pooled.shape[:2]
         hidden = state.hidden.repeat_interleave(choices, dim=0)
         logits, _ = task.network.classifier(pooled.flatten(0, 1), hidden)
         labels = state.labels.repeat_interleave(choices)
         confidence = logits.softmax(1).gather(1, labels[:, None])
         return locations[confidence.view(count, choices).argmax(1)]
+
+    def _pooled_of(self, task: Task, state: Episodes, locations: torch.Tensor) -> torch.Tensor:
+        """Return the pooled vectors of all patches, (n, choices, num_features).
+
+        What the patches of an image show stays the same all episode long, so they are encoded once.
+        """
+        every = torch.arange(len(state.images), device=task.device)
+        rows = every if state.rows is None else state.rows
+        known = self._known
+        same = known is not None and known.sight is task.sight and known.images is state.images
+        if known is None or not same or bool((known.places[rows] < 0).any()):
+            wanted = torch.unique(rows)
+            places = torch.full_like(every, -1)
+            places[wanted] = torch.arange(len(wanted), device=task.device)
+            pooled = self._encode(task, state.images[wanted], locations)
+            self._known = known = _Known(task.sight, state.images, places, pooled)
+        return known.pooled[known.places[rows]]
 
     def _encode(self, task: Task, images: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
         """Return the pooled vectors of all patches, (n, choices, num_features)."""

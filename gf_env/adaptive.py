@@ -135,11 +135,11 @@ class AdaptiveClassifier:
 
     def _start(self, images: torch.Tensor, first: int, count: int) -> _Inside:
         """Glance at `count` images, number `first` and those after it, as far as there are any."""
-        part = images[first : first + count]
-        rows = torch.arange(first, first + len(part), device=images.device)
+        last = min(first + count, len(images))
+        rows = torch.arange(first, last, device=images.device)
         # no label is known here, and none is looked at
-        state = episodes.reset(self.network, self._rules, part, torch.zeros_like(rows))
-        return _Inside(state._replace(images=images, rows=rows), rows, None)
+        state = episodes.reset(self.network, self._rules, images, torch.zeros_like(rows), rows)
+        return _Inside(state, rows, None)
 
     def _look_again(self, inside: _Inside) -> _Inside:
         """Let the policy choose a patch in each image and look at it."""

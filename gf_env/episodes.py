@@ -99,15 +99,17 @@ class Episodes(NamedTuple):
 
         The others are new, or were taken from these rows.
         """
-        images, theirs = self.images, others._per_episode()
+        images, own, theirs = self.images, self.rows, others._per_episode()
         if others.images is not images:
-            places = rows if self.rows is None else self.rows[rows]
+            places = rows if own is None else own[rows]
             images = images.index_copy(0, places, others.own_images())
+        elif own is not None and others.rows is not None:
+            own = own.index_copy(0, rows, others.rows)
         values = {
             name: each.index_copy(0, rows, theirs[name])
             for name, each in self._per_episode().items()
         }
-        return self._replace(images=images, **values)
+        return self._replace(images=images, rows=own, **values)
 
     def join(self, others: Episodes) -> Episodes:
         """Return these episodes and others of the same images; both have `rows`.
@@ -146,16 +148,23 @@ class Readout(NamedTuple):
 
 
 @torch.no_grad()
-def reset(sight: Sight, rules: Rules, images: torch.Tensor, labels: torch.Tensor) -> Episodes:
+def reset(
+    sight: Sight,
+    rules: Rules,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    rows: torch.Tensor | None = None,
+) -> Episodes:
     """Start an episode on each image: the glance.
 
     Args:
         sight: a network in eval mode, or another `Sight`, on the images' device.
         rules: see `Rules`.
-        images: (n, C, S, S), uint8 or normalised float, or what else the sight understands.
+        images: (m, C, S, S), uint8 or normalised float, or what else the sight understands.
         labels: (n,) int64.
+        rows: (n,) int64 in [0, m), which images; None: all, n = m.
     """
-    glimpse = sight.glance(images)
+    glimpse = sight.glance(images, rows)
     return Episodes(
         images=images,
         labels=labels,
@@ -164,7 +173,8 @@ def reset(sight: Sight, rules: Rules, images: torch.Tensor, labels: torch.Tensor
         glance_features=glimpse.features,
         hidden=glimpse.hidden,
         logits=glimpse.logits,
-        locations=glimpse.hidden.new_full((len(images), rules.sequence_length - 1, 2), 0.5),
+        locations=glimpse.hidden.new_full((len(labels), rules.sequence_length - 1, 2), 0.5),
+        rows=rows,
     )
 
 

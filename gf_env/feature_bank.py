@@ -53,8 +53,9 @@ class FeatureBank:
         """Of the features."""
         return self._looks.nbytes
 
-    def glance(self, places: torch.Tensor) -> Glimpse:
-        """Look up the glances at images, (n,) int64."""
+    def glance(self, places: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
+        """Look up the glances at images; arguments as of `focus`."""
+        places = places if rows is None else places[rows]
         return self.network.first_glimpse(self._look_up(places * self._per_image))
 
     def focus(

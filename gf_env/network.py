@@ -74,16 +74,17 @@ class GlanceFocusNet(nn.Module):
             self._step_cost = count_step_cost(self)
         return self._step_cost
 
-    def glance(self, images: torch.Tensor) -> Glimpse:
+    def glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
         """Look at the whole image once, small: step 1.
 
         Args:
-            images: (n, C, S, S), normalised float or uint8.
+            images: (m, C, S, S), normalised float or uint8.
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
 
         Raises:
             ValueError: images of another shape than the configuration says.
         """
-        return self.first_glimpse(self.encode_glance(images))
+        return self.first_glimpse(self.encode_glance(images, rows))
 
     def focus(
         self,
@@ -109,20 +110,29 @@ class GlanceFocusNet(nn.Module):
     def encode_glance(
         self,
         images: torch.Tensor,
+        rows: torch.Tensor | None = None,
         encoder: Encoder | None = None,
         pixels_at_once: int | None = None,
     ) -> Encoding:
         """Encode the small copy of each image; errors as of `glance`.
 
         Args:
-            images: (n, C, S, S), normalised float or uint8.
+            images: (m, C, S, S), normalised float or uint8.
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
             encoder: runs instead of the global encoder, such as a compiled form of it.
             pixels_at_once: see `gf_env.encoders.in_parts`.
         """
         runs = self.global_encoder if encoder is None else encoder
+
+        def run(part: slice) -> Encoding:
+            # images are gathered part by part, too: whole ones are large
+            shown = images[part] if rows is None else images.index_select(0, rows[part])
+            encoding: Encoding = runs(self.small(shown))
+            return encoding
+
         return in_parts(
-            lambda part: runs(self.small(images[part])),
-            len(images),
+            run,
+            len(images if rows is None else rows),
             self.config.patch_size**2,
             whole=runs_whole(self.global_encoder, images),
             pixels_at_once=pixels_at_once,
@@ -145,12 +155,11 @@ class GlanceFocusNet(nn.Module):
             encoder: runs instead of the local encoder, such as a compiled form of it.
             pixels_at_once: see `gf_env.encoders.in_parts`.
         """
-        self._check_places(images, locations, rows)
+        cut = self._cut(images, locations, rows)
         runs = self.local_encoder if encoder is None else encoder
-        places = torch.arange(len(images), device=images.device) if rows is None else rows
         return in_parts(
-            lambda part: runs(self.patches(images, locations[part], places[part])),
-            len(locations),
+            lambda part: runs(self.normalise(cut[part])),
+            len(cut),
             self.config.patch_size**2,
             whole=runs_whole(self.local_encoder, images),
             pixels_at_once=pixels_at_once,
@@ -173,11 +182,8 @@ class GlanceFocusNet(nn.Module):
 
         Arguments and errors as of `focus`.
         """
-        self._check_places(images, locations, rows)
-        config = self.config
-        corners = patches.corners(locations, config.image_size, config.patch_size)
-        cut: torch.Tensor = self.normalise(patches.crop(images, corners, config.patch_size, rows))
-        return cut
+        seen: torch.Tensor = self.normalise(self._cut(images, locations, rows))
+        return seen
 
     def first_glimpse(self, encoding: Encoding) -> Glimpse:
         """Return what is known after the glance, from what the global encoder makes of it."""
@@ -214,15 +220,18 @@ class GlanceFocusNet(nn.Module):
             first_step == "own_head_at_inference" and not self.training
         )
 
-    def _check_places(
+    def _cut(
         self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None
-    ) -> None:
+    ) -> torch.Tensor:
         self._check_images(images)
         count = len(images if rows is None else rows)
         if locations.shape != (count, 2):
             raise ValueError(
                 f"expected locations of shape ({count}, 2), got {tuple(locations.shape)}"
             )
+        config = self.config
+        corners = patches.corners(locations, config.image_size, config.patch_size)
+        return patches.crop(images, corners, config.patch_size, rows)
 
     def _check_images(self, images: torch.Tensor) -> None:
         config = self.config

@@ -19,8 +19,8 @@ _BFLOAT16_PIXELS_AT_ONCE = 1 << 18
 class Sight(Protocol):
     """What the rules of an episode ask of a network; `GlanceFocusNet` is one as it is."""
 
-    def glance(self, images: torch.Tensor) -> Glimpse:
-        """Look at whole images, small: step 1."""
+    def glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
+        """Look at whole images, small: step 1; arguments as of `GlanceFocusNet.glance`."""
         ...
 
     def focus(
@@ -59,9 +59,9 @@ class FasterSight:
         self._global = self._faster(network.global_encoder, compiled=compiled)
         self._local = self._faster(network.local_encoder, compiled=compiled)
 
-    def glance(self, images: torch.Tensor) -> Glimpse:
-        """Look at whole images, small: step 1."""
-        encoding = self._network.encode_glance(images, self._global, self._pixels_at_once)
+    def glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
+        """Look at whole images, small: step 1; arguments as of `GlanceFocusNet.glance`."""
+        encoding = self._network.encode_glance(images, rows, self._global, self._pixels_at_once)
         return self._network.first_glimpse(encoding)
 
     def focus(

@@ -22,6 +22,7 @@ from gf_env import bank_file, episodes, observations, patches
 from gf_env.actions import to_locations
 from gf_env.cost import StepCost
 from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets.base import InMemory
 from gf_env.datasets.resident import ResidentImages, fits_on, to_device
 from gf_env.episodes import Episodes, Rules
 from gf_env.feature_bank import FeatureBank, Places
@@ -99,12 +100,24 @@ class Task:
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
-        images = to_device(self.source.images(indices), self.device)
-        return self.reset(images, self._tensor(self.source.labels[indices]))
+        labels = self._tensor(self.source.labels[indices])
+        if isinstance(self.source, InMemory):
+            images = self.source.tensor(indices)
+            if images.device == self.device:
+                return self.reset(images, labels, self._tensor(indices))
+        return self.reset(to_device(self.source.images(indices), self.device), labels)
 
-    def reset(self, images: torch.Tensor, labels: torch.Tensor) -> Episodes:
-        """Return new episodes on n images of the source, on the device, after the glance."""
-        return episodes.reset(self.sight, self.rules, images, labels)
+    def reset(
+        self, images: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Episodes:
+        """Return new episodes after the glance.
+
+        Args:
+            images: m images of the source, on the device.
+            labels: (n,) int64.
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
+        """
+        return episodes.reset(self.sight, self.rules, images, labels, rows)
 
     def step(
         self, state: Episodes, locations: torch.Tensor

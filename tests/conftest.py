@@ -12,6 +12,18 @@ from gf_env.network import GlanceFocusNet, Glimpse
 from gf_env.network_config import NetworkConfig
 
 
+def pytest_collection_modifyitems(config, items):
+    """Skip what needs a GPU where there is none, and what takes minutes unless it is asked for."""
+    skips = {
+        "gpu": (not torch.cuda.is_available(), "needs a CUDA device"),
+        "slow": ("slow" not in config.getoption("-m"), "takes long: run with -m slow"),
+    }
+    for item in items:
+        for mark, (skipped, reason) in skips.items():
+            if skipped and mark in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _private_cache(tmp_path_factory):
     """Tests neither use nor fill the user's cache; processes they start inherit this."""
@@ -83,7 +95,8 @@ class TargetNetwork(GlanceFocusNet):
     It is sure of class 1 once a patch covers the bright pixel, and undecided before.
     """
 
-    def glance(self, images):
+    def glance(self, images, rows=None):
+        images = images if rows is None else images[rows]
         return self._see(images, torch.zeros(len(images), dtype=torch.bool))
 
     def focus(self, images, locations, hidden, rows=None):

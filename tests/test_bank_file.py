@@ -405,7 +405,8 @@ def test_two_processes_build_one_file(tiny_network, tiny_dataset, tmp_path):
     assert said == ["0 20\n", "20 20\n"]  # one built all pieces, the other found them
     alone = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "alone.npy")
     alone.build()
-    assert path.read_bytes() == alone.path.read_bytes()
+    # to float16's last digit, since a process with one thread may add up in another order
+    assert np.allclose(np.load(path), np.load(alone.path), rtol=2e-3, atol=1e-3)
 
 
 @pytest.mark.gpu

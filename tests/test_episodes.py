@@ -115,6 +115,22 @@ def test_new_episodes_bring_their_images(started):
     assert torch.equal(mixed.hidden[[5, 2]], new.hidden)
 
 
+def test_new_episodes_on_shared_images_copy_none(started):
+    network, rules, state = started
+    shared, labels = state.images, state.labels
+    first, second = torch.tensor([1, 3, 0]), torch.tensor([5, 3])
+    running = episodes.reset(network, rules, shared, labels[first], first)
+    new = episodes.reset(network, rules, shared, labels[second], second)
+    assert torch.allclose(running.logits, state.logits[first], atol=1e-6)
+    mixed = running.put(torch.tensor([2, 0]), new)
+    assert mixed.images is shared
+    assert mixed.rows.tolist() == [3, 3, 5]
+    looked, _, _ = episodes.step(network, rules, mixed, places(3))
+    alone = episodes.reset(network, rules, shared[mixed.rows], mixed.labels)
+    expected, _, _ = episodes.step(network, rules, alone, places(3))
+    assert torch.allclose(looked.logits, expected.logits, atol=1e-6)
+
+
 def test_episodes_of_the_same_images_join(started):
     _, _, state = started
     first, second = state.take(torch.tensor([4])), state.take(torch.tensor([0, 1]))

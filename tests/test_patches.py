@@ -49,7 +49,7 @@ def test_normalise_and_undo():
     normalise = patches.Normalise((0.5,), (0.25,))
     images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1)
     normalised = normalise(images)
-    assert normalised.flatten().tolist() == [-2.0, 2.0]
+    assert normalised.flatten().tolist() == pytest.approx([-2.0, 2.0])
     assert torch.equal(normalise(normalised), normalised)
     assert torch.equal(normalise.undo(normalised), images)
 

@@ -12,6 +12,8 @@ from gf_env.network import load_network
 from gf_env.training import processes
 
 MEAN_GRADIENT = """
+import sys
+
 import torch
 from gf_env.training import processes
 from gf_env.training.data import epoch_batches
@@ -35,7 +37,9 @@ def compare():
     assert len(batch.images) == 12 // processes.world_size()
     assert torch.allclose(plain.weight.grad, expected, rtol=1e-4, atol=1e-6)
     assert torch.allclose(wrapped.weight.grad, expected, rtol=1e-4, atol=1e-6)
-    print("gradients agree in process", processes.rank(), "of", processes.world_size())
+    # in one piece, since the launcher's processes write to one stream
+    count = processes.world_size()
+    sys.stdout.write(f"gradients agree in process {processes.rank()} of {count}\n")
 
 
 processes.start_processes(torch.device("cpu"))

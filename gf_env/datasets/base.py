@@ -112,6 +112,15 @@ class Augmented(Protocol):
 
 
 @runtime_checkable
+class InMemory(Protocol):
+    """What a `Dataset` also offers that has its images in one tensor, so that none is copied."""
+
+    def tensor(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return all n images, (n, channels, S, S) uint8; those at `indices` are valid."""
+        ...
+
+
+@runtime_checkable
 class Fingerprinted(Protocol):
     """What a `Dataset` also offers if it can tell without decoding whether its images changed."""
 

@@ -102,6 +102,7 @@ class ClutteredDigits:
             (self._size, 1, IMAGE_SIZE, IMAGE_SIZE),
             lambda: _image_chunks(split, self._size),
         )
+        self._tensor = torch.from_numpy(self._images)
         truth = cached_array(
             cache_dir() / f"{stem}-truth.npy",
             (self._size, 3),
@@ -119,6 +120,10 @@ class ClutteredDigits:
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Return the scenes at `indices`, (len(indices), 1, 96, 96) uint8."""
         return torch.from_numpy(self._images[indices])
+
+    def tensor(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return all scenes, (n, 1, 96, 96) uint8, memory-mapped; all are valid."""
+        return self._tensor
 
 
 SPEC = ImageSpec(

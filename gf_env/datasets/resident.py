@@ -34,12 +34,16 @@ class ResidentImages:
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Return the images at `indices`, (len(indices), channels, S, S) uint8, on the device."""
         indices = np.asarray(indices, np.int64)
+        return self.tensor(indices).index_select(0, torch.from_numpy(indices).to(self.device))
+
+    def tensor(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return all images, (n, channels, S, S) uint8; those at `indices` are read if need be."""
         missing = np.unique(indices[~self._present[indices]])
         if len(missing):
             rows = torch.from_numpy(missing).to(self.device)
             self._images.index_copy_(0, rows, to_device(self.dataset.images(missing), self.device))
             self._present[missing] = True
-        return self._images.index_select(0, torch.from_numpy(indices).to(self.device))
+        return self._images
 
 
 def fits_on(dataset: Dataset, device: torch.device) -> bool:
