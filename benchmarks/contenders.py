@@ -113,6 +113,7 @@ def _core(materials: Materials, task: Task) -> Turn:
     locations = _locations(materials, _looks(task))
     drawn = _random_indices(materials)
 
+    @torch.inference_mode()  # as the environments do, and whoever only collects can
     def episode() -> None:
         state = task.start(next(drawn))
         for each in locations:

@@ -39,7 +39,7 @@ def compare():
     assert torch.allclose(wrapped.weight.grad, expected, rtol=1e-4, atol=1e-6)
     # in one piece, since the launcher's processes write to one stream
     count = processes.world_size()
-    sys.stdout.write(f"gradients agree in process {processes.rank()} of {count}\n")
+    sys.stdout.write(f"gradients agree in process {processes.rank()} of {count}\\n")
 
 
 processes.start_processes(torch.device("cpu"))
