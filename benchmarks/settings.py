@@ -97,7 +97,11 @@ class NoiseImages:
 
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Return the images at `indices`, (n, C, S, S) uint8."""
-        return self._images[torch.from_numpy(np.asarray(indices))]
+        return self._images.index_select(0, torch.from_numpy(np.asarray(indices)))
+
+    def tensor(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return all images, (n, C, S, S) uint8."""
+        return self._images
 
 
 def random_network(setting: Setting) -> GlanceFocusNet:
