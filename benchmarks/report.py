@@ -57,10 +57,10 @@ def _startup_table(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _memory_table(found: dict[str, Any]) -> Iterator[str]:
-    yield "| | envs | peak MB | without pages of files | kB/env | without pages of files |"
+    yield "| | envs | peak MB | running, without pages of files | kB/env | without pages of files |"
     yield "|---|---:|---:|---:|---:|---:|"
     for row in found["rows"]:
-        peaks = (row[key] / 1e6 for key in ("peak_bytes", "peak_bytes_without_files"))
+        peaks = (row[key] / 1e6 for key in ("peak_bytes", "running_bytes_without_files"))
         each = (row[key] for key in ("bytes_per_env", "bytes_per_env_without_files"))
         cells = [f"{value:,.0f}" for value in peaks]
         cells += ["-" if value is None else f"{value / 1e3:,.1f}" for value in each]

@@ -1,11 +1,12 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from benchmarks import startup
+from benchmarks import report, startup, time_to_accuracy, where_time_goes
 from benchmarks.comparison import Effort, compared_rows, plan_rounds
 from benchmarks.contenders import CORE
 from benchmarks.experiments import FULL, QUICK, experiments
@@ -136,3 +137,47 @@ def test_banks_beyond_the_limit_are_refused(tmp_path):
     with pytest.raises(NotMeasuredError, match="too large here: feature bank of 2 images"):
         _ = Materials(setting, tmp_path, bank_bytes=10).bank_task
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_has_every_figure(tmp_path):
+    found = measured(tmp_path, "built-in", "startup", "memory")
+    page = report.markdown(found)
+    for comparison in found["comparisons"]:
+        assert f"**{comparison['title']}**" in page
+        for row in comparison["rows"]:
+            assert f"| {row['contender']} | {row['steps_per_second']['median']:,.0f} |" in page
+    assert f"{found['startup']['seconds']['first gym.make']['median'] * 1e3:,.1f}" in page
+    for row in found["memory"]["rows"]:
+        assert f"| {row['contender']} | {row['num_envs']:,} |" in page
+    assert found["machine"]["cpu"] in page
+
+
+def test_kinds_of_work_add_up_to_the_whole(tiny_network, tiny_dataset):
+    episode = where_time_goes.episode_of(
+        4, id="GlanceFocus-v0", network=tiny_network, dataset=tiny_dataset
+    )
+    found = where_time_goes.shares(episode, 3)
+    assert set(found) == {*where_time_goes.KINDS, where_time_goes.OTHER, where_time_goes.REST}
+    assert all(value >= 0 for value in found.values())
+    assert found["convolutions"] > 0
+    assert found["batch normalisation"] > 0
+    assert found["classifier (GRU cell, linear)"] > 0
+
+
+def test_a_training_is_timed_until_it_has_the_accuracy(tiny_network, tiny_dataset, monkeypatch):
+    monkeypatch.setitem(
+        time_to_accuracy.SIGHTS, "tiny", {"network": tiny_network, "dataset": tiny_dataset}
+    )
+    tested = iter([0.2, 0.9])
+    monkeypatch.setattr(
+        time_to_accuracy,
+        "evaluate",
+        lambda policy, split: SimpleNamespace(accuracy=[0.0, next(tested)]),
+    )
+    arguments = time_to_accuracy.Arguments(accuracy=0.8, every=2, updates=9)
+    done = time_to_accuracy.train("tiny", 0, arguments)
+    assert (done.reached, done.updates, done.accuracy) == (True, 4, 0.9)
+    assert done.seconds > 0
+    tested = iter([0.1] * 9)
+    never = time_to_accuracy.train("tiny", 0, arguments)
+    assert (never.reached, never.updates) == (False, 9)

@@ -120,3 +120,17 @@ def test_our_ppo_reports_and_stops_in_time():
 def test_unknown_ids_are_refused():
     with pytest.raises(ValueError, match="not one of this package"):
         GlanceFocusVecEnv(2, env_id="CartPole-v1")
+
+
+def test_the_bridge_copies_no_observation(tiny_network, tiny_dataset):
+    env = GlanceFocusVecEnv(3, network=tiny_network, dataset=tiny_dataset)
+    env.reset()
+    step, made = env.vector_env.step, []
+
+    def noted(actions):
+        made.append(step(actions))
+        return made[-1]
+
+    env.vector_env.step = noted
+    observation, _, _, _ = env.step(np.zeros((3, 2), np.float32))
+    assert all(observation[key] is value for key, value in made[0][0].items())
