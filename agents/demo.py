@@ -13,11 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from agents import comparison, figures
 from agents.baselines import CentreCornerPolicy, CentrePolicy, RandomPolicy
 from agents.oracle import GreedyOracle
-from agents.paper_ppo import PaperPPOConfig, Update
+from agents.paper_ppo import PaperPPOConfig
 from agents.paper_ppo import train as train_paper
 from agents.patch_proposal import PaperPolicy
 from agents.sb3_ppo import SB3PPOConfig
 from agents.sb3_ppo import train as train_sb3
+from agents.updates import Update
 from agents.versions import versions
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.task import make_task

@@ -15,7 +15,6 @@ Observations, actions and rewards stay on the network's device, without NumPy in
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents.updates import Update, run_updates
 from gf_env import episodes
 from gf_env.datasets.loading import Batch, Loading
 from gf_env.task import Task
@@ -94,21 +94,6 @@ class Rollout(NamedTuple):
     correct: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Update:
-    """What one update did.
-
-    Attributes:
-        number: counted from 1.
-        seconds: since training began.
-        metrics: by name: `charts/episodic_return`, `charts/accuracy`, `charts/SPS`, `losses/...`.
-    """
-
-    number: int
-    seconds: float
-    metrics: dict[str, float]
-
-
 def train(
     task: Task,
     config: PaperPPOConfig | None = None,
@@ -126,17 +111,7 @@ def train(
     """
     config = PaperPPOConfig() if config is None else config
     learner = PaperLearner(task, config)
-    number, began = 0, time.perf_counter()
-    for epoch in range(learner.epochs):
-        for metrics in learner.updates(epoch):
-            number += 1
-            seconds = time.perf_counter() - began
-            if on_update is not None:
-                values = {name: value.item() for name, value in metrics.items()}
-                values["charts/SPS"] = number * learner.samples_per_step / seconds
-                on_update(Update(number, seconds, values))
-            if seconds >= config.max_seconds:
-                return learner.policy()
+    run_updates(learner, config.max_seconds, on_update)
     return learner.policy()
 
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from agents.policy import carried_memory
 from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.cost import count_multiply_adds
 from gf_env.episodes import location_to_action
@@ -182,10 +183,7 @@ class PaperPolicy:
                 f"got {array.shape}"
             )
         features = torch.from_numpy(array).to(device)
-        hidden = self.network.initial_state(features)
-        if state is not None:
-            keep = np.ones(len(array), np.bool_) if episode_start is None else ~episode_start
-            hidden = torch.from_numpy(np.asarray(state) * keep[:, None]).to(hidden)
+        hidden = carried_memory(self.network.initial_state(features), state, episode_start)
         mean, _, hidden = self.network(features, hidden)
         locations = mean if deterministic else self.network.perturb(mean, self._generator)
         return location_to_action(locations).cpu().numpy(), hidden.cpu().numpy()

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gf_env.evaluation import Policy, PrivilegedPolicy
 
-__all__ = ["Policy", "PrivilegedPolicy", "batch_size", "count_steps"]
+__all__ = ["Policy", "PrivilegedPolicy", "batch_size", "count_steps", "recall_taken"]
 
 
 def batch_size(observation: Mapping[str, NDArray[Any]]) -> int:
@@ -44,3 +45,45 @@ def count_steps(
     """
     steps = np.zeros(count, np.int64) if state is None else np.asarray(state)
     return steps if episode_start is None else np.where(episode_start, 0, steps)
+
+
+def recall_taken(
+    state: NDArray[np.bool_] | None,
+    episode_start: NDArray[np.bool_] | None,
+    count: int,
+    choices: int,
+) -> NDArray[np.bool_]:
+    """Return which choices each episode has taken, for policies that take none twice.
+
+    Args:
+        state: what the policy returned last, (count, choices), or None.
+        episode_start: (count,) bool, True where an episode is new; None where none is.
+        count: number of episodes.
+        choices: k in all.
+
+    Returns:
+        (count, choices) bool, a copy; all False where an episode is new or has taken all.
+    """
+    if state is None:
+        return np.zeros((count, choices), np.bool_)
+    taken = np.asarray(state, np.bool_)
+    clear = taken.all(axis=1, keepdims=True)
+    if episode_start is not None:
+        clear |= np.asarray(episode_start, np.bool_)[:, None]
+    return taken & ~clear
+
+
+def carried_memory(
+    fresh: torch.Tensor, state: NDArray[Any] | None, episode_start: NDArray[np.bool_] | None
+) -> torch.Tensor:
+    """Return the memory of n episodes, for networks with a memory of their own.
+
+    Args:
+        fresh: (n, H), of new episodes, all zeros, on the network's device.
+        state: (n, H), what the call before returned; None at first.
+        episode_start: (n,) bool; those rows are cleared.
+    """
+    if state is None:
+        return fresh
+    keep = np.ones(len(fresh), np.bool_) if episode_start is None else ~episode_start
+    return torch.from_numpy(np.asarray(state) * keep[:, None]).to(fresh)

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from agents.policy import carried_memory
 from gf_env.builtin import find_tensor_file
 from gf_env.cost import count_multiply_adds
 from gf_env.episodes import location_to_action
@@ -314,10 +315,8 @@ class RecurrentPolicy:
                 made for.
         """
         seen = self._seen(observation)
-        memory = self.network.initial_state(len(next(iter(seen.values()))))
-        if state is not None:
-            keep = np.ones(len(state), np.bool_) if episode_start is None else ~episode_start
-            memory = torch.from_numpy(np.asarray(state) * keep[:, None]).to(memory)
+        fresh = self.network.initial_state(len(next(iter(seen.values()))))
+        memory = carried_memory(fresh, state, episode_start)
         choice, _, memory = self.network(seen, memory)
         actor = self.network.actor
         actions = (

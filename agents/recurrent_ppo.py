@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,7 +22,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from agents.paper_ppo import Update
 from agents.recurrent_policy import (
     GaussianActor,
     RecurrentPolicy,
@@ -31,6 +29,7 @@ from agents.recurrent_policy import (
     RecurrentPolicyNetwork,
     check_sees,
 )
+from agents.updates import Update, run_updates
 from gf_env import episodes
 from gf_env.datasets.loading import Batch, Loading
 from gf_env.observations import EXTRA_OBSERVATIONS
@@ -182,17 +181,7 @@ def train(
     """
     config = RecurrentPPOConfig() if config is None else config
     learner = RecurrentLearner(task, config)
-    number, began = 0, time.perf_counter()
-    for epoch in range(learner.epochs):
-        for figures in learner.updates(epoch):
-            number += 1
-            seconds = time.perf_counter() - began
-            if on_update is not None:
-                metrics = {name: value.item() for name, value in figures.items()}
-                metrics["charts/SPS"] = number * learner.samples_per_step / seconds
-                on_update(Update(number, seconds, metrics))
-            if seconds >= config.max_seconds:
-                return learner.policy()
+    run_updates(learner, config.max_seconds, on_update)
     return learner.policy()
 
 

@@ -4,7 +4,8 @@ import argparse
 
 import gf_env
 from agents import PaperPolicy
-from agents.paper_ppo import PaperPPOConfig, Update, train
+from agents.paper_ppo import PaperPPOConfig, train
+from agents.updates import Update
 from gf_env.task import make_task
 
 parser = argparse.ArgumentParser(description=__doc__)
