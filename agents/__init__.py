@@ -6,9 +6,12 @@ from agents.baselines import (
     CentreCornerPolicy,
     CentrePolicy,
     GaussianPolicy,
+    NoRepeatRandomPolicy,
     RandomPolicy,
+    RasterPolicy,
     SequencePolicy,
 )
+from agents.beam_search import BeamSearchOracle
 from agents.official import load_official_policy
 from agents.oracle import GreedyOracle
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
@@ -18,21 +21,26 @@ from agents.recurrent_policy import (
     RecurrentPolicyConfig,
     RecurrentPolicyNetwork,
 )
+from agents.saliency import SaliencyPolicy
 
 __all__ = [
+    "BeamSearchOracle",
     "CentreCornerPolicy",
     "CentrePolicy",
     "GaussianPolicy",
     "GreedyOracle",
+    "NoRepeatRandomPolicy",
     "PaperPolicy",
     "PatchProposalConfig",
     "PatchProposalNetwork",
     "Policy",
     "PrivilegedPolicy",
     "RandomPolicy",
+    "RasterPolicy",
     "RecurrentPolicy",
     "RecurrentPolicyConfig",
     "RecurrentPolicyNetwork",
+    "SaliencyPolicy",
     "SequencePolicy",
     "load_official_policy",
 ]
