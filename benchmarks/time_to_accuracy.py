@@ -1,8 +1,8 @@
 """How long the paper's learner takes to an accuracy on the built-in task, by the clock.
 
-The clock runs while the learner collects and learns, and while a feature bank is opened and
-checked, but not while a bank is built (once for all runs) or the policy is tested. Tests are of
-the whole test split, on pixels in float32 whatever the training saw.
+The clock runs while the learner is made, collects and learns, but not while a feature bank is
+built and checked (once for all runs) or the policy is tested. Tests are of the whole test split,
+on pixels in float32 whatever the training saw.
 """
 
 from __future__ import annotations
