@@ -120,6 +120,7 @@ class AdaptiveClassifier:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
         images = _check_images(images).to(self.network.device, non_blocking=True)
+        images = images.contiguous()  # here, or every look would make a copy for itself
         results = _Results(len(images), self.network, thresholds)
         places = max(1, len(images) if batch_size is None else batch_size)
         inside, started = None, 0

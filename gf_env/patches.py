@@ -157,5 +157,6 @@ def crop(
     row = torch.arange(patch_size, device=images.device)
     starts = starts[:, None] + ((channel + row) * width).view(-1)  # (n, C * P): of each row
     # every run of P pixels in memory, a view: no pixel moves
-    runs = images.as_strided((images.numel() - patch_size + 1, patch_size), (1, 1))
+    count = max(0, images.numel() - patch_size + 1)
+    runs = images.as_strided((count, patch_size), (1, 1))
     return runs.index_select(0, starts.view(-1)).view(-1, channels, patch_size, patch_size)

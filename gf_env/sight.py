@@ -85,7 +85,7 @@ class FasterSight:
     def _faster(self, encoder: Encoder, *, compiled: bool) -> Any:
         """Return what runs in the place of an encoder."""
         device = self._network.device.type
-        # frozen weights let batch normalisation vanish into the convolutions
+        # weights that are constants let the compiler fold batch normalisation into convolutions
         options: dict[str, Any] = {"freezing": True, "triton.cudagraphs": device == "cuda"}
         runs: Any = torch.compile(encoder, options=options) if compiled else encoder
         # a CUDA graph writes its next result over this one

@@ -54,6 +54,17 @@ def test_normalise_and_undo():
     assert torch.equal(normalise.undo(normalised), images)
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_crop_of_images_laid_out_otherwise_and_of_none(count):
+    images = torch.arange(count * 3 * 36.0).view(count, 3, 6, 6)
+    laid_out = images.contiguous(memory_format=torch.channels_last)
+    corners = torch.tensor([[4, 1], [0, 3]])[:count]
+    cut = patches.crop(laid_out, corners, 2)
+    assert cut.shape == (count, 3, 2, 2)
+    for image, (top, left), piece in zip(images, corners.tolist(), cut, strict=True):
+        assert torch.equal(piece, image[:, top : top + 2, left : left + 2])
+
+
 def test_several_patches_of_one_image():
     images = torch.arange(2 * 36).view(2, 1, 6, 6)
     rows = torch.tensor([1, 1, 0])
