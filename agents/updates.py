@@ -16,11 +16,13 @@ class Update:
 
     Attributes:
         number: counted from 1.
-        seconds: since training began.
+        steps: actions taken in all episodes since training began.
+        seconds: likewise.
         metrics: by name: `charts/episodic_return`, `charts/accuracy`, `charts/SPS`, `losses/...`.
     """
 
     number: int
+    steps: int
     seconds: float
     metrics: dict[str, float]
 
@@ -58,7 +60,8 @@ def run_updates(
             seconds = time.perf_counter() - began
             if on_update is not None:
                 metrics = {name: value.item() for name, value in figures.items()}
-                metrics["charts/SPS"] = number * learner.samples_per_step / seconds
-                on_update(Update(number, seconds, metrics))
+                steps = number * learner.samples_per_step
+                metrics["charts/SPS"] = steps / seconds
+                on_update(Update(number, steps, seconds, metrics))
             if seconds >= max_seconds:
                 return
