@@ -32,7 +32,7 @@ from gf_env.encoders import Encoding
 from gf_env.feature_bank import FeatureBank, feature_shape
 from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet
-from gf_env.tensor_files import TensorFileError, tensors_digest
+from gf_env.tensor_files import TensorFileError
 
 _logger = logging.getLogger("gf_env")
 
@@ -271,10 +271,8 @@ def feature_bank(
 
 def bank_description(network: GlanceFocusNet, dataset: Dataset, lattice: Lattice) -> dict[str, Any]:
     """Return what a bank is known by; JSON-serialisable, by name."""
-    config = json.dumps(dataclasses.asdict(network.config))
-    weights = {name: value.cpu() for name, value in network.state_dict().items()}
     return {
-        "network": tensors_digest(config, weights)[:16],
+        "network": network.digest()[:16],
         "dataset": dataset.name,
         "split": dataset.split,
         "dataset version": dataset_digest(dataset)[:16],

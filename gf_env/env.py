@@ -41,7 +41,8 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
 
     ## Rewards
     The gain in the true class's probability, p_t - p_(t-1), so that the return is p_T - p_1.
-    `reward` picks another: see `gf_env.rewards`.
+    `reward` picks another: `cross_entropy_decrease`, `correctness_gain`, or `contrastive`, the
+    probability against its mean after random looks; see `gf_env.rewards`.
 
     ## Starting state
     The glance at an image drawn uniformly from the split, or at image i with

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from gf_env.lattice import Lattice
-from gf_env.rewards import get_reward
+from gf_env.rewards import AGAINST_RANDOM, get_reward
 from gf_env.sight import Sight
 
 
@@ -30,16 +30,21 @@ class Rules:
             once the largest probability reaches threshold t. An episode has one action at least,
             so the first is not used. None: every episode runs to the end.
         lattice: looks go to the nearest of its patches. None: to any patch.
+        rivals: the patches that a contrastive reward's random looks are drawn from; the reward
+            takes the mean over all of them, so that it has no noise of its own.
     """
 
     sequence_length: int
     reward: str = "confidence_gain"
     exit_thresholds: tuple[float, ...] | None = None
     lattice: Lattice | None = None
+    rivals: Lattice | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
         get_reward(self.reward)
+        if self.reward in AGAINST_RANDOM and self.rivals is None:
+            raise ValueError(f"reward {self.reward!r} needs rivals to compare looks with")
         if self.sequence_length < 2:
             raise ValueError(
                 "sequence_length counts the glance and needs one focus step or more, "
@@ -196,7 +201,10 @@ def step(
     if rules.lattice is not None:
         locations = rules.lattice.snap(locations)
     after = look(sight, episodes, locations)
-    rewards = get_reward(rules.reward)(episodes.logits, after.logits, episodes.labels)
+    against = (
+        random_look(sight, rules, episodes) if rules.reward in AGAINST_RANDOM else episodes.logits
+    )
+    rewards = get_reward(rules.reward)(against, after.logits, episodes.labels)
     return after, rewards, _terminated(rules, after)
 
 
@@ -212,6 +220,22 @@ def look(sight: Sight, episodes: Episodes, locations: torch.Tensor) -> Episodes:
         logits=glimpse.logits,
         locations=episodes.locations.scatter(1, slot, locations[:, None]),
     )
+
+
+def random_look(sight: Sight, rules: Rules, episodes: Episodes) -> torch.Tensor:
+    """Return the logarithm of the mean probabilities after a look at each rival, (n, classes)."""
+    assert rules.rivals is not None  # rules see to that
+    locations = rules.rivals.locations(episodes.hidden.device)
+    count, looks = len(episodes.labels), len(locations)
+    every = torch.arange(count, device=locations.device)
+    rows = every if episodes.rows is None else episodes.rows
+    glimpse = sight.focus(
+        episodes.images,
+        locations.repeat(count, 1),
+        episodes.hidden.repeat_interleave(looks, dim=0),
+        rows.repeat_interleave(looks),
+    )
+    return glimpse.logits.softmax(1).view(count, looks, -1).mean(1).log()
 
 
 def _terminated(rules: Rules, after: Episodes) -> torch.Tensor:

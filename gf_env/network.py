@@ -7,6 +7,7 @@ the module.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from typing import NamedTuple
 
@@ -19,7 +20,13 @@ from gf_env.classifiers import make_classifier
 from gf_env.cost import StepCost, count_step_cost
 from gf_env.encoders import Encoder, Encoding, in_parts, make_encoder, runs_whole
 from gf_env.network_config import NetworkConfig
-from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
+from gf_env.tensor_files import (
+    TensorFileError,
+    load_into,
+    load_tensors,
+    save_tensors,
+    tensors_digest,
+)
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
 
@@ -213,6 +220,11 @@ class GlanceFocusNet(nn.Module):
         """
         about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost.steps}
         save_tensors(path, FILE_KIND, about, self.state_dict())
+
+    def digest(self) -> str:
+        """Return a SHA-256 that changes with configuration and weights."""
+        weights = {name: value.cpu() for name, value in self.state_dict().items()}
+        return tensors_digest(json.dumps(dataclasses.asdict(self.config)), weights)
 
     def _own_head_first(self) -> bool:
         first_step = self.config.first_step

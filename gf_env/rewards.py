@@ -1,6 +1,8 @@
 """What a step earns: functions of the classifier's output before and after it.
 
-The paper's reward is the gain in the true class's probability (section 3.2, equation 5).
+The paper's reward is the gain in the true class's probability (section 3.2, equation 5). A
+contrastive reward compares not with what was before, but with what a random look would have given,
+so that what any look gains earns nothing.
 """
 
 from __future__ import annotations
@@ -40,11 +42,29 @@ def correctness_gain(
     return right_after - (before.argmax(1) == labels).float()
 
 
+def contrastive(
+    alternative: torch.Tensor, after: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """Return the true class's probability minus the mean of those after random looks, in [-1, 1].
+
+    Args:
+        alternative: (n, classes) logarithms of the mean probabilities after random looks from the
+            same state.
+        after: (n, classes) logits after the look that was taken.
+        labels: (n,) int64.
+    """
+    return confidence_gain(alternative, after, labels)
+
+
 REWARDS: dict[str, Reward] = {
     "confidence_gain": confidence_gain,
     "cross_entropy_decrease": cross_entropy_decrease,
     "correctness_gain": correctness_gain,
+    "contrastive": contrastive,
 }
+
+AGAINST_RANDOM = frozenset({"contrastive"})
+"""Rewards whose first argument is of random looks."""
 
 
 def get_reward(name: str) -> Reward:

@@ -7,6 +7,7 @@ locations and episodes into observations and infos.
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from gf_env.feature_bank import FeatureBank, Places
 from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet, load_network, network_names
 from gf_env.observations import Observation, check_observe
+from gf_env.rewards import AGAINST_RANDOM
 from gf_env.sight import Sight, make_sight
 
 Array = NDArray[Any]
@@ -289,12 +291,20 @@ def _resident(dataset: Dataset, device: torch.device) -> Dataset:
 def _rules(arguments: TaskArguments, network: GlanceFocusNet, bank: FeatureBank | None) -> Rules:
     length = arguments.get("sequence_length")
     thresholds = arguments.get("exit_thresholds")
+    reward = arguments.get("reward", "confidence_gain")
     return Rules(
         network.config.sequence_length if length is None else int(length),
-        arguments.get("reward", "confidence_gain"),
+        reward,
         None if thresholds is None else tuple(map(float, thresholds)),
         _lattice(arguments, network) if bank is None else bank.lattice,
+        _cover(network) if reward in AGAINST_RANDOM else None,
     )
+
+
+def _cover(network: GlanceFocusNet) -> Lattice:
+    """Return as few patches as cover the whole image."""
+    config = network.config
+    return _grid(math.ceil(config.image_size / config.patch_size), network)
 
 
 def _lattice(arguments: TaskArguments, network: GlanceFocusNet) -> Lattice | None:

@@ -71,6 +71,17 @@ def load_tensors(
     return config, tensors
 
 
+def tensor_file_kind(path: str | os.PathLike[str]) -> str:
+    """Return what a file written by `save_tensors` holds, "" where it does not say.
+
+    Raises:
+        TensorFileError: the file is damaged or no safetensors.
+    """
+    with safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    return metadata.get("kind", "")
+
+
 @contextlib.contextmanager
 def safetensors_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what reading a file may raise into a `TensorFileError` that names it."""

@@ -5,6 +5,7 @@ import torch
 from gf_env import episodes, patches, rewards
 from gf_env.episodes import Rules
 from gf_env.lattice import Lattice
+from gf_env.task import make_task
 
 
 @pytest.fixture
@@ -170,6 +171,7 @@ def test_a_batch_is_its_rows(started):
         ({"sequence_length": 5, "reward": "gold"}, "unknown reward 'gold'.*confidence_gain"),
         ({"sequence_length": 5, "exit_thresholds": (0.9, 0.9)}, "each of 5 steps, got 2"),
         ({"sequence_length": 2, "exit_thresholds": (0.9, float("nan"))}, "probabilities"),
+        ({"sequence_length": 5, "reward": "contrastive"}, "needs rivals"),
     ],
 )
 def test_impossible_rules(arguments, message):
@@ -194,3 +196,34 @@ def test_rewards_by_hand():
     assert torch.allclose(decrease, torch.tensor([2.0, 8 / 9]).log())
     assert rewards.correctness_gain(before, after, labels).tolist() == [1.0, 0.0]
     assert rewards.correctness_gain(after, before, labels).tolist() == [-1.0, 0.0]
+
+
+@pytest.mark.parametrize("bank", [False, True])
+def test_a_contrastive_reward_compares_with_random_looks(tiny_network, tiny_dataset, bank):
+    task = make_task(
+        network=tiny_network,
+        dataset=tiny_dataset,
+        reward="contrastive",
+        **({"lattice_stride": 8, "feature_bank": True} if bank else {}),
+    )
+    state = task.start(np.array([3, 4, 5, 3]))
+    assert len(task.rules.rivals) == 4  # 2 x 2 patches of 8 pixels cover 16
+    chosen = torch.tensor([[0.0, 1.0], [0.3, 0.2], [1.0, 1.0], [0.0, 0.0]])
+    after, reward, _ = task.step(state, chosen)
+    corners = [[0, 0], [0, 1], [1, 0], [1, 1]]
+    others = [
+        episodes.readout(task.step(state, torch.tensor([corner] * 4).float())[0]).confidence
+        for corner in corners
+    ]
+    expected = episodes.readout(after).confidence - torch.stack(others).mean(0)
+    assert torch.allclose(reward, expected, atol=1e-6)
+    assert (reward != 0).all()
+
+
+def test_all_random_looks_together_earn_nothing_against_themselves(tiny_network, tiny_dataset):
+    task = make_task(network=tiny_network, dataset=tiny_dataset, reward="contrastive")
+    state = task.start(np.arange(20))
+    corners = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]).float()
+    earned = [task.step(state, corner.expand(20, 2))[1] for corner in corners]
+    assert torch.stack(earned).mean(0).abs().max() < 1e-6
+    assert torch.stack(earned).abs().max() > 1e-4
