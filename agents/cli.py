@@ -14,6 +14,7 @@ from rich.console import Console
 from tyro.conf import subcommand
 
 from agents.commands.bank import Bank
+from agents.commands.benchmark import Benchmark
 from agents.commands.curves import Curves
 from agents.commands.demo import Demo
 from agents.commands.evaluate import Evaluate
@@ -49,6 +50,7 @@ def _parse(arguments: list[str]) -> Any:
         | Annotated[Curves, subcommand("curves", default=Curves(training=training))]
         | Annotated[Demo, subcommand("demo", default=Demo())]
         | Annotated[Bank, subcommand("bank", default=Bank())]
+        | Annotated[Benchmark, subcommand("benchmark", default=Benchmark())]
         | Annotated[Info, subcommand("info", default=Info())]
     )
     return tyro.cli(commands, prog="gf-env", args=arguments)

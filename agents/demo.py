@@ -16,8 +16,8 @@ from agents.oracle import GreedyOracle
 from agents.paper_ppo import PaperPPOConfig
 from agents.paper_ppo import train as train_paper
 from agents.patch_proposal import PaperPolicy
-from agents.sb3_ppo import SB3PPOConfig
-from agents.sb3_ppo import train as train_sb3
+from agents.sb3_learners import SB3Config
+from agents.sb3_learners import train as train_sb3
 from agents.updates import Update
 from agents.versions import versions
 from gf_env.evaluation import Evaluation, evaluate
@@ -121,11 +121,18 @@ def _train_sb3(config: DemoConfig, console: Console) -> Any:
     with _progress(console) as progress:
         bar = progress.add_task(SB3, total=config.sb3_seconds)
 
-        def show(seconds: float, steps: int, mean_return: float) -> None:
-            description = f"{SB3}: {steps:,} steps, train return {mean_return:.3f}"
-            progress.update(bar, completed=seconds, description=description)
+        def show(update: Update) -> None:
+            mean_return = update.metrics["charts/episodic_return"]
+            description = f"{SB3}: {update.steps:,} steps, train return {mean_return:.3f}"
+            progress.update(bar, completed=update.seconds, description=description)
 
-        return train_sb3(SB3PPOConfig(max_seconds=config.sb3_seconds, seed=config.seed), show)
+        settings = SB3Config(
+            total_timesteps=10**7,
+            encoder="flat",  # as SB3 itself does
+            max_seconds=config.sb3_seconds,
+            seed=config.seed,
+        )
+        return train_sb3(settings, show)
 
 
 def _evaluate_all(

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from agents.comparison import Row
 from gf_env import patches
-from gf_env.evaluation import Evaluation
 from gf_env.task import Task
 
 _COLOURS = ("#ffb000", "#56b4e9", "#dc5aa0", "#5adc78")
+
+
+class Looks(Protocol):
+    """What there must be of an `Evaluation` to draw it."""
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(n, T), probability of the true class after each look."""
+        ...
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(n, T)."""
+        ...
+
+    @property
+    def locations(self) -> NDArray[np.float32]:
+        """(n, T - 1, 2) in [0, 1], (row, col)."""
+        ...
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,)."""
+        ...
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """(n,), which images of the split."""
+        ...
 
 
 def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
@@ -30,11 +60,11 @@ def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_episodes(
-    path: Path, task: Task, evaluations: Mapping[str, Evaluation], images: int = 4
+    path: Path, task: Task, evaluations: Mapping[str, Looks], images: int = 4
 ) -> None:
     """Draw where policies looked, one row a policy and one column an image.
 
@@ -74,7 +104,7 @@ def draw_episodes(
             )
         line[0].set_ylabel(name)
     figure.suptitle("class: its probability after the glance → at the end", fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
@@ -87,6 +117,7 @@ def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
     axes.text(place, top + 1, str(number + 1), color=colour, va="top", weight="bold")
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file, and the folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

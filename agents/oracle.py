@@ -94,10 +94,23 @@ class GreedyOracle:
     @torch.no_grad()
     def choose_locations(self, task: Task, state: Episodes) -> torch.Tensor:
         """Return the best locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
+        return self._patches.locations(task)[self.confidences(task, state).argmax(1)]
+
+    @torch.no_grad()
+    def confidences(self, task: Task, state: Episodes) -> torch.Tensor:
+        """Return the true class's probability after each look that n episodes could take next.
+
+        Args:
+            task: what is played.
+            state: its episodes.
+
+        Returns:
+            (n, choices) float32 in [0, 1], a column for each patch of the grid, row-major.
+        """
         pooled = self._patches.pooled(task, state)
         count, choices = pooled.shape[:2]
         hidden = state.hidden.repeat_interleave(choices, dim=0)
         logits, _ = task.network.classifier(pooled.flatten(0, 1), hidden)
         labels = state.labels.repeat_interleave(choices)
-        confidence = logits.softmax(1).gather(1, labels[:, None])
-        return self._patches.locations(task)[confidence.view(count, choices).argmax(1)]
+        confidences: torch.Tensor = logits.softmax(1).gather(1, labels[:, None])
+        return confidences.view(count, choices)

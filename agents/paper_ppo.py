@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from agents.on_policy import discounted_returns
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.updates import Update, run_updates
 from gf_env import episodes
@@ -278,16 +279,6 @@ def gaussian_log_prob(locations: torch.Tensor, mean: torch.Tensor, std: float) -
     """Return the log-density (n,) of locations (n, 2) under a Gaussian of equal axes."""
     distance = ((locations - mean) / std).square().sum(-1)
     return -0.5 * distance - 2 * math.log(std) - math.log(2 * math.pi)
-
-
-def discounted_returns(rewards: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Return R_t = r_t + gamma R_(t+1) for rewards (A, n), nothing after the last."""
-    returns = torch.zeros_like(rewards)
-    running = torch.zeros_like(rewards[0])
-    for step in reversed(range(len(rewards))):
-        running = rewards[step] + gamma * running
-        returns[step] = running
-    return returns
 
 
 def normalise(returns: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """A policy with a memory that may see all the environment shows, for locations or grids.
 
 The paper's patch proposal network (section 3.1) with more to choose: the classifier's state and
-other observations beside the newest feature map, a width that can be learned, or a categorical
-choice among the patches of a grid.
+other observations beside the newest feature map, a width that can be learned, a categorical
+choice among the patches of a grid, or a map of the grid on which each look leaves what it showed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ FILE_KIND = "agents.RecurrentPolicy.v1"
 SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
 """All that a policy can see."""
 
+_PLACES = ("locations", "step")
+"""What tells where the newest look was."""
+
 
 def check_sees(sees: object) -> None:
     """Check names of observations.
@@ -55,6 +58,10 @@ class RecurrentPolicyConfig:
         hidden_size: of its layers and its memory.
         recurrent: with a GRU cell; False puts a linear layer in its place.
         std: first standard deviation of both axes, as a fraction of the way a patch can travel.
+        feature_channels: of feature maps, to which a 1x1 convolution reduces them; 0: they are
+            taken as they are.
+        map_channels: numbers that each look leaves at its place on a map of the grid, beside a
+            count of looks there; 0 for no map. It is remembered, with a GRU cell or without.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -62,6 +69,8 @@ class RecurrentPolicyConfig:
     hidden_size: int = 128
     recurrent: bool = True
     std: float = 0.2
+    feature_channels: int = 32
+    map_channels: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -76,6 +85,57 @@ class RecurrentPolicyConfig:
                 raise ValueError(f"{name} must be 1 or more, got {value}")
         if not 0 < self.std < math.inf:
             raise ValueError(f"std must be positive, got {self.std}")
+        for name in ("feature_channels", "map_channels"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.map_channels and (self.grid_size is None or not {*_PLACES} <= {*shapes}):
+            raise ValueError(
+                f"map_channels is for policies on a grid that see {' and '.join(_PLACES)}, "
+                f"got grid_size {self.grid_size} and {sorted(shapes)}"
+            )
+
+
+class LookMap(nn.Module):
+    """A map of a grid's n x n patches on which looks leave what they showed, each at its place.
+
+    It tells where a look was and what it showed there apart from what other looks showed, so
+    that a policy need not learn to keep them apart.
+
+    Args:
+        size: of what is known after a look.
+        grid_size: n.
+        channels: numbers that a look leaves, beside a 1 that counts it.
+
+    Attributes:
+        size: of a map, n * n * (channels + 1).
+    """
+
+    def __init__(self, size: int, grid_size: int, channels: int) -> None:
+        super().__init__()
+        self.size = grid_size**2 * (channels + 1)
+        self._grid_size = grid_size
+        self.linear = nn.Linear(size, channels)
+
+    def forward(
+        self, known: torch.Tensor, locations: torch.Tensor, step: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what the newest looks of n episodes add to their maps.
+
+        Args:
+            known: (n, size).
+            locations: (n, T - 1, 2) in [-1, 1], (row, col), the looks so far.
+            step: (n, 1), how many they are, glance included.
+
+        Returns:
+            (n, n * n * (channels + 1)), zeros for those that have seen only the glance.
+        """
+        newest = (step.long() - 2)[:, :, None]  # (n, 1, 1)
+        place = locations.gather(1, newest.clamp(min=0).expand(-1, 1, 2))[:, 0]
+        row, col = ((place + 1) / 2 * (self._grid_size - 1)).round().long().unbind(1)
+        here = nn.functional.one_hot(row * self._grid_size + col, self._grid_size**2)
+        here = here * (newest[:, 0] >= 0)  # (n, n * n)
+        left = nn.functional.pad(self.linear(known).relu(), (1, 0), value=1.0)
+        return (here[:, :, None] * left[:, None]).flatten(1)
 
 
 class GaussianActor(nn.Module):
@@ -167,9 +227,16 @@ class RecurrentPolicyNetwork(nn.Module):
         self.config = config
         size, grid_size = config.hidden_size, config.grid_size
         self.encoders = nn.ModuleDict(
-            {name: _encoder(shape) for name, shape in config.shapes.items()}
+            {name: _encoder(shape, config) for name, shape in config.shapes.items()}
         )
-        self.merge = nn.Linear(sum(map(_encoded_size, config.shapes.values())), size)
+        known = sum(_encoded_size(shape, config) for shape in config.shapes.values())
+        self.map = (
+            LookMap(known, grid_size, config.map_channels)
+            if config.map_channels and grid_size is not None
+            else None
+        )
+        self._map_size = 0 if self.map is None else self.map.size
+        self.merge = nn.Linear(known + self._map_size, size)
         self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
         self.actor: GaussianActor | GridActor = (
             GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
@@ -187,12 +254,12 @@ class RecurrentPolicyNetwork(nn.Module):
         return self.critic.weight.device
 
     def initial_state(self, count: int) -> torch.Tensor:
-        """Return the memory before the first action: zeros, (count, hidden_size).
+        """Return the memory before the first action: zeros, (count, m).
 
-        Without a GRU there is nothing to remember: (count, 0).
+        m is the hidden size, or 0 without a GRU, and after that the map's size, if there is one.
         """
         size = self.config.hidden_size if self.config.recurrent else 0
-        return torch.zeros(count, size, device=self.device)
+        return torch.zeros(count, size + self._map_size, device=self.device)
 
     def forward(
         self, seen: Mapping[str, torch.Tensor], memory: torch.Tensor
@@ -206,8 +273,12 @@ class RecurrentPolicyNetwork(nn.Module):
         Returns:
             What the actor returns (n, ...), values (n,) and the memory after it.
         """
-        thought, memory = self._remember(self._encode(seen), memory)
-        return self.actor(thought), self.critic(thought)[:, 0], memory
+        own, drawn = self._split(memory)
+        known = self._known(seen)
+        if self.map is not None:
+            drawn = drawn + self.map(known, *(seen[name] for name in _PLACES))
+        thought, own = self._remember(self._encode(known, drawn), own)
+        return self.actor(thought), self.critic(thought)[:, 0], torch.cat([own, drawn], dim=1)
 
     def replay(self, seen: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Go through n whole episodes of A actions, from their first.
@@ -219,19 +290,32 @@ class RecurrentPolicyNetwork(nn.Module):
             What the actor returns (A, n, ...) and values (A, n).
         """
         length, count = next(iter(seen.values())).shape[:2]
-        flat = self._encode({name: value.flatten(0, 1) for name, value in seen.items()})
-        memory = self.initial_state(count)
+        flat = {name: value.flatten(0, 1) for name, value in seen.items()}
+        known = self._known(flat)  # (A * n, ...), and likewise
+        drawn = known[:, :0]
+        if self.map is not None:
+            added = self.map(known, *(flat[name] for name in _PLACES))
+            drawn = added.view(length, count, -1).cumsum(0).flatten(0, 1)
+        own, _ = self._split(self.initial_state(count))
         thoughts = []
-        for encoded in flat.view(length, count, -1):
-            thought, memory = self._remember(encoded, memory)
+        for encoded in self._encode(known, drawn).view(length, count, -1):
+            thought, own = self._remember(encoded, own)
             thoughts.append(thought)
         thought = torch.stack(thoughts)  # (A, n, hidden_size)
         return self.actor(thought), self.critic(thought)[..., 0]
 
-    def _encode(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return (n, hidden_size)."""
-        parts = [encoder(seen[name]) for name, encoder in self.encoders.items()]
-        encoded: torch.Tensor = self.merge(torch.cat(parts, dim=1)).relu()
+    def _known(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return what is seen, each part encoded, side by side."""
+        return torch.cat([encoder(seen[name]) for name, encoder in self.encoders.items()], dim=1)
+
+    def _split(self, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the GRU's state (n, ...) and the map (n, ...)."""
+        own_size = memory.shape[1] - self._map_size
+        return memory[:, :own_size], memory[:, own_size:]
+
+    def _encode(self, known: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return (n, hidden_size) of what is known (n, ...) and on the map (n, ...)."""
+        encoded: torch.Tensor = self.merge(torch.cat([known, drawn], dim=1)).relu()
         return encoded
 
     def _remember(
@@ -244,14 +328,17 @@ class RecurrentPolicyNetwork(nn.Module):
         return self.memory(encoded).relu(), memory
 
 
-def _encoder(shape: tuple[int, ...]) -> nn.Module:
-    if len(shape) != 3:
+def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> nn.Module:
+    channels = config.feature_channels
+    if len(shape) != 3 or not channels:
         return nn.Flatten()
-    return nn.Sequential(nn.Conv2d(shape[0], 32, 1, bias=False), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(nn.Conv2d(shape[0], channels, 1, bias=False), nn.ReLU(), nn.Flatten())
 
 
-def _encoded_size(shape: tuple[int, ...]) -> int:
-    return math.prod(shape if len(shape) != 3 else (32, *shape[1:]))
+def _encoded_size(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> int:
+    if len(shape) != 3 or not config.feature_channels:
+        return math.prod(shape)
+    return math.prod((config.feature_channels, *shape[1:]))
 
 
 def _small_linear(size: int, outputs: int) -> nn.Linear:
@@ -308,7 +395,7 @@ class RecurrentPolicy:
 
         Returns:
             actions, (n, 2) float32 in [-1, 1] or (n,) int64 grid indices, and the state after
-            them, (n, hidden_size) or (n, 0) without a memory.
+            them, (n, m), as `RecurrentPolicyNetwork.initial_state` has it.
 
         Raises:
             ValueError: an observation that is missing or of another shape than the network was

@@ -13,7 +13,6 @@ its end is masked out of everything.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,22 +21,23 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from agents.recurrent_policy import (
-    GaussianActor,
-    RecurrentPolicy,
-    RecurrentPolicyConfig,
-    RecurrentPolicyNetwork,
-    check_sees,
+from agents.on_policy import (
+    Course,
+    Figures,
+    Rollout,
+    check_config,
+    collect,
+    explained_variance,
+    follow_schedules,
+    masked_mean,
+    masked_normalise,
+    new_network,
 )
+from agents.recurrent_policy import RecurrentPolicy, RecurrentPolicyNetwork, check_sees
 from agents.updates import Update, run_updates
-from gf_env import episodes
-from gf_env.datasets.loading import Batch, Loading
-from gf_env.observations import EXTRA_OBSERVATIONS
 from gf_env.task import Task
-from gf_env.training.data import epoch_batches, epoch_seed, steps_in_epoch
 
 PHASE = "recurrent_ppo"
-Figures = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,12 @@ class RecurrentPPOConfig:
         """Refuse values that cannot train."""
         check_sees(self.sees)
         object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        for name in ("vf_coef", "ent_coef"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        check_config(
+            self,
+            positive=_POSITIVE,
+            fractions=("gamma", "gae_lambda"),
+            non_negative=("vf_coef", "ent_coef"),
+        )
         if self.num_minibatches > self.num_envs:
             raise ValueError(
                 f"num_minibatches must be at most num_envs, an episode in each; got "
@@ -113,28 +109,6 @@ _POSITIVE = (
     *("learning_rate", "clip_range", "clip_range_vf", "max_grad_norm", "std", "final_std"),
     "hidden_size",
 )
-
-
-class Rollout(NamedTuple):
-    """One batch of whole episodes; A = T - 1 actions.
-
-    Attributes:
-        seen: (A, n, ...) float32 each, by name, what the policy saw.
-        actions: (A, n, 2) float32 locations, not clipped, or (A, n) int64 grid indices.
-        log_probs: (A, n), of the actions under the policy that chose them.
-        values: (A, n), what it expected.
-        rewards: (A, n).
-        active: (A, n) bool, whether the episode was still running when the action was taken.
-        correct: (n,) bool, the classifier when the episode ended.
-    """
-
-    seen: dict[str, torch.Tensor]
-    actions: torch.Tensor
-    log_probs: torch.Tensor
-    values: torch.Tensor
-    rewards: torch.Tensor
-    active: torch.Tensor
-    correct: torch.Tensor
 
 
 class Samples(NamedTuple):
@@ -199,95 +173,51 @@ class RecurrentLearner:
     """
 
     def __init__(self, task: Task, config: RecurrentPPOConfig) -> None:
-        self.steps_per_epoch = steps_in_epoch(len(task.dataset), config.num_envs)
-        self._total = config.updates or config.epochs * self.steps_per_epoch
-        self.epochs = -(-self._total // self.steps_per_epoch)
-        batch_size = min(config.num_envs, len(task.dataset))
-        self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
         self._task, self._config = task, config
-        self._network = _new_network(task, config)
+        self._course = Course(
+            task,
+            PHASE,
+            num_envs=config.num_envs,
+            epochs=config.epochs,
+            updates=config.updates,
+            seed=config.seed,
+        )
+        self.epochs = self._course.epochs
+        self.steps_per_epoch = self._course.steps_per_epoch
+        self.samples_per_step = self._course.samples_per_step
+        self._network = new_network(
+            task,
+            sees=config.sees,
+            hidden_size=config.hidden_size,
+            recurrent=config.recurrent,
+            std=config.std,
+            seed=config.seed,
+        )
         self._optimiser = torch.optim.Adam(
             self._network.parameters(), config.learning_rate, eps=1e-5
         )
 
     def updates(self, epoch: int) -> Iterator[Figures]:
         """Yield the figures of each update of an epoch, counted from 0."""
-        seed = epoch_seed(self._config.seed, PHASE, epoch)
-        generator = torch.Generator(self._task.device).manual_seed(seed)
-        batches = epoch_batches(
-            self._task.source,
-            self._config.num_envs,
-            seed,
-            Loading(self._task.device),
-            augment=True,
-        )
+        config = self._config
         self._network.train()
-        first = epoch * self.steps_per_epoch
-        for number, batch in zip(range(first, self._total), batches, strict=False):
-            chosen = self._follow_schedules(number / self._total)
+        for progress, batch, generator in self._course.epoch(epoch):
+            chosen = follow_schedules(
+                self._network,
+                self._optimiser,
+                progress,
+                learning_rate=config.learning_rate,
+                anneal_lr=config.anneal_lr,
+                std=config.std,
+                final_std=config.final_std,
+            )
             rollout = collect(self._task, self._network, batch, generator)
-            learned = update(self._network, self._optimiser, rollout, self._config, generator)
-            yield {
-                "charts/episodic_return": (rollout.rewards * rollout.active).sum(0).mean(),
-                "charts/accuracy": rollout.correct.float().mean(),
-                **chosen,
-                **learned,
-            }
-
-    def _follow_schedules(self, progress: float) -> Figures:
-        """Set learning rate and width for an update, `progress` in [0, 1); return them by name."""
-        config, actor = self._config, self._network.actor
-        learning_rate = config.learning_rate * (1 - progress if config.anneal_lr else 1)
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
-        figures = {"charts/learning_rate": torch.tensor(learning_rate, dtype=torch.float64)}
-        if not isinstance(actor, GaussianActor):
-            return figures
-        if config.final_std is not None:
-            std = config.std + progress * (config.final_std - config.std)
-            actor.log_std.requires_grad_(False).fill_(math.log(std))
-        return {**figures, "charts/std": actor.log_std.detach().exp().mean()}
+            learned = update(self._network, self._optimiser, rollout, config, generator)
+            yield {**rollout.figures(), **chosen, **learned}
 
     def policy(self) -> RecurrentPolicy:
         """Return the policy as it is now."""
         return RecurrentPolicy(self._network.eval(), self._config.seed)
-
-
-@torch.no_grad()
-def collect(
-    task: Task, network: RecurrentPolicyNetwork, batch: Batch, generator: torch.Generator
-) -> Rollout:
-    """Run one episode on each image with sampled actions.
-
-    Args:
-        task: what is played.
-        network: the policy, on the task's device.
-        batch: images of the task's source and labels, likewise.
-        generator: of the actions, likewise.
-    """
-    state = task.reset(batch.images, batch.labels)
-    memory = network.initial_state(len(batch.labels))
-    active = torch.ones_like(batch.labels, dtype=torch.bool)
-    correct = torch.zeros_like(active)
-    seen, columns = [], []
-    for _ in range(task.rules.sequence_length - 1):
-        shown = task.observation_tensors(state, network.observe)
-        seen.append({name: shown[name] for name in network.config.shapes})
-        choice, values, memory = network(shown, memory)
-        actions = network.actor.sample(choice, generator)
-        log_probs = network.actor.log_prob(choice, actions)
-        state, rewards, terminated = task.step(state, locations(task, actions))
-        columns.append((actions, log_probs, values, rewards, active))
-        correct = torch.where(active, episodes.readout(state).correct, correct)
-        active = active & ~terminated
-    actions, log_probs, values, rewards, active = map(torch.stack, zip(*columns, strict=True))
-    shown = {name: torch.stack([each[name] for each in seen]) for name in seen[0]}
-    return Rollout(shown, actions, log_probs, values, rewards, active, correct)
-
-
-def locations(task: Task, actions: torch.Tensor) -> torch.Tensor:
-    """Return where to look, (n, 2) in [0, 1], for what the actor chose; see `Rollout.actions`."""
-    return actions.clamp(0, 1) if task.grid is None else task.grid[actions]
 
 
 def update(
@@ -312,9 +242,7 @@ def update(
             optimiser.step()
             steps.append(figures)
     means = {name: torch.stack([each[name] for each in steps]).mean() for name in steps[0]}
-    errors = samples.returns - samples.values
-    unexplained = masked_variance(errors, samples.active)
-    explained = 1 - unexplained / masked_variance(samples.returns, samples.active)
+    explained = explained_variance(samples.returns, samples.values, samples.active)
     return {**means, "losses/explained_variance": explained}
 
 
@@ -413,35 +341,3 @@ def squared_errors(
         return errors
     clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
     return torch.maximum(errors, (clipped - returns).square())
-
-
-def masked_mean(values: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
-    """Return the mean over active steps, without waiting for the device to say how many."""
-    return torch.where(active, values, 0).sum() / active.sum()
-
-
-def masked_variance(values: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
-    """Return the variance over active steps."""
-    return masked_mean((values - masked_mean(values, active)).square(), active)
-
-
-def masked_normalise(values: torch.Tensor, active: torch.Tensor) -> torch.Tensor:
-    """Return values with mean 0 and standard deviation 1 over active steps."""
-    centred = values - masked_mean(values, active)
-    return centred / (masked_variance(values, active).sqrt() + 1e-8)
-
-
-def _new_network(task: Task, config: RecurrentPPOConfig) -> RecurrentPolicyNetwork:
-    extra = tuple(name for name in config.sees if name in EXTRA_OBSERVATIONS)
-    spaces = dataclasses.replace(task, observe=extra).observation_space
-    shapes = {name: tuple(spaces[name].shape or ()) for name in config.sees}
-    policy_config = RecurrentPolicyConfig(
-        shapes,
-        None if task.grid is None else math.isqrt(len(task.grid)),
-        config.hidden_size,
-        config.recurrent,
-        config.std,
-    )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(config.seed)
-        return RecurrentPolicyNetwork(policy_config).to(task.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-_PACKAGES = ("gf-env", "torch", "numpy", "gymnasium", "stable-baselines3")
+_PACKAGES = ("gf-env", "torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
 
 
 def versions() -> dict[str, str]:

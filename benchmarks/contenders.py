@@ -18,7 +18,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from agents import sb3_ppo
+from agents import sb3_learners
 from agents.paper_ppo import PaperLearner, PaperPPOConfig
 from agents.sb3 import GlanceFocusVecEnv
 from benchmarks.settings import Materials, NotMeasuredError
@@ -198,12 +198,12 @@ def sb3_update(materials: Materials) -> Turn:
     """A rollout and the epochs on it, of Stable-Baselines3's PPO."""
     setting = materials.setting
     if not setting.builtin or setting.device != "cpu":
-        raise NotMeasuredError("agents.sb3_ppo learns the built-in task on the CPU")
-    count, n_steps = setting.num_envs, sb3_ppo.SB3PPOConfig.n_steps
-    rollout = count * n_steps
-    batch_size = min(sb3_ppo.SB3PPOConfig.batch_size, rollout)
-    config = sb3_ppo.SB3PPOConfig(total_timesteps=rollout, num_envs=count, batch_size=batch_size)
-    model = sb3_ppo.train(config)  # its first update; those after it are timed
+        raise NotMeasuredError("agents.sb3_learners learns the built-in task on the CPU")
+    count, defaults = setting.num_envs, sb3_learners.DEFAULTS["PPO"]
+    rollout = count * defaults["n_steps"]
+    batch_size = {"batch_size": min(defaults["batch_size"], rollout)}
+    config = sb3_learners.SB3Config(total_timesteps=rollout, num_envs=count, settings=batch_size)
+    model = sb3_learners.train(config)  # its first update; those after it are timed
     return Turn(lambda: model.learn(rollout, reset_num_timesteps=False), rollout)
 
 

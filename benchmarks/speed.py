@@ -20,10 +20,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from agents.machine import machine
 from agents.versions import versions
 from benchmarks.comparison import compare
 from benchmarks.experiments import FULL, QUICK, Scale, experiments
-from benchmarks.machine import machine
 from benchmarks.memory import measure_memory
 from benchmarks.settings import Materials, Setting
 from benchmarks.startup import measure_startup

@@ -1,4 +1,7 @@
-"""Write a policy of your own and compare it with random patches on the same scenes."""
+"""Write a policy of your own and compare it with random patches on the same scenes.
+
+The benchmark takes it by name: gf-env benchmark rules --policies examples.own_policy:BrightestCell
+"""
 
 import argparse
 
@@ -29,10 +32,10 @@ class BrightestCell:
         return (2 * places - 1).astype(np.float32), None
 
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--test-images", type=int, default=2000, help="test scenes")
-arguments = parser.parse_args()
-
-for policy in (agents.RandomPolicy(), BrightestCell()):
-    result = gf_env.evaluate(policy, split="test", num_images=arguments.test_images)
-    print(f"{type(policy).__name__}: {result.accuracy.round(3).tolist()}")
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--test-images", type=int, default=2000, help="test scenes")
+    arguments = parser.parse_args()
+    for policy in (agents.RandomPolicy(), BrightestCell()):
+        result = gf_env.evaluate(policy, split="test", num_images=arguments.test_images)
+        print(f"{type(policy).__name__}: {result.accuracy.round(3).tolist()}")

@@ -1,33 +1,38 @@
-"""Train Stable-Baselines3's PPO through the bridge and evaluate it on test scenes."""
+"""Train one of Stable-Baselines3's algorithms and evaluate it on test scenes."""
 
 import argparse
-
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecMonitor
+from pathlib import Path
 
 import gf_env
-from agents.sb3 import GlanceFocusVecEnv
+from agents.sb3_learners import ALGORITHMS, SB3Config, load_sb3, train
+from agents.updates import Update
 
 parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--algorithm", default="PPO", choices=list(ALGORITHMS))
 parser.add_argument("--steps", type=int, default=200_000, help="environment steps")
 parser.add_argument("--num-envs", type=int, default=256, help="episodes in a batch")
 parser.add_argument("--test-images", type=int, default=2000, help="test scenes")
+parser.add_argument("--output", type=Path, default=Path("runs/sb3_model.zip"), help="of the model")
 arguments = parser.parse_args()
 
-env = VecMonitor(GlanceFocusVecEnv(arguments.num_envs, split="train"))
-model = PPO(
-    "MultiInputPolicy",
-    env,
-    n_steps=16,
-    batch_size=1024,
-    n_epochs=4,
-    learning_rate=1e-3,
-    gamma=0.7,
-    policy_kwargs={"log_std_init": -1.2, "net_arch": [256, 128]},
-    seed=0,
-    verbose=1,
+
+def show(update: Update) -> None:
+    """Print a line."""
+    accuracy = update.metrics["charts/accuracy"]
+    print(f"{update.steps:,} steps, {update.seconds:.0f} s: accuracy {accuracy:.3f}")
+
+
+config = SB3Config(arguments.algorithm, arguments.steps, arguments.num_envs)
+model = train(config, show, split="train")
+arguments.output.parent.mkdir(parents=True, exist_ok=True)
+model.save(arguments.output)
+
+grid_size = 7 if arguments.algorithm == "DQN" else None  # DQN chooses patches of a grid
+result = gf_env.evaluate(
+    load_sb3(arguments.output),
+    split="test",
+    num_images=arguments.test_images,
+    grid_size=grid_size,
 )
-model.learn(arguments.steps)
-result = gf_env.evaluate(model, split="test", num_images=arguments.test_images)
 print("accuracy after each look:", result.accuracy.round(3).tolist())
 print("mean return:", round(result.mean_return, 3))

@@ -36,8 +36,12 @@ def to_locations(
             f"expected {count} grid indices, integers of shape ({count},), "
             f"got shape {array.shape} of {array.dtype}"
         )
-    if array.size and not (array.min() >= 0 and array.max() < len(grid)):
-        raise ValueError(f"grid indices must be in [0, {len(grid)}), got {array}")
+    bad = np.flatnonzero((array < 0) | (array >= len(grid)))
+    if bad.size:
+        raise ValueError(
+            f"grid indices must be in [0, {len(grid)}), got {array[bad[0]]} in episode {bad[0]} "
+            f"and {len(bad)} of {count} in all"
+        )
     return grid[_on(device, array.astype(np.int64))]
 
 
@@ -48,7 +52,11 @@ def _continuous(array: NDArray[Any], count: int) -> NDArray[np.float32]:
             f"got shape {array.shape} of {array.dtype}"
         )
     if np.isnan(array).any():
-        raise ValueError(f"actions must not be NaN, got {array[np.isnan(array).any(axis=1)]}")
+        bad = np.flatnonzero(np.isnan(array).any(axis=1))
+        raise ValueError(
+            f"actions must not be NaN, got {array[bad[0]]} in episode {bad[0]} and "
+            f"{len(bad)} of {count} in all"
+        )
     return array.astype(np.float32)
 
 

@@ -19,11 +19,14 @@ def test_greedy_oracle_is_the_best_of_all_tries(
     state = task.start(np.arange(4))
     grid = Lattice.grid(3, 16, 8).locations()
     for _ in range(3):
-        chosen = agents.GreedyOracle(3, batch_size=20).choose_locations(task, state)
+        oracle = agents.GreedyOracle(3, batch_size=20)
+        chosen = oracle.choose_locations(task, state)
         tried = []
         for location in grid:
             after, _, _ = task.step(state, location.expand(4, 2))
             tried.append(episodes.readout(after).confidence)
+        confidences = oracle.confidences(task, state)
+        assert torch.allclose(confidences, torch.stack(tried, dim=1), atol=1e-5)
         best = torch.stack(tried).max(0).values
         state, _, _ = task.step(state, chosen)
         assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-5)

@@ -9,10 +9,13 @@ import agents
 from agents.recurrent_policy import (
     GaussianActor,
     GridActor,
+    LookMap,
     RecurrentPolicy,
     RecurrentPolicyConfig,
     RecurrentPolicyNetwork,
 )
+from gf_env.episodes import location_to_action
+from gf_env.lattice import Lattice
 from gf_env.tensor_files import TensorFileError
 
 SHAPES = {"features": (4, 2, 2), "hidden_state": (6,), "locations": (3, 2)}
@@ -76,10 +79,17 @@ def test_actors_begin_with_every_choice_open():
     assert (GridActor(16, 9)(thought).exp() - 1 / 9).abs().max() < 0.02
 
 
+MAPPED = {**SHAPES, "step": (1,)}
+"""What a policy sees that draws a map."""
+
+
+@pytest.mark.parametrize("map_channels", [0, 2])
 @pytest.mark.parametrize("recurrent", [True, False])
-def test_replay_is_step_after_step(recurrent):
-    network = new_policy(recurrent=recurrent).network
-    seen = {name: torch.rand(3, 5, *shape) for name, shape in SHAPES.items()}
+def test_replay_is_step_after_step(recurrent, map_channels):
+    settings = {"recurrent": recurrent, "map_channels": map_channels, "grid_size": 3}
+    network = new_policy(MAPPED, **settings).network
+    seen = {name: torch.rand(3, 5, *shape) for name, shape in MAPPED.items()}
+    seen["step"] = torch.arange(1, 4)[:, None, None].expand(3, 5, 1).float()
     choices, values = network.replay(seen)
     memory = network.initial_state(5)
     for step in range(3):
@@ -117,6 +127,53 @@ def test_without_a_memory_nothing_is_remembered():
     assert np.array_equal(first, again)
 
 
+def test_a_look_leaves_its_mark_at_its_place():
+    drawing = LookMap(2, 3, 1)
+    torch.nn.init.ones_(drawing.linear.weight)
+    torch.nn.init.zeros_(drawing.linear.bias)
+    known = torch.tensor([[1.0, 2.0], [3.0, 4.0], [-3.0, -4.0]])
+    # the looks so far; of the first only the glance, of the second one look, of the third two
+    locations = torch.zeros(3, 2, 2)
+    locations[1, 0] = torch.tensor([-1.0, 1.0])  # top right
+    locations[2, 1] = torch.tensor([1.0, 0.0])  # the middle of the last row
+    found = drawing(known, locations, torch.tensor([[1.0], [2.0], [3.0]])).view(3, 9, 2)
+    expected = torch.zeros(3, 9, 2)
+    expected[1, 2] = torch.tensor([1.0, 7.0])
+    expected[2, 7] = torch.tensor([1.0, 0.0])
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("grid_size", [1, 2, 3, 7])
+def test_places_on_the_map_are_those_of_grid_actions(grid_size):
+    drawing = LookMap(1, grid_size, 1)
+    count = grid_size**2
+    places = location_to_action(Lattice.grid(grid_size, 96, 24).locations())
+    locations = places[:, None].expand(-1, 4, 2)
+    found = drawing(torch.zeros(count, 1), locations, torch.full((count, 1), 2.0))
+    assert torch.equal(found.view(count, count, 2)[..., 0], torch.eye(count))
+
+
+def test_the_map_gathers_looks_and_is_cleared_with_the_episode():
+    policy = new_policy(MAPPED, grid_size=3, recurrent=False, map_channels=2)
+    observation = observe(4, MAPPED)
+    state = None
+    for step in (1, 2, 3):
+        observation["step"] = np.full((4, 1), step, np.float32)
+        starts = np.array([step == 1] * 3 + [step == 2])  # the last begins again
+        _, state = policy.predict(observation, state, starts, deterministic=True)
+    looks = state.reshape(4, 9, 3)[..., 0].sum(1)
+    # a look each at steps 2 and 3; at step 1 there is only the glance
+    assert looks.tolist() == [2, 2, 2, 2]
+    _, fresh = policy.predict(observation, state, np.ones(4, bool), deterministic=True)
+    assert fresh.reshape(4, 9, 3)[..., 0].sum(1).tolist() == [1, 1, 1, 1]
+
+
+def test_feature_maps_as_they_are():
+    policy = new_policy(feature_channels=0)
+    merge, gru, heads = (4 * 4 + 6 + 6) * 16, 2 * 3 * 16 * 16, 16 * 2 + 16
+    assert policy.multiply_adds == merge + gru + heads
+
+
 def test_sampled_actions_are_clipped_and_repeat_with_the_seed():
     policy, observation = new_policy(std=0.5), observe(500)
     actions, _ = policy.predict(observation)
@@ -144,16 +201,24 @@ def test_multiply_adds_by_hand():
     assert new_policy(recurrent=False).multiply_adds == convolution + merge + linear + heads
 
 
-@pytest.mark.parametrize("settings", [{}, {"grid_size": 3}, {"recurrent": False, "std": 0.05}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"grid_size": 3},
+        {"recurrent": False, "std": 0.05},
+        {"grid_size": 3, "map_channels": 2, "feature_channels": 0},
+    ],
+)
 def test_saves_and_loads(tmp_path, settings):
-    policy = new_policy(**settings)
+    policy = new_policy(MAPPED, **settings)
     policy.save(tmp_path / "policy.safetensors")
     loaded = agents.RecurrentPolicy.load(tmp_path / "policy.safetensors")
     assert loaded.network.config == policy.network.config
     assert (loaded.observe, loaded.grid_size) == (policy.observe, policy.grid_size)
     for deterministic in (True, False):
-        expected = policy.predict(observe(3), deterministic=deterministic)
-        found = loaded.predict(observe(3), deterministic=deterministic)
+        expected = policy.predict(observe(3, MAPPED), deterministic=deterministic)
+        found = loaded.predict(observe(3, MAPPED), deterministic=deterministic)
         for left, right in zip(found, expected, strict=True):
             assert np.array_equal(left, right)
 
@@ -194,6 +259,10 @@ def test_other_observations_are_refused():
         ({"hidden_size": 0}, "hidden_size"),
         ({"std": 0.0}, "std"),
         ({"std": math.nan}, "std"),
+        ({"feature_channels": -1}, "feature_channels"),
+        ({"map_channels": -1}, "map_channels"),
+        ({"map_channels": 1, "shapes": MAPPED}, "map_channels.*on a grid"),
+        ({"map_channels": 1, "grid_size": 3}, "map_channels.*locations and step"),
     ],
 )
 def test_impossible_policies(arguments, message):

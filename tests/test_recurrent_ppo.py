@@ -9,7 +9,7 @@ from conftest import random_dataset
 
 import agents
 import gf_env
-from agents import recurrent_ppo
+from agents import on_policy, recurrent_ppo
 from agents.recurrent_policy import SEES, RecurrentPolicyConfig, RecurrentPolicyNetwork
 from agents.recurrent_ppo import RecurrentPPOConfig
 from gf_env import episodes
@@ -54,10 +54,10 @@ def test_clipped_value_errors_by_hand():
 def test_normalisation_is_over_active_steps():
     values = torch.tensor([[1.0, 2.0], [6.0, 1e6]])
     active = torch.tensor([[True, True], [True, False]])
-    found = recurrent_ppo.masked_normalise(values, active)
+    found = on_policy.masked_normalise(values, active)
     std = math.sqrt((4 + 1 + 9) / 3)
     assert found[active].tolist() == pytest.approx([-2 / std, -1 / std, 3 / std])
-    alone = recurrent_ppo.masked_normalise(torch.tensor([[7.0]]), torch.tensor([[True]]))
+    alone = on_policy.masked_normalise(torch.tensor([[7.0]]), torch.tensor([[True]]))
     assert alone.tolist() == [[0.0]]
 
 
@@ -74,7 +74,7 @@ def collect(task, network, count=64):
     batch = Batch(
         task.source.images(np.arange(count)), torch.from_numpy(task.source.labels[:count])
     )
-    return recurrent_ppo.collect(task, network, batch, torch.Generator().manual_seed(0))
+    return on_policy.collect(task, network, batch, torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(params=[None, 3], ids=["locations", "grid"])
@@ -131,7 +131,7 @@ def test_log_probs_are_of_samples_that_are_not_clipped(target_task):
 
 def test_looks_are_clipped_to_the_image(target_task):
     outside = torch.tensor([[-0.5, 0.25], [0.5, 1.5]])
-    assert recurrent_ppo.locations(target_task, outside).tolist() == [[0, 0.25], [0.5, 1]]
+    assert on_policy.locations(target_task, outside).tolist() == [[0, 0.25], [0.5, 1]]
 
 
 def test_episodes_are_over_once_they_end(task, network):

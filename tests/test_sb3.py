@@ -8,7 +8,6 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 import gf_env
 from agents.sb3 import GlanceFocusVecEnv
-from agents.sb3_ppo import SB3PPOConfig, train
 
 
 def make(num_envs=4, **kwargs):
@@ -102,19 +101,6 @@ def test_dqn_on_the_grid():
     model.learn(64)
     done = gf_env.evaluate(model, split="validation", num_images=10, grid_size=3)
     assert set(np.unique(done.locations)) <= {0.0, 0.5, 1.0}
-
-
-def test_our_ppo_reports_and_stops_in_time():
-    seen = []
-    config = SB3PPOConfig(
-        num_envs=8, n_steps=8, batch_size=32, n_epochs=1, max_seconds=0.5, net_arch=(16,)
-    )
-    model = train(config, lambda *each: seen.append(each))
-    seconds, steps, mean_return = seen[-1]
-    assert steps % 64 == 0  # whole rollouts are reported; time may run out within the next one
-    assert 0 <= model.num_timesteps - steps <= 64
-    assert seconds < 30
-    assert -1 <= mean_return <= 1
 
 
 def test_unknown_ids_are_refused():

@@ -16,7 +16,7 @@ from rich.table import Table
 from agents import presets
 from agents.curve_report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
 from agents.curves import LatencyConfig, Point, measure_curves
-from agents.files import open_network, open_policy
+from agents.files import open_network, open_paper_policy
 from agents.training import TrainingRun
 from agents.training_config import TrainConfig, claim_folder
 from agents.versions import versions
@@ -65,7 +65,7 @@ class Curves:
         """Train what is missing, measure, draw and write."""
         device = torch.device(self.device)
         network = open_network(self.network, self.device)
-        policy = open_policy(self.policy)
+        policy = open_paper_policy(self.policy)
         policy.network.to(device)
         with training_progress(console) as progress:
             run = TrainingRun(

@@ -1,0 +1,141 @@
+"""A suite's runs and the newest row of each: what is done, what failed, what is open."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.benchmark.results import DONE, FAILED, Figures, Result, ResultsError, ResultsFolder
+from agents.benchmark.suite import Entry, Run, Setting, Suite
+
+_NOT_FINITE = "some of its figures are NaN or infinite"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What there is of a suite.
+
+    Attributes:
+        done: rows by the names of setting and entry, a row a seed; empty lists where there are
+            none.
+        failed: runs that failed and their rows.
+        open: runs without a row.
+    """
+
+    done: Mapping[tuple[str, str], list[Result]]
+    failed: list[tuple[Run, Result]]
+    open: list[Run]
+
+    def of(self, setting: Setting, entry: Entry) -> list[Result]:
+        """Return the rows of an entry's finished runs."""
+        return self.done[setting.name, entry.name]
+
+    @property
+    def rows(self) -> list[Result]:
+        """Each row once, though two entries may be the same run."""
+        found = [row for rows in self.done.values() for row in rows]
+        found += [row for _, row in self.failed]
+        return list({row.key: row for row in found}.values())
+
+
+def collect(suite: Suite, results: Mapping[str, Result]) -> Collected:
+    """Sort a suite's runs by what became of them.
+
+    Args:
+        suite: what is wanted.
+        results: the newest rows by key; others than the suite's are left out. Those with figures
+            that are not finite count as failed.
+
+    Raises:
+        ResultsError: a row says that it is done, but has no figures.
+    """
+    done: dict[tuple[str, str], list[Result]] = {
+        (setting.name, entry.name): [] for setting in suite.settings for entry in suite.entries
+    }
+    failed, still_open = [], []
+    for run in suite.runs():
+        row = results.get(run.key)
+        if row is None:
+            still_open.append(run)
+        elif row.status != DONE:
+            failed.append((run, row))
+        elif not _is_finite(row):
+            failed.append((run, dataclasses.replace(row, status=FAILED, reason=_NOT_FINITE)))
+        else:
+            done[run.setting.name, run.entry.name].append(row)
+    return Collected(done, failed, still_open)
+
+
+def _is_finite(row: Result) -> bool:
+    figures = [row.budgeted_area or 0.0]
+    for each in (deterministic(row), sampled(row)):
+        figures += [*each.accuracy, each.mean_return]
+    return bool(np.isfinite(figures).all())
+
+
+def deterministic(row: Result) -> Figures:
+    """Return a finished run's figures with the likeliest actions.
+
+    Raises:
+        ResultsError: it has none.
+    """
+    return _there(row, row.deterministic)
+
+
+def sampled(row: Result) -> Figures:
+    """Return a finished run's figures with sampled actions.
+
+    Raises:
+        ResultsError: it has none.
+    """
+    return _there(row, row.sampled)
+
+
+def _there(row: Result, figures: Figures | None) -> Figures:
+    if figures is None:
+        raise ResultsError(
+            f"the row of {row.policy!r}, seed {row.seed}, says that it is done, but has no "
+            "figures; remove it and run it again"
+        )
+    return figures
+
+
+def last_accuracy(rows: list[Result]) -> NDArray[np.float64]:
+    """Return (seeds,) float64, accuracy after the last look."""
+    return np.array([deterministic(row).accuracy[-1] for row in rows])
+
+
+def right_at_the_end(
+    folder: ResultsFolder, rows: list[Result], indices: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return which images were right after the last look.
+
+    Args:
+        folder: has the arrays.
+        rows: of one entry on one setting, at least one.
+        indices: (n,) int64, which images it should be; None for those of the first row.
+
+    Returns:
+        indices (n,) int64, rising, and (seeds, n) bool.
+
+    Raises:
+        ResultsError: arrays are not there, damaged, or of other images.
+    """
+    right = []
+    for row in rows:
+        arrays = folder.arrays(row.key)
+        order = np.argsort(arrays["indices"])
+        own = arrays["indices"][order]
+        indices = own if indices is None else indices
+        if not np.array_equal(own, indices):
+            raise ResultsError(
+                f"the arrays of {row.policy!r}, seed {row.seed}, are of other images than those "
+                "before; run it again"
+            )
+        right.append(arrays["correct"][order, -1])
+    assert indices is not None  # there is a row
+    return indices, np.stack(right)

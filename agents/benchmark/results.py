@@ -1,0 +1,210 @@
+"""Results of runs: one row each, appended to a file of JSON lines and never overwritten.
+
+A run that was killed left no row and is done anew; one that failed left its reason. Arrays of each
+image and trained policies stand in folders beside the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gf_env.tensor_files import write_atomically
+
+FORMAT = "gf-env benchmark results 1"
+DONE, FAILED = "done", "failed"
+
+
+class ResultsError(ValueError):
+    """Results that cannot be gone on with."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a policy did on the evaluated images, all numbers means over images.
+
+    Attributes:
+        accuracy: after each of T looks.
+        mean_return: of the episodes, by confidence gain.
+    """
+
+    accuracy: tuple[float, ...]
+    mean_return: float
+
+    def __post_init__(self) -> None:
+        """JSON has lists only."""
+        object.__setattr__(self, "accuracy", tuple(self.accuracy))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a policy came to be.
+
+    Attributes:
+        steps: actions taken.
+        seconds: of training, without what came before and after.
+        curve: (steps, seconds, mean return, accuracy at the end) of training episodes, smoothed
+            over the updates since the point before.
+    """
+
+    steps: int
+    seconds: float
+    curve: tuple[tuple[float, float, float, float], ...]
+
+    def __post_init__(self) -> None:
+        """JSON has lists only."""
+        object.__setattr__(self, "curve", tuple(map(tuple, self.curve)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's row.
+
+    Attributes:
+        key: of the run; see `agents.benchmark.suite.Run.key`.
+        policy: its name when it was run.
+        setting: likewise.
+        seed: of learning and sampling.
+        kind: see `agents.benchmark.suite.Entry.kind`.
+        status: `done` or `failed`.
+        reason: why it failed.
+        spec: all that it depends on; see `agents.benchmark.suite.Run.spec`.
+        task: which images and which network, by digests.
+        seconds: of the whole run.
+        made: versions, machine, and when.
+        deterministic: figures with the likeliest actions.
+        sampled: figures with sampled actions.
+        multiply_adds: after each of T looks, the policy's included where it says so.
+        budgeted_area: mean accuracy over mean costs from the glance's to that of all T looks, of
+            images that leave once the network is sure, with the likeliest actions.
+        training: None for what has not learned here.
+    """
+
+    key: str
+    policy: str
+    setting: str
+    seed: int
+    kind: str
+    status: str
+    reason: str | None
+    spec: dict[str, Any]
+    task: dict[str, Any]
+    seconds: float
+    made: dict[str, Any]
+    deterministic: Figures | None = None
+    sampled: Figures | None = None
+    multiply_adds: tuple[int, ...] = ()
+    budgeted_area: float | None = None
+    training: Training | None = None
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Result:
+        """Return what `dataclasses.asdict` took apart."""
+        parts = {"deterministic": Figures, "sampled": Figures, "training": Training}
+        made = {name: part(**row[name]) for name, part in parts.items() if row.get(name)}
+        return cls(**{**row, **made, "multiply_adds": tuple(row["multiply_adds"])})
+
+
+class ResultsFolder:
+    """A folder of results: `results.jsonl`, `arrays/`, `policies/`, `tensorboard/`.
+
+    Args:
+        path: the folder; made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path / "results.jsonl"
+
+    def read(self) -> list[Result]:
+        """Return all rows in the order in which they were written.
+
+        A last line that a kill cut off is left out.
+
+        Raises:
+            ResultsError: the file is damaged, or of another format.
+        """
+        if not self.file.exists():
+            return []
+        lines = self.file.read_bytes().split(b"\n")
+        rows = [self._decode(number, line) for number, line in enumerate(lines[:-1], 1)]
+        if rows and rows[0] != {"format": FORMAT}:
+            raise ResultsError(
+                f"expected {self.file} to begin with the format {FORMAT!r}, found {rows[0]}; "
+                "choose another folder"
+            )
+        return [Result.from_json(row) for row in rows[1:]]
+
+    def _decode(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("no object")
+        except ValueError as error:
+            raise ResultsError(f"line {number} of {self.file} is damaged: {error}") from error
+        return row
+
+    def latest(self) -> dict[str, Result]:
+        """Return the newest row of each run by its key."""
+        return {row.key: row for row in self.read()}
+
+    def append(self, result: Result) -> None:
+        """Write a row, and see it on the disk before this returns.
+
+        Raises:
+            OSError: no room or no permission.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a+b") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)  # a row that a kill cut off is none
+            if whole == 0:
+                file.write(_line({"format": FORMAT}))
+            file.write(_line(dataclasses.asdict(result)))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def arrays_path(self, key: str) -> Path:
+        """Return where the arrays of each image of a run are."""
+        return self.path / "arrays" / f"{key}.npz"
+
+    def policy_stem(self, key: str) -> Path:
+        """Return where a trained policy is, without its ending."""
+        return self.path / "policies" / key
+
+    def write_arrays(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
+        """Write the arrays of a run, whole or not at all."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        write_atomically(self.arrays_path(key), buffer.getvalue())
+
+    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
+        """Return a run's arrays by name.
+
+        `correct` (n, T) bool, `confidence` (n, T) float32, `locations` (n, T - 1, 2) float32 in
+        [0, 1], `labels` and `indices` (n,) int64; of the deterministic evaluation.
+
+        Raises:
+            ResultsError: they are not there or damaged.
+        """
+        path = self.arrays_path(key)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except Exception as error:  # a damaged archive fails in any way there is
+            raise ResultsError(
+                f"the arrays of a run cannot be read from {path} ({error}); run it again"
+            ) from error
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row).encode() + b"\n"

@@ -1,0 +1,147 @@
+"""`gf-env benchmark`: policies x seeds x settings, and a report with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from agents.benchmark.plots import write_plots
+from agents.benchmark.report import make_report
+from agents.benchmark.results import FAILED, Result, ResultsFolder
+from agents.benchmark.suite import Entry, Run, Suite, load_suite, suite_names
+from agents.benchmark.sweep import Watcher, check_same_task, run_all
+from agents.benchmark.tables import markdown, terminal_tables
+from gf_env.tensor_files import write_atomically
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Run a suite of policies x seeds x settings, and report figures with intervals.
+
+    Each run has one thread and leaves a row in OUTPUT/results.jsonl. What is there is not run
+    again, so a benchmark that was stopped goes on, and suites share what they have in common. The
+    report goes to the terminal and, as JSON, Markdown and pictures, to OUTPUT/SUITE.
+
+    Attributes:
+        suite: a name, or a TOML file; `list` prints the names.
+        policies: further policies to compare: package.module:Name, a file of ours, or a model that
+            Stable-Baselines3 saved (.zip).
+        output: folder of results.
+        seeds: in place of the suite's.
+        only: names of policies to run and report, all by default.
+        jobs: runs at a time, as many as there are cores by default.
+        retry: run again what failed.
+        timeout: seconds after which a run has failed.
+        run: False reports what is there.
+    """
+
+    suite: Annotated[str, tyro.conf.Positional] = "rules"
+    policies: tuple[str, ...] = ()
+    output: Path = Path("runs/benchmark")
+    seeds: tuple[int, ...] | None = None
+    only: tuple[str, ...] = ()
+    jobs: int | None = None
+    retry: bool = False
+    timeout: float | None = None
+    run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
+
+    def run(self, console: Console) -> None:
+        """Run what is missing, and report."""
+        if self.suite == "list":
+            for name in suite_names():
+                console.print(f"{name}: {load_suite(name).description}", highlight=False)
+            return
+        suite = self._suite()
+        folder = ResultsFolder(self.output)
+        if self.run_missing:
+            self._run_missing(suite, folder, console)
+        else:
+            check_same_task(suite.settings, folder.read())
+        self._report(suite, folder, console)
+
+    def _suite(self) -> Suite:
+        suite = load_suite(self.suite)
+        entries = (*suite.entries, *(Entry(name=name, policy=name) for name in self.policies))
+        unknown = sorted(set(self.only) - {entry.name for entry in entries})
+        if unknown:
+            raise ValueError(
+                f"suite {self.suite!r} has no {unknown}; it has {[entry.name for entry in entries]}"
+            )
+        if self.only:
+            entries = tuple(entry for entry in entries if entry.name in self.only)
+        if self.seeds is not None:
+            # a rule that is the same with every seed keeps its one
+            entries = tuple(
+                dataclasses.replace(entry, seeds=self.seeds if entry.seeds is None else entry.seeds)
+                for entry in entries
+            )
+        return dataclasses.replace(suite, entries=entries)
+
+    def _run_missing(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+        with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+            done = folder.latest()
+            every = list(suite.runs())
+            watcher = _Bars(progress, len(every), sum(run.key in done for run in every))
+            run_all(
+                suite,
+                folder,
+                jobs=self.jobs,
+                retry=self.retry,
+                timeout=self.timeout,
+                watcher=watcher,
+            )
+
+    def _report(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
+        report = make_report(suite, folder)
+        for each in terminal_tables(report):
+            console.print(each)
+        for line in report.missing:
+            console.print(line, markup=False, highlight=False)
+        place = folder.path / suite.name
+        content = json.dumps(dataclasses.asdict(report), indent=1) + "\n"
+        write_atomically(place / "report.json", content.encode())
+        write_atomically(place / "report.md", markdown(report).encode())
+        write_plots(report, suite, folder, place)
+        console.print(f"Written to {place}.")
+
+
+class _Bars(Watcher):
+    """A bar for the suite and a line for each run that has a process."""
+
+    def __init__(self, progress: Progress, total: int, done: int) -> None:
+        self._progress = progress
+        self._all = progress.add_task("runs", total=total, completed=done)
+        self._lines: dict[str, TaskID] = {}
+
+    def started(self, run: Run) -> None:
+        self._lines[run.key] = self._progress.add_task(f"{run.name}", total=None)
+
+    def told(self, run: Run, line: str) -> None:
+        self._progress.update(self._lines[run.key], description=f"{run.name}: {line}")
+
+    def ended(self, run: Run, result: Result) -> None:
+        self._progress.remove_task(self._lines.pop(run.key))
+        self._progress.advance(self._all)
+        self._progress.console.print(_line(run, result), markup=False, highlight=False)
+
+
+def _line(run: Run, result: Result) -> str:
+    if result.status == FAILED or result.deterministic is None:
+        return f"{run.name} failed: {result.reason}"
+    accuracy = result.deterministic.accuracy[-1]
+    return f"{run.name}: accuracy {accuracy:.3f} after the last look, in {result.seconds:.0f} s"

@@ -1,0 +1,66 @@
+"""What a user names as `package.module:Name`, found and called."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def is_module_path(name: str) -> bool:
+    """Whether a name is of the form `package.module:Name`."""
+    module, colon, attribute = name.partition(":")
+    parts = [*module.split("."), attribute]
+    return bool(colon) and all(part.isidentifier() for part in parts)
+
+
+def load_object(name: str) -> Any:
+    """Return what `package.module:Name` names; modules are looked for in the working folder too.
+
+    Raises:
+        ValueError: no such module or name, or the module cannot be imported.
+    """
+    module_name, _, attribute = name.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:  # a command's own folder is on the path, not the one it is called in
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the user's module may raise anything
+        raise ValueError(
+            f"cannot import {module_name!r}, named by {name!r}: {type(error).__name__}: {error}"
+        ) from error
+    if not hasattr(module, attribute):
+        known = [each for each in vars(module) if not each.startswith("_")]
+        raise ValueError(f"module {module_name!r} has no {attribute!r}; it has {known}")
+    return getattr(module, attribute)
+
+
+def call_with(
+    made: Callable[..., Any], settings: Mapping[str, Any], offered: Mapping[str, Any]
+) -> Any:
+    """Call something with settings, and with those of the offered arguments that it takes.
+
+    Args:
+        made: class or function.
+        settings: all are passed.
+        offered: passed where the signature has their names or takes any.
+
+    Raises:
+        ValueError: it does not take these settings.
+    """
+    parameters = inspect.signature(made).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    fitting = {name: value for name, value in offered.items() if takes_any or name in parameters}
+    arguments = {**fitting, **settings}
+    try:
+        inspect.signature(made).bind(**arguments)
+    except TypeError as error:
+        name = getattr(made, "__name__", repr(made))
+        raise ValueError(
+            f"{name}{inspect.signature(made)} cannot be called with {dict(settings)}: {error}"
+        ) from error
+    return made(**arguments)

@@ -1,0 +1,89 @@
+"""Results of a benchmark that nobody ran, for tests of what is said of results."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.benchmark.results import DONE, FAILED, Figures, Result, Training
+from agents.benchmark.suite import Entry, Setting, Suite
+
+MADE = {
+    "at": "2030-01-02T03:04:05+00:00",
+    "python": "3.11.7",
+    "gf-env": "0.1.0",
+    "torch": "2.9",
+    "cpu": "a processor",
+    "cores": 2,
+    "load_before": 0.5,
+}
+RANDOM, ORACLE, PAPER, OTHER = "random", "greedy oracle", "paper's learner", "other learner"
+
+
+def make_suite(seeds=(0, 1, 2, 3, 4), settings=("digits",), **changes) -> Suite:
+    """Both ends of the gap and two learners; settings differ in length."""
+    values = {
+        "name": "toy",
+        "description": "Policies that were never run.",
+        "seeds": seeds,
+        "settings": tuple(
+            Setting(name, sequence_length=3, num_images=10 + number)
+            for number, name in enumerate(settings)
+        ),
+        "entries": (
+            Entry(RANDOM, policy="random"),
+            Entry(ORACLE, policy="greedy-oracle", seeds=(0,)),
+            Entry(PAPER, learner="paper-ppo"),
+            Entry(OTHER, learner="reinforce"),
+        ),
+    }
+    return Suite(**{**values, **changes})
+
+
+def make_row(run, last, *, failed=None, **changes) -> Result:
+    """A run's row: accuracy .4 after the glance, `last` at the end, halfway between them."""
+    values = {
+        "key": run.key,
+        "policy": run.entry.name,
+        "setting": run.setting.name,
+        "seed": run.seed,
+        "kind": run.entry.kind,
+        "status": DONE if failed is None else FAILED,
+        "reason": failed,
+        "spec": run.spec,
+        "task": {},
+        "seconds": 30.0,
+        "made": MADE,
+    }
+    if failed is None:
+        values |= {
+            "deterministic": Figures((0.4, (0.4 + last) / 2, last), last - 0.4),
+            "sampled": Figures((0.4, 0.4, last - 0.1), last - 0.5),
+            "multiply_adds": (100, 200, 300),
+            "budgeted_area": last - 0.05,
+        }
+        if run.entry.kind == "learner":
+            points = tuple((100.0 * n, 1.0 * n, 0.01 * n, 0.4 + 0.05 * n) for n in range(1, 11))
+            values["training"] = Training(1000, 10.0 + run.seed, points)
+    return Result(**{**values, **changes})
+
+
+def make_arrays(last, images=10, looks=3) -> dict[str, np.ndarray]:
+    """A run's arrays: the first images are right at the end, those of the glance's 4 before."""
+    shares = np.linspace(0.4, last, looks)
+    right = np.arange(images)[:, None] < np.round(images * shares)
+    return {
+        "correct": right,
+        "confidence": right.astype(np.float32),
+        "locations": np.full((images, looks - 1, 2), 0.5, np.float32),
+        "labels": np.arange(images) % 10,
+        "indices": np.arange(images),
+    }
+
+
+def fill(folder, suite, accuracy) -> None:
+    """Write rows and arrays of those runs that `accuracy(run)` is not None for."""
+    for run in suite.runs():
+        last = accuracy(run)
+        if last is not None:
+            folder.append(make_row(run, last))
+            folder.write_arrays(run.key, make_arrays(last))
