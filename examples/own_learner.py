@@ -12,6 +12,7 @@ import torch
 
 import gf_env
 from agents.updates import Update
+from gf_env.episodes import readout
 from gf_env.task import make_task
 
 
@@ -74,7 +75,10 @@ def train(task, seed=0, on_update=None, updates=200, num_envs=256, learning_rate
         optimiser.step()
         if on_update is not None:
             steps, seconds = number * earned.numel(), time.perf_counter() - began
-            metrics = {"charts/episodic_return": earned.sum(0).mean().item()}
+            metrics = {
+                "charts/episodic_return": earned.sum(0).mean().item(),
+                "charts/accuracy": readout(state).correct.float().mean().item(),
+            }
             on_update(Update(number, steps, seconds, metrics))
     return SeesFeatures(network, seed)
 

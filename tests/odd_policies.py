@@ -61,5 +61,5 @@ def learn(task, on_update, seed, shift=0.0):
     """A learner of one's own: learns nothing."""
     from agents.updates import Update
 
-    on_update(Update(1, 100, 0.5, {"charts/episodic_return": shift}))
+    on_update(Update(1, 100, 0.5, {"charts/episodic_return": shift, "charts/accuracy": 0.5}))
     return Sideways(seed)

@@ -82,6 +82,18 @@ def test_a_run_is_known_by_what_it_is():
         assert changed.key != run.key
 
 
+def test_a_learners_defaults_are_part_of_what_a_run_is():
+    entry = Entry("a", learner="paper-ppo", settings={"updates": 3})
+    (run,) = Suite("s", "", (5,), (Setting("usual"),), (entry,)).runs()
+    settings = run.spec["settings"]
+    assert (settings["updates"], settings["gamma"], settings["seed"]) == (3, 0.7, 5)
+    json.dumps(run.spec, allow_nan=False)
+    spelled = dataclasses.replace(entry, settings={"updates": 3, "gamma": 0.7})
+    assert dataclasses.replace(run, entry=spelled).key == run.key
+    other = dataclasses.replace(entry, settings={"updates": 3, "gamma": 0.6})
+    assert dataclasses.replace(run, entry=other).key != run.key
+
+
 def test_a_policy_file_that_changes_is_another_run(tmp_path):
     file = tmp_path / "policy.safetensors"
     file.write_bytes(b"one")

@@ -36,6 +36,7 @@ from gf_env.inference import BudgetPoint, budgeted_curve
 from gf_env.task import TaskArguments
 
 CURVE_POINTS = 100
+_CURVES = ("charts/episodic_return", "charts/accuracy")
 Report = Callable[[str], None]
 
 
@@ -171,35 +172,28 @@ class _History:
     """Hears of a training's updates."""
 
     def __init__(self, report: Report) -> None:
-        self._report, self._told = report, 0.0
-        self._updates: list[tuple[float, float, float, float]] = []
+        self._report, self._told, self._steps = report, 0.0, 0
+        self._updates: list[tuple[Any, ...]] = []
 
     def __call__(self, update: Update) -> None:
-        metrics = update.metrics
-        nan = float("nan")
-        figures = (
-            metrics.get("charts/episodic_return", nan),
-            metrics.get("charts/accuracy", nan),
-        )
-        self._updates.append((update.steps, update.seconds, *figures))
+        self._steps = update.steps
+        said = f"{update.steps:,} steps in {update.seconds:.0f} s"
+        metrics = [update.metrics[name] for name in _CURVES if name in update.metrics]
+        if len(metrics) == len(_CURVES):  # what learns without episodes has no curve
+            self._updates.append((update.steps, update.seconds, *metrics))
+            said += ", return {:.3f}, accuracy {:.3f}".format(*metrics)
         if update.seconds - self._told > 1:
             self._told = update.seconds
-            self._report(
-                f"{update.steps:,} steps in {update.seconds:.0f} s, "
-                f"return {figures[0]:.3f}, accuracy {figures[1]:.3f}"
-            )
+            self._report(said)
 
     def training(self, seconds: float) -> Training:
         """Return what happened, in `CURVE_POINTS` points at most."""
         if not self._updates:
-            return Training(0, seconds, ())
-        updates = np.array(self._updates)
+            return Training(self._steps, seconds, ())
+        updates = np.array(self._updates, np.float64)
         parts = np.array_split(updates, min(CURVE_POINTS, len(updates)))
-        curve = tuple(
-            (float(part[-1, 0]), float(part[-1, 1]), *map(float, part[:, 2:].mean(0)))
-            for part in parts
-        )
-        return Training(int(updates[-1, 0]), seconds, curve)  # type: ignore[arg-type]
+        curve = [(*part[-1, :2].tolist(), *part[:, 2:].mean(0).tolist()) for part in parts]
+        return Training(self._steps, seconds, tuple(curve))
 
 
 def _evaluate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from agents.learners import check_settings, get_learner
+from agents.learners import check_settings, get_learner, make_config
 from agents.named_objects import is_module_path
 from agents.named_policies import BOUNDS, RULES
 from gf_env.task import BUILTIN, TaskArguments
@@ -161,10 +162,22 @@ class Run:
         named = {"name", "seeds"}
         return {
             **{key: value for key, value in entry.items() if key not in named},
+            "settings": self._all_settings(),
             "setting": {key: value for key, value in setting.items() if key not in named},
             "seed": self.seed,
             "file": _content_mark(self.entry.policy),
         }
+
+    def _all_settings(self) -> dict[str, Any]:
+        """Return a learner's defaults too, so that a run with others is another run."""
+        name = self.entry.learner
+        if name is None:
+            return dict(self.entry.settings)
+        config = make_config(get_learner(name), name, self.entry.settings, self.seed)
+        if dataclasses.is_dataclass(config) and not isinstance(config, type):
+            config = dataclasses.asdict(config)
+        # JSON has no infinity
+        return {key: None if value == math.inf else value for key, value in config.items()}
 
     @property
     def key(self) -> str:
