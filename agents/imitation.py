@@ -32,7 +32,12 @@ from agents.on_policy import (
     new_network,
 )
 from agents.oracle import GreedyOracle
-from agents.recurrent_policy import RecurrentPolicy, RecurrentPolicyNetwork, check_sees
+from agents.recurrent_policy import (
+    RULED_OUT,
+    RecurrentPolicy,
+    RecurrentPolicyNetwork,
+    check_sees,
+)
 from agents.updates import Update, run_updates
 from gf_env import episodes
 from gf_env.datasets.loading import Batch
@@ -85,6 +90,8 @@ class ImitationConfig:
     """To which the policy reduces feature maps; 0: it takes them as they are."""
     map_channels: int = 16
     """What each look leaves on a map of the grid; 0 for no map."""
+    repeats: bool = False
+    """Whether the policy may look at the same patch twice; False needs a map."""
     seed: int = 0
     """Of weights, images, actions and batches drawn."""
 
@@ -304,7 +311,10 @@ def losses(
 ) -> tuple[torch.Tensor, Figures]:
     """Return the loss of a batch and, by name, what it is made of."""
     log_probs, _ = network.replay(lessons.seen)
-    loss = LOSSES[config.loss](log_probs, lessons.confidences, config.temperature)
+    # the teacher may look twice at a patch; where the policy may not, that is no advice
+    open_to_it = log_probs > -RULED_OUT / 2
+    advice = torch.where(open_to_it, lessons.confidences, -RULED_OUT)
+    loss = LOSSES[config.loss](log_probs, advice, config.temperature)
     if config.weighted:
         loss = loss * stakes(lessons.confidences)
     loss = masked_mean(loss, lessons.active)
@@ -377,6 +387,7 @@ def _new_network(task: Task, config: ImitationConfig) -> RecurrentPolicyNetwork:
         network.config,
         feature_channels=config.feature_channels,
         map_channels=config.map_channels,
+        repeats=config.repeats,
     )
     with torch.random.fork_rng():  # weights are drawn from the global generator
         torch.manual_seed(config.seed)

@@ -31,6 +31,10 @@ FILE_KIND = "agents.RecurrentPolicy.v1"
 SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
 """All that a policy can see."""
 
+RULED_OUT = 1e4
+"""What the log-probabilities of choices that are ruled out are lowered by; finite, so that
+nothing that is multiplied by a probability of 0 becomes NaN."""
+
 _PLACES = ("locations", "step")
 """What tells where the newest look was."""
 
@@ -62,6 +66,7 @@ class RecurrentPolicyConfig:
             taken as they are.
         map_channels: numbers that each look leaves at its place on a map of the grid, beside a
             count of looks there; 0 for no map. It is remembered, with a GRU cell or without.
+        repeats: whether it may look at the same patch twice; False needs a map.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -71,6 +76,7 @@ class RecurrentPolicyConfig:
     std: float = 0.2
     feature_channels: int = 32
     map_channels: int = 0
+    repeats: bool = True
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -92,6 +98,11 @@ class RecurrentPolicyConfig:
             raise ValueError(
                 f"map_channels is for policies on a grid that see {' and '.join(_PLACES)}, "
                 f"got grid_size {self.grid_size} and {sorted(shapes)}"
+            )
+        if not self.repeats and not self.map_channels:
+            raise ValueError(
+                "repeats=False needs a map of what has been looked at, map_channels of 1 or more, "
+                f"got {self.map_channels}"
             )
 
 
@@ -278,7 +289,8 @@ class RecurrentPolicyNetwork(nn.Module):
         if self.map is not None:
             drawn = drawn + self.map(known, *(seen[name] for name in _PLACES))
         thought, own = self._remember(self._encode(known, drawn), own)
-        return self.actor(thought), self.critic(thought)[:, 0], torch.cat([own, drawn], dim=1)
+        choice = self._choose(thought, drawn)
+        return choice, self.critic(thought)[:, 0], torch.cat([own, drawn], dim=1)
 
     def replay(self, seen: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Go through n whole episodes of A actions, from their first.
@@ -302,7 +314,8 @@ class RecurrentPolicyNetwork(nn.Module):
             thought, own = self._remember(encoded, own)
             thoughts.append(thought)
         thought = torch.stack(thoughts)  # (A, n, hidden_size)
-        return self.actor(thought), self.critic(thought)[..., 0]
+        choice = self._choose(thought, drawn.view(length, count, -1))
+        return choice, self.critic(thought)[..., 0]
 
     def _known(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return what is seen, each part encoded, side by side."""
@@ -317,6 +330,17 @@ class RecurrentPolicyNetwork(nn.Module):
         """Return (n, hidden_size) of what is known (n, ...) and on the map (n, ...)."""
         encoded: torch.Tensor = self.merge(torch.cat([known, drawn], dim=1)).relu()
         return encoded
+
+    def _choose(self, thought: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return what the actor returns, for thoughts (..., hidden_size) and maps (..., size)."""
+        choice: torch.Tensor = self.actor(thought)
+        if self.config.repeats:
+            return choice
+        channels = self.config.map_channels + 1
+        looks = drawn.reshape(*drawn.shape[:-1], -1, channels)[..., 0]  # (..., n * n)
+        # where all patches have been looked at, all are open again
+        allowed: torch.Tensor = (choice - RULED_OUT * (looks > 0)).log_softmax(-1)
+        return allowed
 
     def _remember(
         self, encoded: torch.Tensor, memory: torch.Tensor

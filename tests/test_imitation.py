@@ -222,6 +222,20 @@ def test_does_not_learn_from_shuffled_answers(task, monkeypatch):
     assert success(task, misled) < 0.5
 
 
+@pytest.mark.parametrize("loss", imitation.LOSSES)
+def test_patches_that_are_ruled_out_are_no_advice(task, loss):
+    """Whatever the teacher says of a patch that has been looked at, the loss is the same."""
+    config = ImitationConfig(loss=loss, weighted=False)
+    network, lessons = collect(task)
+    log_probs, _ = network.replay(lessons.seen)
+    ruled_out = log_probs < -100
+    assert ruled_out.sum(-1).tolist() == [[step] * 64 for step in range(3)]
+    louder = lessons._replace(confidences=torch.where(ruled_out, 1.0, lessons.confidences))
+    value, _ = imitation.losses(network, lessons, config)
+    assert value.item() == pytest.approx(imitation.losses(network, louder, config)[0].item())
+    assert 0 < value < 10
+
+
 def test_learns_from_batches_that_were_kept(task, monkeypatch):
     used = []
     losses = imitation.losses
@@ -277,7 +291,10 @@ def test_continuous_actions_are_refused(target_task):
 def test_a_feature_bank_and_everything_that_can_be_seen(tiny_network):
     dataset = random_dataset(12)
     task = make_task(network=tiny_network, dataset=dataset, feature_bank=True, grid_size=3)
-    for settings in ({}, {"recurrent": True, "map_channels": 0, "feature_channels": 5}):
+    for settings in (
+        {},
+        {"recurrent": True, "map_channels": 0, "repeats": True, "feature_channels": 5},
+    ):
         policy, _ = train(task, 2, num_envs=8, sees=SEES, **settings)
         found = gf_env.evaluate(policy, network=tiny_network, dataset=dataset, grid_size=3)
         assert found.correct.shape == (12, task.rules.sequence_length)

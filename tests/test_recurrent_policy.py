@@ -168,6 +168,32 @@ def test_the_map_gathers_looks_and_is_cleared_with_the_episode():
     assert fresh.reshape(4, 9, 3)[..., 0].sum(1).tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_no_patch_is_looked_at_twice(deterministic):
+    """On a grid of two by two, all are open again once the fourth has been looked at."""
+    shapes = {"locations": (5, 2), "step": (1,)}
+    policy = new_policy(shapes, grid_size=2, map_channels=1, repeats=False)
+    places = location_to_action(Lattice.grid(2, 96, 24).locations()).numpy()
+    observation = {"locations": np.zeros((50, 5, 2), np.float32)}
+    state, chosen = None, []
+    for step in range(1, 6):
+        observation["step"] = np.full((50, 1), step, np.float32)
+        starts = np.full(50, step == 1)
+        actions, state = policy.predict(observation, state, starts, deterministic)
+        observation["locations"][:, step - 1] = places[actions]
+        chosen.append(actions)
+    assert (np.sort(np.stack(chosen[:4]), axis=0) == np.arange(4)[:, None]).all()
+    choice, _ = policy.network.replay(
+        {
+            "locations": torch.from_numpy(observation["locations"]).expand(5, -1, -1, -1),
+            "step": torch.arange(1.0, 6)[:, None, None].expand(5, 50, 1),
+        }
+    )
+    ruled_out = (choice < -100).sum(-1)
+    assert ruled_out.tolist() == [[count] * 50 for count in (0, 1, 2, 3, 0)]
+    assert torch.allclose(choice.exp().sum(-1), torch.ones(5, 50))
+
+
 def test_feature_maps_as_they_are():
     policy = new_policy(feature_channels=0)
     merge, gru, heads = (4 * 4 + 6 + 6) * 16, 2 * 3 * 16 * 16, 16 * 2 + 16
@@ -263,6 +289,7 @@ def test_other_observations_are_refused():
         ({"map_channels": -1}, "map_channels"),
         ({"map_channels": 1, "shapes": MAPPED}, "map_channels.*on a grid"),
         ({"map_channels": 1, "grid_size": 3}, "map_channels.*locations and step"),
+        ({"repeats": False, "grid_size": 3}, "repeats=False needs a map.*got 0"),
     ],
 )
 def test_impossible_policies(arguments, message):
