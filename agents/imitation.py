@@ -50,7 +50,7 @@ PHASE = "imitation"
 class ImitationConfig:
     """The learner's settings."""
 
-    epochs: int = 12
+    epochs: int = 5
     """Passes over the images, one update for each batch of episodes."""
     updates: int | None = None
     """Batches of episodes to learn from; None for all of the epochs."""
@@ -58,9 +58,9 @@ class ImitationConfig:
     """Stop after the update in which this much time has passed."""
     num_envs: int = 512
     """Episodes in a batch."""
-    kept_batches: int = 4
+    kept_batches: int = 16
     """How many batches of episodes are kept, the newest among them."""
-    gradient_steps: int = 2
+    gradient_steps: int = 4
     """In an update: one on the newest batch, the others on batches drawn from those kept."""
     learning_rate: float = 1e-3
     """AdamW's, at first."""

@@ -202,14 +202,14 @@ def test_what_comes_after_the_end_has_no_influence(ending, loss, weighted):
 
 @pytest.mark.parametrize("loss", imitation.LOSSES)
 def test_learns_a_toy_task(task, loss):
-    """Seeds 0 to 4: 0.93 to 1, with the loss `expected` 0.77 to 1; untrained 0.13 to 0.17."""
+    """Seeds 0 to 4: 0.98 to 1, with the loss `expected` 0.92 to 1; untrained 0.39 to 0.43."""
     trained, seen = train(task, 60, loss=loss)
-    assert success(task, trained) > 0.8
+    assert success(task, trained) > 0.85
     assert seen[-1].metrics["charts/agreement"] > 0.7
 
 
 def test_does_not_learn_from_shuffled_answers(task, monkeypatch):
-    """The test above can fail: seeds 0 to 4 get 0.14 to 0.31 from answers for other episodes."""
+    """The test above can fail: seeds 0 to 4 get 0.36 to 0.48 from others' answers."""
     told = agents.GreedyOracle.confidences
     generator = torch.Generator().manual_seed(0)
 
@@ -219,7 +219,7 @@ def test_does_not_learn_from_shuffled_answers(task, monkeypatch):
 
     monkeypatch.setattr(agents.GreedyOracle, "confidences", shuffled)
     misled, _ = train(task, 60)
-    assert success(task, misled) < 0.5
+    assert success(task, misled) < 0.6
 
 
 @pytest.mark.parametrize("loss", imitation.LOSSES)
@@ -291,10 +291,8 @@ def test_continuous_actions_are_refused(target_task):
 def test_a_feature_bank_and_everything_that_can_be_seen(tiny_network):
     dataset = random_dataset(12)
     task = make_task(network=tiny_network, dataset=dataset, feature_bank=True, grid_size=3)
-    for settings in (
-        {},
-        {"recurrent": True, "map_channels": 0, "repeats": True, "feature_channels": 5},
-    ):
+    other = {"recurrent": True, "map_channels": 0, "repeats": True, "feature_channels": 5}
+    for settings in ({}, other):
         policy, _ = train(task, 2, num_envs=8, sees=SEES, **settings)
         found = gf_env.evaluate(policy, network=tiny_network, dataset=dataset, grid_size=3)
         assert found.correct.shape == (12, task.rules.sequence_length)
