@@ -130,12 +130,14 @@ class BeliefPolicy:
 
     Attributes:
         observe: extra observation keys that it sees.
+        grid_size: n, it chooses among n x n patches.
     """
 
     observe = ("glance",)
 
     def __init__(self, network: BeliefNetwork, seed: int = 0) -> None:
         self.network = network.eval()
+        self.grid_size = network.config.grid_size
         self._generator = torch.Generator().manual_seed(seed)
 
     @functools.cached_property

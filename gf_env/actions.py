@@ -5,13 +5,33 @@ Continuous actions are (row, col) in [-1, 1]; discrete ones number the patches o
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gf_env.episodes import action_to_location
+
+
+def grid_size_of(policy: Any) -> int | None:
+    """Return n where a policy says that it chooses among n x n patches, None for locations.
+
+    Raises:
+        ValueError: it numbers patches that are not of a square grid.
+    """
+    said: int | None = getattr(policy, "grid_size", None)
+    space = getattr(policy, "action_space", None)
+    if said is not None or not isinstance(space, spaces.Discrete):
+        return said
+    size = math.isqrt(int(space.n))
+    if size**2 != space.n:
+        raise ValueError(
+            f"a grid has n x n patches, but the policy's actions are {space}; say grid_size"
+        )
+    return size
 
 
 def to_locations(

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gf_env import episodes
-from gf_env.actions import to_locations
+from gf_env.actions import grid_size_of, to_locations
 from gf_env.episodes import Episodes, Rules
 from gf_env.evaluation import Policy
 from gf_env.lattice import Lattice
@@ -50,7 +50,8 @@ class AdaptiveClassifier:
         policy: chooses the patches, deterministically, and sees what it would see in an
             environment.
         sequence_length: T, the most looks; the network's own by default.
-        grid_size: n for policies with n x n grid actions; None for continuous ones.
+        grid_size: n for policies with n x n grid actions; by default what the policy says, see
+            `gf_env.evaluate`.
 
     Raises:
         TypeError: no policy, or one that must see labels.
@@ -79,6 +80,7 @@ class AdaptiveClassifier:
         self._observe = observed_by(policy)
         check_observe(self._observe)
         self._grid: torch.Tensor | None = None
+        grid_size = grid_size_of(policy) if grid_size is None else grid_size
         if grid_size is not None:
             grid = Lattice.grid(grid_size, config.image_size, config.patch_size)
             self._grid = grid.locations(network.device)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from gf_env import episodes
+from gf_env.actions import grid_size_of
 from gf_env.datasets import Dataset
 from gf_env.datasets.loading import Batch, Loading, read_batches
 from gf_env.feature_bank import FeatureBank
@@ -24,9 +25,9 @@ from gf_env.task import BUILTIN, Task, make_task
 class Policy(Protocol):
     """Anything that chooses actions as a Stable-Baselines3 model does.
 
-    A policy may also have two attributes: `observe`, a tuple of extra observation keys that it
-    wants to see, none by default; and `multiply_adds`, an int, what one choice for one image costs,
-    0 by default.
+    A policy may also have three attributes: `observe`, a tuple of extra observation keys that it
+    wants to see, none by default; `grid_size`, n where its actions number the patches of an n x n
+    grid; and `multiply_adds`, an int, what one choice for one image costs, 0 by default.
     """
 
     def predict(
@@ -130,7 +131,8 @@ def evaluate(
         deterministic: passed on to the policy.
         sequence_length: T; the network's own by default.
         reward: what `returns` sums up.
-        grid_size: for policies with grid actions.
+        grid_size: for policies with grid actions; by default what the policy says, with an
+            attribute `grid_size` or the `action_space` that Stable-Baselines3 models have.
         lattice_stride: see `gf_env.task.TaskArguments`, and likewise
         feature_bank: and
         precision: of the encoders.
@@ -155,7 +157,7 @@ def evaluate(
         sequence_length=sequence_length,
         reward=reward,
         observe=observed_by(policy),
-        grid_size=grid_size,
+        grid_size=grid_size_of(policy) if grid_size is None else grid_size,
         lattice_stride=lattice_stride,
         feature_bank=feature_bank,
         precision=precision,
