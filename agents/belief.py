@@ -1,10 +1,11 @@
 """Search with a belief: where what decides may be, less what has been looked at.
 
-A network tells from the glance alone how probable each of k x k places in the image is to hold what
+A network tells from the glance how probable each of k x k places in the image is to hold what
 decides the class. Each look goes to the patch that covers most of that belief, which it then takes
-out: what was not found there is looked for elsewhere. So the policy need not learn to search on
-after a miss, which the learners from rewards hardly do; it is given to it (optimal search, Stone,
-"Theory of Optimal Search", 1975). `agents.belief_learner` trains it.
+out: what was not found there is looked for elsewhere. What the look showed, such as something that
+sticks into the patch from outside, is evidence on the places around it. So the policy need not
+learn to search on after a miss, which the learners from rewards hardly do; it is given to it
+(optimal search, Stone, "Theory of Optimal Search", 1975). `agents.belief_learner` trains it.
 """
 
 from __future__ import annotations
@@ -42,8 +43,11 @@ class BeliefConfig:
         places: k for k x k places.
         margin: a patch covers the places that are at least so far inside of it, as a share of P;
             at the image's border those up to the border.
-        hidden_size: of the network's one hidden layer.
+        hidden_size: of the hidden layer between the glance and the belief.
         dropout: in it, while it is trained.
+        evidence_size: of the hidden layer between what a look shows and its evidence; 0: looks are
+            no evidence.
+        reach: how far around a patch its evidence goes, as a share of P.
         search_on: take out of the belief what has been looked at; without it, every look goes to
             the same patch.
     """
@@ -56,6 +60,8 @@ class BeliefConfig:
     margin: float = 1 / 6
     hidden_size: int = 1024
     dropout: float = 0.5
+    evidence_size: int = 512
+    reach: float = 1.0
     search_on: bool = True
 
     def __post_init__(self) -> None:
@@ -68,6 +74,9 @@ class BeliefConfig:
             raise ValueError(f"margin must be in [0, 0.5), got {self.margin}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        for name in ("evidence_size", "reach"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         uncovered = int((coverage(self).sum(0) == 0).sum())
         if uncovered:
             raise ValueError(
@@ -90,39 +99,96 @@ def coverage(config: BeliefConfig) -> torch.Tensor:
     return both.reshape(config.grid_size**2, config.places**2)
 
 
+def surroundings(config: BeliefConfig) -> tuple[torch.Tensor, int]:
+    """Return which places a patch's evidence is on.
+
+    Returns:
+        (n * n, r * r) int64, indices of places on a map with a rim, k + 2 r places wide, both
+        row-major; and r, the width of the evidence in places.
+    """
+    per_pixel = config.places / config.image_size
+    beyond = config.reach * config.patch_size
+    width = round((config.patch_size + 2 * beyond) * per_pixel)
+    lines = torch.tensor(Lattice.grid(config.grid_size, config.image_size, config.patch_size).lines)
+    first = ((lines - beyond) * per_pixel).round().long() + width  # on the map with the rim
+    along = first[:, None] + torch.arange(width)  # (n, r)
+    rows = along[:, None, :, None] * (config.places + 2 * width)
+    return (rows + along[None, :, None, :]).reshape(config.grid_size**2, -1), width
+
+
 class BeliefNetwork(nn.Module):
-    """From a glance to a belief.
+    """From what is seen to a belief.
 
     Args:
         config: see `BeliefConfig`.
     """
 
     coverage: torch.Tensor
+    _surroundings: torch.Tensor
 
     def __init__(self, config: BeliefConfig) -> None:
         super().__init__()
         self.config = config
         channels, height, width = config.feature_shape
+        inputs = channels * height * width
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * height * width, config.hidden_size),
+            nn.Linear(inputs, config.hidden_size),
             nn.ReLU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden_size, config.places**2),
         )
+        around, self._width = surroundings(config)
         self.register_buffer("coverage", coverage(config), persistent=False)
+        self.register_buffer("_surroundings", around, persistent=False)
+        self.evidence_layers = (
+            nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(inputs, config.evidence_size),
+                nn.ReLU(),
+                nn.Linear(config.evidence_size, self._width**2),
+            )
+            if config.evidence_size
+            else None
+        )
 
     def forward(self, glance: torch.Tensor) -> torch.Tensor:
-        """Return log-probabilities of places (n, k * k) for glances (n, channels, h, w)."""
-        log_belief: torch.Tensor = self.layers(glance).log_softmax(1)
-        return log_belief
+        """Return logits of places (n, k * k) for glances (n, channels, h, w)."""
+        logits: torch.Tensor = self.layers(glance)
+        return logits
+
+    def evidence(self, features: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+        """Return what looks add to the logits of places.
+
+        Args:
+            features: (n, channels, h, w), what they showed.
+            patches: (n,) int64, of the grid.
+
+        Returns:
+            (n, k * k), 0 at places that are out of reach.
+        """
+        places, width = self.config.places, self._width
+        if self.evidence_layers is None:
+            return features.new_zeros(len(features), places**2)
+        side = places + 2 * width
+        rimmed = features.new_zeros(len(features), side**2).scatter(
+            1, self._surroundings[patches], self.evidence_layers(features)
+        )
+        inner = rimmed.view(-1, side, side)[:, width:-width, width:-width]
+        return inner.flatten(1)
+
+    def choose(self, logits: torch.Tensor, unseen: torch.Tensor) -> torch.Tensor:
+        """Return how much of the belief that is left each patch covers, (n, patches).
+
+        Args:
+            logits: (n, k * k).
+            unseen: (n, k * k), 1 where nothing has been looked at, else 0.
+        """
+        return (logits.softmax(1) * unseen) @ self.coverage.T
 
 
 class BeliefPolicy:
     """Search with a belief, as a `Policy` on a grid.
-
-    What it remembers is the belief that is left, so it looks nowhere twice while there is
-    something to look for elsewhere.
 
     Args:
         network: trained or not.
@@ -145,7 +211,8 @@ class BeliefPolicy:
         """Of an episode's first choice for one image; those after it cost less."""
         shape = self.network.config.feature_shape
         blank = torch.zeros(1, *shape, device=self.network.coverage.device)
-        return count_multiply_adds(lambda: self.network(blank).exp() @ self.network.coverage.T)
+        unseen = torch.ones(1, self.network.config.places**2, device=blank.device)
+        return count_multiply_adds(lambda: self.network.choose(self.network(blank), unseen))
 
     @torch.no_grad()
     def predict(
@@ -158,47 +225,53 @@ class BeliefPolicy:
         """Choose the next patches.
 
         Args:
-            observation: `glance` (n, channels, h, w).
-            state: the belief that is left, (n, k * k), or None.
+            observation: `glance` and `features`, (n, channels, h, w) both.
+            state: of the call before, or None.
             episode_start: (n,) bool; those rows begin with a new belief.
             deterministic: the patch that covers most, instead of that which covers most around a
                 place that is drawn from the belief.
 
         Returns:
-            grid indices (n,) int64, and the belief that is left, (n, k * k) float32.
+            grid indices (n,) int64, and the state after them, (n, 2 k * k + 1) float32: logits of
+            places, 1 at places that have not been looked at, and the patch, counted from 1.
 
         Raises:
             ValueError: an observation that is missing or of another shape than the network was
                 made for.
         """
-        glance = self._glance(observation)
-        device = self.network.coverage.device
+        glance, features = self._seen(observation, "glance"), self._seen(observation, "features")
         size = self.network.config.places**2
-        left = carried_memory(torch.zeros(len(glance), size, device=device), state, episode_start)
-        new = left.sum(1) == 0
-        if new.any():
-            left[new] = self.network(glance[new]).exp()
-        covered = left @ self.network.coverage.T  # (n, patches)
+        fresh = torch.zeros(len(glance), 2 * size + 1, device=glance.device)
+        memory = carried_memory(fresh, state, episode_start)
+        logits, unseen, last = torch.split(memory, [size, size, 1], dim=1)
+        new = last[:, 0] == 0
+        newest = self.network.evidence(features, (last[:, 0].long() - 1).clamp(min=0))
+        logits = torch.where(new[:, None], self.network(glance), logits + newest)
+        # whoever has looked everywhere begins again
+        unseen = torch.where((new | (unseen.sum(1) == 0))[:, None], 1.0, unseen)
+        covered = self.network.choose(logits, unseen)
         if not deterministic:
-            place = torch.multinomial(left.cpu(), 1, generator=self._generator)[:, 0]
-            covered = covered * self.network.coverage.T[place.to(device)]
+            belief = (logits.softmax(1) * unseen).cpu() + torch.finfo(torch.float32).tiny
+            place = torch.multinomial(belief, 1, generator=self._generator)[:, 0]
+            covered = (covered + 1) * self.network.coverage.T[place.to(covered.device)]
         chosen = covered.argmax(1)
         if self.network.config.search_on:
-            # never down to nothing, which would be a new episode's
-            left = left * (1 - self.network.coverage[chosen]) + torch.finfo(left.dtype).tiny
-        return chosen.cpu().numpy(), left.cpu().numpy()
+            unseen = unseen * (1 - self.network.coverage[chosen])
+        state_after = torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)
+        return chosen.cpu().numpy(), state_after.cpu().numpy()
 
-    def _glance(self, observation: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+    def _seen(self, observation: Mapping[str, NDArray[Any]], name: str) -> torch.Tensor:
         shape = self.network.config.feature_shape
-        if "glance" not in observation:
+        if name not in observation:
             raise ValueError(
-                f"this policy sees 'glance', which is not among the observations "
+                f"this policy sees {name!r}, which is not among the observations "
                 f"{sorted(observation)}; make the environment with observe={self.observe}"
             )
-        glance = np.asarray(observation["glance"])
-        if glance.shape[1:] != shape:
-            raise ValueError(f"this policy sees glances of shape (n, *{shape}), got {glance.shape}")
-        return torch.from_numpy(glance).to(self.network.coverage.device)
+        maps = np.asarray(observation[name])
+        if maps.shape[1:] != shape:
+            expected = ", ".join(map(str, ("n", *shape)))
+            raise ValueError(f"this policy sees {name} of shape ({expected}), got {maps.shape}")
+        return torch.from_numpy(maps).to(self.network.coverage.device)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.

@@ -4,7 +4,8 @@ For every training image the oracle says, once, how probable the true class woul
 patch of the grid. Answers are taken as independent signs of whether what decides is in that patch,
 which gives a posterior over places (Bayes' rule, all places alike before). A network learns to tell
 it from the glance, by cross-entropy. An image counts by how much the best patch gains over the
-worst: once the glance decides, there is nothing to find.
+worst: once the glance decides, there is nothing to find. From there the network searches, and
+learns in the same way what each look says of the places that are left, while nothing is found.
 
 Neither in the paper nor reinforcement learning: it is supervised by the oracle, as behaviour
 cloning is, but learns where things are instead of what to do.
@@ -16,10 +17,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agents.belief import BeliefConfig, BeliefNetwork, BeliefPolicy
 from agents.on_policy import Figures, check_config
@@ -35,7 +36,7 @@ _SURVEYED_AT_ONCE = 250
 class BeliefLearnerConfig:
     """The learner's settings."""
 
-    epochs: int = 14
+    epochs: int = 20
     """Passes over the images."""
     batch_size: int = 256
     """Of a gradient step."""
@@ -52,8 +53,12 @@ class BeliefLearnerConfig:
     margin: float = 1 / 6
     """this,"""
     hidden_size: int = 1024
-    """this"""
+    """this,"""
     dropout: float = 0.5
+    """this,"""
+    evidence_size: int = 512
+    """this,"""
+    reach: float = 1.0
     """this"""
     search_on: bool = True
     """and this."""
@@ -72,18 +77,6 @@ class BeliefLearnerConfig:
         )
 
 
-class Survey(NamedTuple):
-    """What the oracle says of all N images of a data set.
-
-    Attributes:
-        glances: (N, channels, h, w) float32, what the policy will see.
-        confidences: (N, n * n) float32 in [0, 1], the true class's probability after each patch.
-    """
-
-    glances: torch.Tensor
-    confidences: torch.Tensor
-
-
 def train(
     task: Task,
     config: BeliefLearnerConfig | None = None,
@@ -92,8 +85,7 @@ def train(
     """Train a policy that searches with a belief.
 
     Args:
-        task: what to learn, with grid actions. The survey is kept in memory, on the built-in task
-            5 kB an image; a feature bank makes it many times faster.
+        task: what to learn, with grid actions. A feature bank makes the oracle many times faster.
         config: settings.
         on_update: called after every gradient step; `steps` are the looks that the oracle tried.
 
@@ -107,81 +99,119 @@ def train(
     if task.grid is None:
         raise ValueError("the oracle tries every patch of a grid; make the task with grid_size")
     began = time.perf_counter()
-    found = survey(task)
+    confidences = survey(task)
     network = _new_network(task, config)
-    for number, figures in enumerate(updates(network, found, config), 1):
+    for number, figures in enumerate(updates(task, network, confidences, config), 1):
         seconds = time.perf_counter() - began
         if on_update is not None:
             metrics = {name: value.item() for name, value in figures.items()}
-            on_update(Update(number, found.confidences.numel(), seconds, metrics))
+            on_update(Update(number, confidences.numel(), seconds, metrics))
         if seconds >= config.max_seconds:
             break
     return BeliefPolicy(network, config.seed)
 
 
 @torch.no_grad()
-def survey(task: Task) -> Survey:
+def survey(task: Task) -> torch.Tensor:
     """Ask the oracle about every image of the task, after the glance.
 
     Args:
         task: with grid actions.
+
+    Returns:
+        (N, n * n) float32 in [0, 1], the true class's probability after each patch.
     """
     assert task.grid is not None
     oracle = GreedyOracle(math.isqrt(len(task.grid)))
     every = np.arange(len(task.dataset))
     batches = np.split(every, range(_SURVEYED_AT_ONCE, len(every), _SURVEYED_AT_ONCE))
-    glances, confidences = [], []
-    for batch in read_batches(task.source, batches, Loading(task.device)):
-        state = task.reset(batch.images, batch.labels)
-        glances.append(state.glance_features)
-        confidences.append(oracle.confidences(task, state))
-    return Survey(torch.cat(glances), torch.cat(confidences))
+    return torch.cat(
+        [
+            oracle.confidences(task, task.reset(batch.images, batch.labels))
+            for batch in read_batches(task.source, batches, Loading(task.device))
+        ]
+    )
 
 
 def updates(
-    network: BeliefNetwork, found: Survey, config: BeliefLearnerConfig
+    task: Task, network: BeliefNetwork, confidences: torch.Tensor, config: BeliefLearnerConfig
 ) -> Iterator[Figures]:
-    """Take all gradient steps, and yield the figures of each."""
+    """Take all gradient steps, and yield the figures of each; arguments as of `losses`."""
     optimiser = torch.optim.AdamW(
         network.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
-    generator = torch.Generator().manual_seed(config.seed)
-    count = len(found.glances)
+    rng = np.random.default_rng(config.seed)
+    count = len(confidences)
     total = config.epochs * -(-count // config.batch_size)
     done = 0
     with torch.random.fork_rng():  # dropout draws from the global generator
         torch.manual_seed(config.seed)
         network.train()
         for _ in range(config.epochs):
-            order = torch.randperm(count, generator=generator).to(found.glances.device)
-            for rows in torch.split(order, config.batch_size):
+            order = rng.permutation(count)
+            for rows in np.split(order, range(config.batch_size, count, config.batch_size)):
                 rise = min(1.0, (done + 1) / max(1, config.warmup_updates))
                 rate = config.learning_rate * rise * (1 - done / total)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                loss = losses(network, found.glances[rows], found.confidences[rows], config.trust)
+                first, later = losses(task, network, confidences, rows, config.trust)
                 optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                (first + later).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 done += 1
                 yield {
-                    "losses/loss": loss.detach(),
+                    "losses/after_the_glance": first.detach(),
+                    "losses/after_looks": later.detach(),
                     "charts/learning_rate": torch.tensor(rate, dtype=torch.float64),
                 }
 
 
 def losses(
-    network: BeliefNetwork, glances: torch.Tensor, confidences: torch.Tensor, trust: float
-) -> torch.Tensor:
-    """Return the mean cross-entropy to what the oracle's answers make of the places."""
-    places, stakes = posterior(confidences, network.coverage, trust)
-    cross_entropy: torch.Tensor = -(places * network(glances)).sum(1)
-    return (cross_entropy * stakes).mean()
+    task: Task,
+    network: BeliefNetwork,
+    confidences: torch.Tensor,
+    rows: NDArray[np.int64],
+    trust: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean cross-entropies to what the oracle's answers make of the places.
+
+    Args:
+        task: what is looked at.
+        network: its beliefs guide the looks.
+        confidences: (N, n * n), the oracle's, of all images of the task.
+        rows: (n,) int64 in [0, N), those that are learned from.
+        trust: see `posterior`.
+
+    Returns:
+        Of the belief after the glance, and the sum of those after each look but the last, on
+        places that are left.
+    """
+    places, stakes, answers = posterior(confidences[rows], network.coverage, trust)
+    state = task.start(rows)
+    logits = network(state.glance_features)
+    first = -((places * logits.log_softmax(1)).sum(1) * stakes).mean()
+    later = torch.zeros_like(first)
+    if network.evidence_layers is None:
+        return first, later
+    unseen = torch.ones_like(places)
+    for _ in range(task.rules.sequence_length - 2):
+        with torch.no_grad():
+            chosen = network.choose(logits, unseen).argmax(1)
+            unseen = unseen * (1 - network.coverage[chosen])
+            stakes = stakes * (1 - answers.gather(1, chosen[:, None])[:, 0])
+            left = places * unseen
+            left = left / left.sum(1, keepdim=True).clamp_min(1e-6)
+            assert task.grid is not None
+            state, _, _ = task.step(state, task.grid[chosen])
+        logits = logits + network.evidence(state.features, chosen)
+        log_belief = logits.masked_fill(unseen == 0, -1e9).log_softmax(1)
+        later = later - ((left * log_belief).sum(1) * stakes).mean()
+    return first, later
 
 
 def posterior(
     confidences: torch.Tensor, coverage: torch.Tensor, trust: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return where what decides must be, by the answers of all patches.
 
     Args:
@@ -190,12 +220,13 @@ def posterior(
         trust: how much one answer says, from the worst patch's -trust to the best one's +trust.
 
     Returns:
-        probabilities of places, (n, places), and how much was at stake, (n,): best less worst.
+        probabilities of places, (n, places); how much was at stake, (n,): best less worst; and the
+        answers, (n, patches) in [0, 1], from worst to best.
     """
     worst, best = confidences.aminmax(dim=1, keepdim=True)
     answers = (confidences - worst) / (best - worst).clamp_min(1e-6)
     places = (trust * (2 * answers - 1) @ coverage).softmax(1)
-    return places, (best - worst)[:, 0]
+    return places, (best - worst)[:, 0], answers
 
 
 def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
@@ -210,6 +241,8 @@ def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
         config.margin,
         config.hidden_size,
         config.dropout,
+        config.evidence_size,
+        config.reach,
         config.search_on,
     )
     with torch.random.fork_rng():  # weights are drawn from the global generator

@@ -7,7 +7,7 @@ from conftest import random_dataset
 
 import gf_env
 from agents import belief_learner
-from agents.belief import BeliefConfig, BeliefNetwork, BeliefPolicy, coverage
+from agents.belief import BeliefConfig, BeliefNetwork, BeliefPolicy, coverage, surroundings
 from agents.belief_learner import BeliefLearnerConfig
 from agents.files import open_policy
 from agents.oracle import GreedyOracle
@@ -35,37 +35,77 @@ def test_a_margin_leaves_out_what_is_at_a_patchs_edge_but_not_at_the_images():
 def test_the_posterior_by_hand():
     cover = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     confidences = torch.tensor([[0.9, 0.5], [0.3, 0.3]])
-    places, stakes = belief_learner.posterior(confidences, cover, trust=2.0)
+    places, stakes, answers = belief_learner.posterior(confidences, cover, trust=2.0)
     odds = np.exp(4)
     assert places[0].tolist() == pytest.approx([odds / (1 + odds), 1 / (1 + odds)])
     assert places[1].tolist() == pytest.approx([0.5, 0.5])
     assert stakes.tolist() == pytest.approx([0.4, 0.0])
+    assert answers.tolist() == [[1, 0], [0, 0]]
 
 
-def test_the_loss_is_least_for_the_posterior_and_counts_stakes():
-    network = BeliefNetwork(CONFIG).eval()
-    glances = torch.rand(3, 4, 2, 2)
+def task_of(tiny_network, **arguments):
+    return make_task(network=tiny_network, dataset=random_dataset(40), grid_size=3, **arguments)
+
+
+def test_the_first_loss_is_least_for_the_posterior_and_counts_stakes(tiny_network):
+    task, rows = task_of(tiny_network), np.arange(3)
+    shape = task.observation_space["features"].shape
+    config = BeliefConfig(shape, 16, 8, 3, places=4, margin=0, hidden_size=8, evidence_size=0)
+    network = BeliefNetwork(config).eval()
     flat = torch.full((3, 9), 0.4)
-    assert belief_learner.losses(network, glances, flat, 3.0).item() == 0
+    assert belief_learner.losses(task, network, flat, rows, 3.0)[0].item() == 0
     answers = torch.rand(3, 9, generator=torch.Generator().manual_seed(0))
-    places, stakes = belief_learner.posterior(answers, network.coverage, 3.0)
+    first, later = belief_learner.losses(task, network, answers, rows, 3.0)
+    places, stakes, _ = belief_learner.posterior(answers, network.coverage, 3.0)
     entropy = (-(places * places.log()).sum(1) * stakes).mean()
-    assert belief_learner.losses(network, glances, answers, 3.0) > entropy
+    assert first > entropy
+    assert later == 0
+
+
+def test_looks_that_find_it_teach_nothing_more(toy):
+    """Answers that are alike everywhere but for one patch: a look there has found it."""
+    shape = toy.observation_space["features"].shape
+    config = BeliefConfig(shape, 32, 12, 3, places=8, margin=0.0, hidden_size=8)
+    network = BeliefNetwork(config).eval()
+    rows = np.arange(20)
+    found = belief_learner.survey(toy)
+    sure = torch.full((2000, 9), 0.5)
+    first, later = belief_learner.losses(toy, network, sure, rows, 3.0)
+    assert first == later == 0
+    _, later = belief_learner.losses(toy, network, found, rows, 3.0)
+    assert later > 0
+
+
+def test_evidence_is_added_around_its_patch():
+    config = dataclasses.replace(CONFIG, places=8, reach=0.25)  # of 4 pixels each, r = 6
+    network = BeliefNetwork(config)
+    around, width = surroundings(config)
+    assert (around.shape, width) == ((9, 36), 6)
+    ones = torch.nn.init.ones_(network.evidence_layers[-1].bias)
+    torch.nn.init.zeros_(network.evidence_layers[-1].weight)
+    assert ones.sum() == 36
+    added = network.evidence(torch.rand(3, 4, 2, 2), torch.tensor([0, 4, 8])).view(3, 8, 8)
+    lines = [(0, 5), (1, 7), (3, 8)]  # patches of 4 places and one around, at 0, 2 and 4
+    for number, (start, stop) in enumerate(lines):
+        expected = torch.zeros(8, 8)
+        expected[start:stop, start:stop] = 1
+        assert torch.equal(added[number], expected)
 
 
 class Told(BeliefNetwork):
     """Believes what the glance says."""
 
     def forward(self, glance):
-        return glance.flatten(1).log_softmax(1)
+        return glance.flatten(1)
 
 
 def told_policy(**changes):
-    return BeliefPolicy(Told(dataclasses.replace(CONFIG, **changes)), seed=3)
+    return BeliefPolicy(Told(dataclasses.replace(CONFIG, evidence_size=0, **changes)), seed=3)
 
 
 def glance_of(*beliefs):
-    return {"glance": np.log(np.array(beliefs, np.float32)).reshape(-1, 4, 2, 2)}
+    glance = np.log(np.array(beliefs, np.float32)).reshape(-1, 4, 2, 2)
+    return {"glance": glance, "features": glance}
 
 
 def belief_at(**places):
@@ -87,7 +127,7 @@ def test_looks_where_most_is_left():
     assert second[0] == 8
     assert coverage(CONFIG)[second[1]].view(4, 4)[1, 2] == 1
     assert third[0] == 2
-    assert state.shape == (2, 16)
+    assert state.shape == (2, 33)
     again, _ = policy.predict(seen, state, np.array([True, False]), deterministic=True)
     assert again[0] == 0
     assert again[1] != 6
@@ -114,6 +154,8 @@ def test_observations_that_do_not_fit():
         told_policy().predict({"features": np.zeros((1, 4, 2, 2))})
     with pytest.raises(ValueError, match="shape"):
         told_policy().predict({"glance": np.zeros((1, 4, 3, 3), np.float32)})
+    with pytest.raises(ValueError, match="sees 'features'"):
+        told_policy().predict({"glance": np.zeros((1, 4, 2, 2), np.float32)})
 
 
 @pytest.fixture(scope="module")
@@ -141,16 +183,16 @@ def test_learns_a_toy_task(toy):
     assert success(toy, policy) > 0.8
     assert [update.number for update in updates] == list(range(1, 161))
     assert updates[-1].steps == 2000 * 9
-    assert updates[-1].metrics["losses/loss"] < updates[0].metrics["losses/loss"]
+    for name in ("losses/after_the_glance", "losses/after_looks"):
+        assert updates[-1].metrics[name] < updates[0].metrics[name]
 
 
 def test_does_not_learn_from_shuffled_answers(toy, monkeypatch):
     survey = belief_learner.survey
 
     def shuffled(task):
-        found = survey(task)
         order = torch.randperm(2000, generator=torch.Generator().manual_seed(0))
-        return found._replace(confidences=found.confidences[order])
+        return survey(task)[order]
 
     monkeypatch.setattr(belief_learner, "survey", shuffled)
     assert success(toy, belief_learner.train(toy, QUICK)) < 0.6
@@ -160,8 +202,7 @@ def test_the_survey_is_what_the_oracle_says(toy):
     found = belief_learner.survey(toy)
     rows = np.array([0, 700, 1999])
     state = toy.start(rows)
-    assert torch.equal(found.confidences[rows], GreedyOracle(3).confidences(toy, state))
-    assert torch.equal(found.glances[rows], state.glance_features)
+    assert torch.equal(found[rows], GreedyOracle(3).confidences(toy, state))
 
 
 def test_same_seed_same_policy_to_the_last_digit(toy):
@@ -202,6 +243,7 @@ def test_needs_a_grid(target_task):
         ({"places": 0}, "places must be 1 or more"),
         ({"margin": 0.5}, "margin must be in"),
         ({"dropout": 1.0}, "dropout must be in"),
+        ({"reach": -1.0}, "reach must be 0 or more"),
         ({"grid_size": 2, "margin": 0.4}, "places uncovered"),
     ],
 )

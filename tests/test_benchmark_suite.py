@@ -142,6 +142,10 @@ def test_kinds(entry, kind):
             "do not fit paper-ppo.*gama",
         ),
         ({"name": "a", "policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
+        (
+            {"name": "a", "policy": "random", "task": {"grid_size": 7, "lattice_stride": 9}},
+            "has both grid_size and lattice_stride",
+        ),
         ({"name": "a", "policy": "random", "seeds": []}, "different whole numbers"),
         ({"name": "a", "policy": "random", "seeds": (1, 1)}, "different whole numbers"),
         ({"name": "a", "policy": "random", "seeds": (-1,)}, "different whole numbers"),

@@ -107,6 +107,11 @@ class Entry:
             raise ValueError(
                 f"{self.name!r} has task arguments {unknown}; an entry's are {_TASK_ARGUMENTS}"
             )
+        if {*_ON_A_LATTICE} <= {*self.task}:
+            raise ValueError(
+                f"{self.name!r} has both grid_size and lattice_stride; its actions are either "
+                "numbers of patches or locations"
+            )
         if self.learner is not None:
             check_settings(get_learner(self.learner), self.learner, self.settings)
 
