@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test benchmark lint format clean
+.PHONY: demo test benchmark results lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -15,6 +15,11 @@ test: $(READY)
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks.speed --output docs/performance
+
+# the tables of docs/RESULTS.md: an hour and a half on two cores; goes on where it was stopped
+SUITES := learners plateau sees rewards discounts stds actions
+results: $(READY)
+	for suite in $(SUITES); do $(BIN)/gf-env benchmark $$suite --output runs/results || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
