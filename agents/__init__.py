@@ -12,6 +12,7 @@ from agents.baselines import (
     SequencePolicy,
 )
 from agents.beam_search import BeamSearchOracle
+from agents.belief import BeliefConfig, BeliefNetwork, BeliefPolicy
 from agents.official import load_official_policy
 from agents.oracle import GreedyOracle
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
@@ -25,6 +26,9 @@ from agents.saliency import SaliencyPolicy
 
 __all__ = [
     "BeamSearchOracle",
+    "BeliefConfig",
+    "BeliefNetwork",
+    "BeliefPolicy",
     "CentreCornerPolicy",
     "CentrePolicy",
     "GaussianPolicy",

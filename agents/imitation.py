@@ -13,7 +13,6 @@ as in the other learners; what comes after the end is masked out.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -196,7 +195,16 @@ class ImitationLearner:
         self.epochs = self._course.epochs
         self.steps_per_epoch = self._course.steps_per_epoch
         self.samples_per_step = self._course.samples_per_step
-        self._network = _new_network(task, config)
+        self._network = new_network(
+            task,
+            sees=config.sees,
+            hidden_size=config.hidden_size,
+            recurrent=config.recurrent,
+            seed=config.seed,
+            feature_channels=config.feature_channels,
+            map_channels=config.map_channels,
+            repeats=config.repeats,
+        )
         self._teacher = GreedyOracle(math.isqrt(len(task.grid)))
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
@@ -372,23 +380,3 @@ LOSSES: dict[str, Loss] = {
     "soft": soft_cross_entropy,
     "expected": expected_cost,
 }
-
-
-def _new_network(task: Task, config: ImitationConfig) -> RecurrentPolicyNetwork:
-    network = new_network(
-        task,
-        sees=config.sees,
-        hidden_size=config.hidden_size,
-        recurrent=config.recurrent,
-        std=1.0,  # of locations, which there are none of
-        seed=config.seed,
-    )
-    changed = dataclasses.replace(
-        network.config,
-        feature_channels=config.feature_channels,
-        map_channels=config.map_channels,
-        repeats=config.repeats,
-    )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(config.seed)
-        return RecurrentPolicyNetwork(changed).to(task.device)

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -36,8 +36,8 @@ def new_network(
     sees: Sequence[str],
     hidden_size: int,
     recurrent: bool,
-    std: float,
     seed: int,
+    **more: Any,
 ) -> RecurrentPolicyNetwork:
     """Return an untrained network for a task's observations and actions, on its device.
 
@@ -46,8 +46,8 @@ def new_network(
         sees: observations that the policy gets, out of `agents.recurrent_policy.SEES`.
         hidden_size: see `RecurrentPolicyConfig`.
         recurrent: likewise.
-        std: likewise.
         seed: of the weights; the global generator is left alone.
+        **more: further fields of `RecurrentPolicyConfig`.
     """
     extra = tuple(name for name in sees if name in EXTRA_OBSERVATIONS)
     spaces = dataclasses.replace(task, observe=extra).observation_space
@@ -56,7 +56,7 @@ def new_network(
         None if task.grid is None else math.isqrt(len(task.grid)),
         hidden_size,
         recurrent,
-        std,
+        **more,
     )
     with torch.random.fork_rng():  # weights are drawn from the global generator
         torch.manual_seed(seed)

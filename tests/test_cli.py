@@ -31,9 +31,11 @@ def test_info(capsys):
 def test_evaluate(capsys, tmp_path):
     path = tmp_path / "policy.safetensors"
     PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 3, 3)))).save(path)
-    assert main(["evaluate", str(path), "--num-images", "20"]) == 0
+    own = "odd_policies:Sideways"
+    assert main(["evaluate", str(path), own, "--num-images", "20"]) == 0
     printed = capsys.readouterr().out
     assert "greedy oracle" in printed
+    assert own in printed
     assert "20 images of test" in printed
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from agents.baselines import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
 from agents.comparison import compare, table
 from agents.files import is_official, open_network, open_policy
+from agents.named_policies import make_policy
 from agents.oracle import GreedyOracle
 from agents.policy import Policy, PrivilegedPolicy
 from gf_env.datasets import Dataset, load_dataset
@@ -34,7 +35,8 @@ class Evaluate:
     batch); the thresholds come from another split.
 
     Attributes:
-        policies: files of the paper's policy; that of a released checkpoint is taken with it.
+        policies: rules by name, files of policies, or package.module:Name; see
+            `agents.named_policies`. That of a released checkpoint is taken with it.
         network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar).
         dataset: name or folder; see `gf_env.load_dataset`.
         split: which part of it.
@@ -62,7 +64,7 @@ class Evaluate:
     def run(self, console: Console) -> None:
         """Evaluate and print the tables."""
         network = open_network(self.network, self.device)
-        named: dict[str, Policy] = {name: open_policy(name) for name in self.policies}
+        named = {name: make_policy(name, network=network) for name in self.policies}
         if is_official(self.network):
             named[RELEASED] = open_policy(self.network)
         test = self._load(self.split, network)
