@@ -30,6 +30,7 @@ from agents.benchmark.report_form import (
     TrainingCost,
 )
 from agents.benchmark.results import Result, ResultsError, ResultsFolder
+from agents.benchmark.searching import Searching, searching
 from agents.benchmark.statistics import (
     Interval,
     paired_difference,
@@ -37,6 +38,7 @@ from agents.benchmark.statistics import (
     stratified_bootstrap,
 )
 from agents.benchmark.suite import Entry, Setting, Suite
+from agents.files import open_network
 from agents.versions import versions
 
 _WHEN, _LOAD = "at", "load_before"
@@ -101,7 +103,7 @@ def _setting(
         except ResultsError as error:
             where = missing.place(setting.name, several=len(suite.settings) > 1)
             unread.append(f"{entry.name}{where} is not compared image by image: {error}.")
-    lines = [_line(suite, setting, entry, found, correct) for entry in suite.entries]
+    lines = [_line(suite, setting, entry, found, folder, correct) for entry in suite.entries]
     lines.sort(key=lambda line: _rank(line.kind, line.accuracy[-1] if line.accuracy else None))
     images = max((each.shape[1] for each in correct.values()), default=None)
     return SettingReport(setting.name, images, tuple(lines))
@@ -112,7 +114,12 @@ def _rank(kind: str, figure: Interval | None) -> tuple[bool, bool, float]:
 
 
 def _line(
-    suite: Suite, setting: Setting, entry: Entry, found: Collected, correct: _Correct
+    suite: Suite,
+    setting: Setting,
+    entry: Entry,
+    found: Collected,
+    folder: ResultsFolder,
+    correct: _Correct,
 ) -> Line:
     rows = found.of(setting, entry)
     if not rows:
@@ -121,6 +128,7 @@ def _line(
     def over_seeds(figure: Callable[[Result], float]) -> Interval:
         return stratified_bootstrap([[figure(row) for row in rows]])
 
+    went_on = _went_on(setting, rows, folder)
     looks = np.array([deterministic(row).accuracy for row in rows])  # (seeds, T)
     shares = _shares(suite, setting, entry, found)
     return Line(
@@ -135,10 +143,30 @@ def _line(
         else over_seeds(lambda row: row.budgeted_area or 0.0),
         sampled_accuracy=over_seeds(lambda row: sampled(row).accuracy[-1]),
         sampled_return=over_seeds(lambda row: sampled(row).mean_return),
+        seen_again=_interval([each.seen_again for each in went_on]),
+        put_right=_interval([each.put_right for each in went_on]),
         difference=_difference(suite, entry, correct),
         improvement=_improvement(suite, entry, found, [setting]),
         training=_training(rows),
     )
+
+
+def _went_on(setting: Setting, rows: list[Result], folder: ResultsFolder) -> list[Searching]:
+    """Return how each seed searched on after a miss; nothing where one has no arrays."""
+    config = open_network(setting.network).config
+    found = []
+    for row in rows:
+        try:
+            arrays = folder.arrays(row.key)
+        except ResultsError:
+            return []
+        sizes = config.image_size, config.patch_size
+        found.append(searching(arrays["correct"], arrays["locations"], *sizes))
+    return [each for each in found if each is not None]
+
+
+def _interval(values: list[float]) -> Interval | None:
+    return stratified_bootstrap([values]) if values else None
 
 
 def _named(suite: Suite, name: str) -> Entry | None:

@@ -41,6 +41,8 @@ class Line:
         budgeted_area: mean accuracy over mean costs; see `agents.benchmark.results.Result`.
         sampled_accuracy: after the last look, with sampled actions.
         sampled_return: likewise.
+        seen_again: see `agents.benchmark.searching.Searching`, and likewise
+        put_right: this; None for both where arrays are missing or there was no miss.
         difference: to the reference's accuracy after the last look on the same images, 0.01 is a
             point; None for the reference itself.
         improvement: probability that a seed ends with a higher accuracy than one of the reference;
@@ -57,6 +59,8 @@ class Line:
     budgeted_area: Interval | None = None
     sampled_accuracy: Interval | None = None
     sampled_return: Interval | None = None
+    seen_again: Interval | None = None
+    put_right: Interval | None = None
     difference: Interval | None = None
     improvement: Interval | None = None
     training: TrainingCost | None = None

@@ -83,7 +83,10 @@ def _explanation(report: Report) -> str:
         f"{report.reference} in accuracy after the last look on the same images, over images and "
         "seeds. *P(better)*: probability that a seed ends above one of it. *area*: mean accuracy "
         "over the costs between the glance's and all looks', of images that leave once the network "
-        f"is sure. *steps*, *seconds*: of training. Kinds: {'; '.join(KINDS.values())}."
+        "is sure. *seen again*: share of a patch that earlier patches of the episode had shown, "
+        "and *put right*: share of looks after which the network was right, both of looks that "
+        "follow one after which it was wrong. *steps*, *seconds*: of training. "
+        f"Kinds: {'; '.join(KINDS.values())}."
     )
 
 

@@ -116,6 +116,15 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
         [[*_called(line), share(line.budgeted_area), *_training(line)] for line in setting.lines],
     )
 
+    yield _table(
+        f"{where}: looks 3 to {looks} that follow a miss",
+        (*TEXT_COLUMNS, "seen again", "put right"),
+        [
+            [*_called(line), percent(line.seen_again), percent(line.put_right)]
+            for line in setting.lines
+        ],
+    )
+
 
 def _aggregate_table(report: Report) -> TextTable:
     return _table(
