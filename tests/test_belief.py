@@ -183,8 +183,8 @@ def test_learns_a_toy_task(toy):
     assert success(toy, policy) > 0.8
     assert [update.number for update in updates] == list(range(1, 161))
     assert updates[-1].steps == 2000 * 9
-    for name in ("losses/after_the_glance", "losses/after_looks"):
-        assert updates[-1].metrics[name] < updates[0].metrics[name]
+    name = "losses/after_the_glance"
+    assert updates[-1].metrics[name] < updates[0].metrics[name] / 2
 
 
 def test_does_not_learn_from_shuffled_answers(toy, monkeypatch):
