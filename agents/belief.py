@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from agents.policy import carried_memory
+from agents.policy import carried_memory, seen_by
 from gf_env.builtin import find_tensor_file
 from gf_env.cost import count_multiply_adds
 from gf_env.lattice import Lattice
@@ -239,7 +239,9 @@ class BeliefPolicy:
             ValueError: an observation that is missing or of another shape than the network was
                 made for.
         """
-        glance, features = self._seen(observation, "glance"), self._seen(observation, "features")
+        shapes = dict.fromkeys(("glance", "features"), self.network.config.feature_shape)
+        device = self.network.coverage.device
+        glance, features = seen_by(observation, shapes, self.observe, device).values()
         size = self.network.config.places**2
         fresh = torch.zeros(len(glance), 2 * size + 1, device=glance.device)
         memory = carried_memory(fresh, state, episode_start)
@@ -259,19 +261,6 @@ class BeliefPolicy:
             unseen = unseen * (1 - self.network.coverage[chosen])
         state_after = torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)
         return chosen.cpu().numpy(), state_after.cpu().numpy()
-
-    def _seen(self, observation: Mapping[str, NDArray[Any]], name: str) -> torch.Tensor:
-        shape = self.network.config.feature_shape
-        if name not in observation:
-            raise ValueError(
-                f"this policy sees {name!r}, which is not among the observations "
-                f"{sorted(observation)}; make the environment with observe={self.observe}"
-            )
-        maps = np.asarray(observation[name])
-        if maps.shape[1:] != shape:
-            expected = ", ".join(map(str, ("n", *shape)))
-            raise ValueError(f"this policy sees {name} of shape ({expected}), got {maps.shape}")
-        return torch.from_numpy(maps).to(self.network.coverage.device)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.

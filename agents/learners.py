@@ -99,15 +99,6 @@ def get_learner(name: str) -> Learner:
     )
 
 
-def check_settings(learner: Learner, name: str, settings: Mapping[str, Any]) -> None:
-    """Check a learner's settings before anything is trained.
-
-    Raises:
-        ValueError: they cannot be, or it has none of that name.
-    """
-    make_config(learner, name, settings, seed=0)
-
-
 def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: int) -> Any:
     """Return a learner's configuration.
 
@@ -116,13 +107,13 @@ def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: 
     """
     try:
         return learner.config(
-            **{key: _hashable(value) for key, value in settings.items()}, seed=seed
+            **{key: _as_tuple(value) for key, value in settings.items()}, seed=seed
         )
     except TypeError as error:
         raise ValueError(f"settings {dict(settings)} do not fit {name}: {error}") from error
 
 
-def _hashable(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     """Lists, which files have, become the tuples that configurations have."""
     return tuple(value) if isinstance(value, list) else value
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from gf_env.evaluation import Policy, PrivilegedPolicy
 
-__all__ = ["Policy", "PrivilegedPolicy", "batch_size", "count_steps", "recall_taken"]
+__all__ = [
+    "Policy",
+    "PrivilegedPolicy",
+    "batch_size",
+    "carried_memory",
+    "count_steps",
+    "recall_taken",
+    "seen_by",
+]
 
 
 def batch_size(observation: Mapping[str, NDArray[Any]]) -> int:
@@ -87,3 +95,36 @@ def carried_memory(
         return fresh
     keep = np.ones(len(fresh), np.bool_) if episode_start is None else ~episode_start
     return torch.from_numpy(np.asarray(state) * keep[:, None]).to(fresh)
+
+
+def seen_by(
+    observation: Mapping[str, NDArray[Any]],
+    shapes: Mapping[str, tuple[int, ...]],
+    observe: tuple[str, ...],
+    device: torch.device,
+) -> dict[str, torch.Tensor]:
+    """Return what a policy sees of an observation, on the device.
+
+    Args:
+        observation: batched arrays by name.
+        shapes: of what the policy was made for, by name and without the batch axis; what has no
+            shape here is left out.
+        observe: extra keys that the policy asks for, for the error.
+        device: where the policy is.
+
+    Raises:
+        ValueError: something is missing or of another shape.
+    """
+    seen = {}
+    for name, shape in shapes.items():
+        if name not in observation:
+            raise ValueError(
+                f"this policy sees {name!r}, which is not among the observations "
+                f"{sorted(observation)}; make the environment with observe={observe}"
+            )
+        array = np.asarray(observation[name])
+        if array.shape[1:] != shape:
+            expected = ", ".join(map(str, ("n", *shape)))
+            raise ValueError(f"this policy sees {name} of shape ({expected}), got {array.shape}")
+        seen[name] = torch.from_numpy(array).to(device)
+    return seen

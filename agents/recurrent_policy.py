@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from agents.policy import carried_memory
+from agents.policy import carried_memory, seen_by
 from gf_env.builtin import find_tensor_file
 from gf_env.cost import count_multiply_adds
 from gf_env.episodes import location_to_action
@@ -425,7 +425,7 @@ class RecurrentPolicy:
             ValueError: an observation that is missing or of another shape than the network was
                 made for.
         """
-        seen = self._seen(observation)
+        seen = seen_by(observation, self.network.config.shapes, self.observe, self.network.device)
         fresh = self.network.initial_state(len(next(iter(seen.values()))))
         memory = carried_memory(fresh, state, episode_start)
         choice, _, memory = self.network(seen, memory)
@@ -436,23 +436,6 @@ class RecurrentPolicy:
         if self.grid_size is None:
             actions = location_to_action(actions.clamp(0, 1))
         return actions.cpu().numpy(), memory.cpu().numpy()
-
-    def _seen(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
-        seen = {}
-        for name, shape in self.network.config.shapes.items():
-            if name not in observation:
-                raise ValueError(
-                    f"this policy sees {name!r}, which is not among the observations "
-                    f"{sorted(observation)}; make the environment with observe={self.observe}"
-                )
-            array = np.asarray(observation[name])
-            if array.shape[1:] != shape:
-                expected = ", ".join(map(str, ("n", *shape)))
-                raise ValueError(
-                    f"this policy sees {name} of shape ({expected}), got {array.shape}"
-                )
-            seen[name] = torch.from_numpy(array).to(self.network.device)
-        return seen
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.

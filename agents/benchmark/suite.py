@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from agents.learners import check_settings, get_learner, make_config
+from agents.learners import get_learner, make_config
 from agents.named_objects import is_module_path
 from agents.named_policies import BOUNDS, RULES
 from gf_env.task import BUILTIN, TaskArguments
@@ -113,7 +113,8 @@ class Entry:
                 "numbers of patches or locations"
             )
         if self.learner is not None:
-            check_settings(get_learner(self.learner), self.learner, self.settings)
+            # refuses settings that cannot be, whatever the seed
+            make_config(get_learner(self.learner), self.learner, self.settings, seed=0)
 
     @property
     def kind(self) -> str:
