@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from agents.policy import batch_size, recall_taken
-from gf_env.encoders import Encoding
+from gf_env.encoders.base import Encoding
 from gf_env.network import GlanceFocusNet
 from gf_env.network_config import NetworkConfig
 

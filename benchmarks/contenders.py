@@ -22,7 +22,8 @@ from agents import sb3_learners
 from agents.paper_ppo import PaperLearner, PaperPPOConfig
 from agents.sb3 import GlanceFocusVecEnv
 from benchmarks.settings import Materials, NotMeasuredError
-from gf_env.encoders import Encoder, Encoding, encode
+from gf_env.encoders.base import Encoder, Encoding
+from gf_env.encoders.batching import encode
 from gf_env.task import Task, TaskArguments
 
 ENV_ID = "GlanceFocus-v0"

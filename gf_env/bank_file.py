@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from gf_env.chunked_file import ChunkedFile, check_same
 from gf_env.datasets.base import Dataset, dataset_digest
 from gf_env.datasets.cache import cache_dir
-from gf_env.encoders import Encoding
+from gf_env.encoders.base import Encoding
 from gf_env.feature_bank import FeatureBank, feature_shape
 from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet

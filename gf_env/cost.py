@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-
-if TYPE_CHECKING:
-    from gf_env.network import GlanceFocusNet
 
 
 class StepCost(NamedTuple):
@@ -53,23 +49,3 @@ def count_multiply_adds(run: Callable[[], object]) -> int:
     # the counter takes a multiplication and an addition as two
     flops: int = counter.get_total_flops()
     return flops // 2
-
-
-def count_step_cost(network: GlanceFocusNet) -> StepCost:
-    """Return what the network's steps cost for one image; the policy's share is not in it."""
-    config = network.config
-    size = config.image_size
-    image = torch.zeros(1, config.channels, size, size, device=network.device)
-    location = torch.zeros(1, 2, device=image.device)
-    training = network.training
-    network.eval()  # or batch normalisation would learn from the blank image
-    try:
-        with torch.no_grad():
-            hidden = [network.glance(image).hidden]
-            for _ in range(config.sequence_length - 2):
-                hidden.append(network.focus(image, location, hidden[-1]).hidden)
-        looks = [functools.partial(network.focus, image, location, state) for state in hidden]
-        glance = count_multiply_adds(lambda: network.glance(image))
-        return StepCost((glance, *map(count_multiply_adds, looks)))
-    finally:
-        network.train(training)

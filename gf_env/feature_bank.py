@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from gf_env.datasets.base import Dataset
-from gf_env.encoders import Encoding
+from gf_env.encoders.base import Encoding
 from gf_env.lattice import Lattice
 from gf_env.network import GlanceFocusNet, Glimpse
 

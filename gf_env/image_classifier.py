@@ -15,7 +15,7 @@ from torch import nn
 
 from gf_env.datasets.base import Dataset, ImageSpec
 from gf_env.datasets.loading import Loading, read_batches
-from gf_env.encoders import make_encoder
+from gf_env.encoders.factory import make_encoder
 from gf_env.patches import Normalise
 from gf_env.tensor_files import TensorFileError, load_into, load_tensors, save_tensors
 

@@ -6,19 +6,26 @@ the module.
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    pass
 import dataclasses
 import json
 import os
-from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from gf_env import patches
 from gf_env.builtin import asset_names, find_tensor_file
 from gf_env.classifiers import make_classifier
-from gf_env.cost import StepCost, count_step_cost
-from gf_env.encoders import Encoder, Encoding, in_parts, make_encoder, runs_whole
+from gf_env.cost import StepCost, count_multiply_adds
+from gf_env.encoders.base import Encoder, Encoding
+from gf_env.encoders.batching import in_parts, runs_whole
+from gf_env.encoders.factory import make_encoder
 from gf_env.network_config import NetworkConfig
 from gf_env.tensor_files import (
     TensorFileError,
@@ -27,6 +34,27 @@ from gf_env.tensor_files import (
     save_tensors,
     tensors_digest,
 )
+
+
+def count_step_cost(network: GlanceFocusNet) -> StepCost:
+    """Return what the network's steps cost for one image; the policy's share is not in it."""
+    config = network.config
+    size = config.image_size
+    image = torch.zeros(1, config.channels, size, size, device=network.device)
+    location = torch.zeros(1, 2, device=image.device)
+    training = network.training
+    network.eval()  # or batch normalisation would learn from the blank image
+    try:
+        with torch.no_grad():
+            hidden = [network.glance(image).hidden]
+            for _ in range(config.sequence_length - 2):
+                hidden.append(network.focus(image, location, hidden[-1]).hidden)
+        looks = [functools.partial(network.focus, image, location, state) for state in hidden]
+        glance = count_multiply_adds(lambda: network.glance(image))
+        return StepCost((glance, *map(count_multiply_adds, looks)))
+    finally:
+        network.train(training)
+
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
 
@@ -127,7 +155,7 @@ class GlanceFocusNet(nn.Module):
             images: (m, C, S, S), normalised float or uint8.
             rows: (n,) int64 in [0, m), which images; None: all, n = m.
             encoder: runs instead of the global encoder, such as a compiled form of it.
-            pixels_at_once: see `gf_env.encoders.in_parts`.
+            pixels_at_once: see `gf_env.encoders.batching.in_parts`.
         """
         runs = self.global_encoder if encoder is None else encoder
 
@@ -160,7 +188,7 @@ class GlanceFocusNet(nn.Module):
             locations: (n, 2) float in [0, 1], (row, col).
             rows: (n,) int64 in [0, m), which images; None: all, n = m.
             encoder: runs instead of the local encoder, such as a compiled form of it.
-            pixels_at_once: see `gf_env.encoders.in_parts`.
+            pixels_at_once: see `gf_env.encoders.batching.in_parts`.
         """
         cut = self._cut(images, locations, rows)
         runs = self.local_encoder if encoder is None else encoder

@@ -19,7 +19,7 @@ class NetworkConfig:
     The fields of `ImageSpec` are among them, so that a file says it all in one level.
 
     Attributes:
-        encoder: name of both backbones, see `gf_env.encoders.make_encoder`.
+        encoder: name of both backbones, see `gf_env.encoders.factory.make_encoder`.
         image_size: S, pixels.
         patch_size: P, pixels; the glance has the same size.
         channels: of the images, 1 or 3.

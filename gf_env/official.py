@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gf_env.encoders import image_settings
+from gf_env.encoders.factory import image_settings
 from gf_env.families import MODEL_NAMES, Family, family_of
 from gf_env.network import GlanceFocusNet
 from gf_env.network_config import NetworkConfig

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gf_env.encoders import Encoder, Encoding
+from gf_env.encoders.base import Encoder, Encoding
 from gf_env.network import GlanceFocusNet, Glimpse
 
 PRECISIONS = ("float32", "bfloat16")

@@ -3,7 +3,9 @@ import pytest
 import torch
 from conftest import random_dataset
 
-from gf_env.encoders import Encoding, encode, make_encoder
+from gf_env.encoders.base import Encoding
+from gf_env.encoders.batching import encode
+from gf_env.encoders.factory import make_encoder
 
 SIZE = 8
 IMAGES = torch.randn(80, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -31,7 +33,7 @@ def encoder():
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Forty images are a part."""
-    monkeypatch.setattr("gf_env.encoders._PIXELS_AT_ONCE", 40 * SIZE**2)
+    monkeypatch.setattr("gf_env.encoders.batching._PIXELS_AT_ONCE", 40 * SIZE**2)
 
 
 def assert_equal(found, expected):

@@ -4,9 +4,9 @@ import sys
 import pytest
 
 from agents.patch_proposal import STATE_ENCODERS
+from gf_env.encoders.timm_encoder import PAPER_NAMES
 from gf_env.families import FAMILIES, MODEL_NAMES, family_of
 from gf_env.network_config import CLASSIFIERS, FIRST_STEPS, INTERPOLATIONS
-from gf_env.timm_encoder import PAPER_NAMES
 
 
 def test_every_network_of_the_paper_has_one_family():

@@ -15,7 +15,7 @@ from agents.imitation import ImitationConfig
 from agents.recurrent_policy import SEES
 from gf_env import episodes
 from gf_env.datasets.loading import Batch
-from gf_env.encoders import Encoding
+from gf_env.encoders.base import Encoding
 from gf_env.task import make_task
 
 

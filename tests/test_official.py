@@ -19,10 +19,10 @@ import gf_env
 from agents.cli import main
 from agents.patch_proposal import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env import families
+from gf_env.encoders.timm_encoder import timm_image_settings
 from gf_env.network import GlanceFocusNet
 from gf_env.network_config import NetworkConfig
 from gf_env.patches import resize
-from gf_env.timm_encoder import timm_image_settings
 
 RESNET = ("recurrent", "classifier", "bicubic", "flat")
 DENSENET = ("recurrent", "classifier", "bilinear", "flat")

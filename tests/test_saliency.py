@@ -5,7 +5,7 @@ from conftest import random_dataset, tiny_config
 from torch import nn
 
 import agents
-from gf_env.encoders import Encoder, Encoding
+from gf_env.encoders.base import Encoder, Encoding
 from gf_env.episodes import action_to_location
 from gf_env.evaluation import evaluate
 from gf_env.network import GlanceFocusNet

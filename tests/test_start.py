@@ -72,7 +72,7 @@ def test_timm_fetches(monkeypatch, source):
         return source
 
     made = classifier()
-    monkeypatch.setattr("gf_env.timm_encoder.timm.create_model", create)
+    monkeypatch.setattr("gf_env.encoders.timm_encoder.timm.create_model", create)
     load_starting_weights(made, "timm")
     assert asked == [(NAME, True, {"in_chans": 3})]
     assert torch.allclose(made(IMAGES), source(IMAGES), atol=1e-6)

@@ -4,9 +4,9 @@ import timm
 import torch
 from conftest import random_dataset, tiny_config
 
-from gf_env.encoders import image_settings, make_encoder
+from gf_env.encoders.factory import image_settings, make_encoder
+from gf_env.encoders.timm_encoder import PAPER_NAMES
 from gf_env.network import GlanceFocusNet, load_network
-from gf_env.timm_encoder import PAPER_NAMES
 
 MAPS = {
     "resnet50": (2048, 2048),

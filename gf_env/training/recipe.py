@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gf_env.datasets.base import ImageSpec, imagenet_spec
-from gf_env.encoders import image_settings
+from gf_env.encoders.factory import image_settings
 from gf_env.network_config import NetworkConfig
 from gf_env.training.optimise import OptimiserConfig
 

@@ -9,7 +9,8 @@ from typing import Any
 import safetensors
 import torch
 
-from gf_env.encoders import Encoder, pretrained_weights
+from gf_env.encoders.base import Encoder
+from gf_env.encoders.factory import pretrained_weights
 from gf_env.image_classifier import ImageClassifier, load_image_classifier
 from gf_env.pickle_files import read_pickle
 from gf_env.tensor_files import TensorFileError, load_into, safetensors_errors

@@ -15,7 +15,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import mobilenetv3
 from torch import nn
 
-from gf_env.encoders import Encoder, Encoding, ImageSettings
+from gf_env.encoders.base import Encoder, Encoding, ImageSettings
 
 PAPER_NAMES = {
     "resnet50": "resnet50",

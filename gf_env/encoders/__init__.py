@@ -1,0 +1,1 @@
+"""Backbones, from image to feature map and pooled vector."""

@@ -1,0 +1,74 @@
+"""What the rest of the system asks of a backbone f_G or f_L (paper, section 3.1).
+
+Every encoder also has a head of its own, from pooled vector to logits. It is what the encoder is
+trained with before it becomes part of a `GlanceFocusNet`, and it gives the auxiliary loss of
+stage 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class Encoding(NamedTuple):
+    """What an encoder makes of n images.
+
+    Attributes:
+        features: (n, channels, h, w), the feature map e_t.
+        pooled: (n, num_features).
+    """
+
+    features: torch.Tensor
+    pooled: torch.Tensor
+
+
+class Encoder(nn.Module):
+    """What the rest of the system asks of a backbone.
+
+    Attributes:
+        num_features: length of the pooled vector.
+        prefix: what the backbone's own names of its tensors begin with here.
+    """
+
+    num_features: int
+    prefix: str = ""
+
+    def forward(self, images: torch.Tensor) -> Encoding:
+        """Encode (n, C, height, width) float images."""
+        raise NotImplementedError
+
+    @property
+    def own_head(self) -> nn.Module:
+        """The layer from pooled vectors (n, num_features) to logits (n, classes)."""
+        raise NotImplementedError
+
+    def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return what the encoder's own head makes of pooled vectors, logits (n, classes)."""
+        logits: torch.Tensor = self.own_head(pooled)
+        return logits
+
+    def head_names(self) -> list[str]:
+        """Return the names of the own head's tensors."""
+        (name,) = (name for name, module in self.named_modules() if module is self.own_head)
+        return [f"{name}.{part}" for part in self.own_head.state_dict()]
+
+
+class ImageSettings(NamedTuple):
+    """What colour images a backbone is made for; see `gf_env.ImageSpec`.
+
+    Attributes:
+        image_size: pixels.
+        mean: of the three channels, on the scale [0, 1].
+        std: likewise.
+        crop_fraction: share of the resized image's side that is kept.
+        resize_interpolation: `bilinear` or `bicubic`.
+    """
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_fraction: float
+    resize_interpolation: str
