@@ -10,18 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agents import comparison, figures
-from agents.baselines import CentreCornerPolicy, CentrePolicy, RandomPolicy
-from agents.oracle import GreedyOracle
-from agents.paper_ppo import PaperPPOConfig
-from agents.paper_ppo import train as train_paper
-from agents.patch_proposal import PaperPolicy
-from agents.sb3_learners import SB3Config
-from agents.sb3_learners import train as train_sb3
-from agents.updates import Update
-from agents.versions import versions
+from agents.learners.base import Update
+from agents.learners.paper_ppo import PaperPPOConfig
+from agents.learners.paper_ppo import train as train_paper
+from agents.policies.oracle import GreedyOracle
+from agents.policies.paper import PaperPolicy
+from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
+from agents.reporting import comparison, plots
+from agents.reporting.provenance import versions
+from agents.sb3.learners import SB3Config
+from agents.sb3.learners import train as train_sb3
+from gf_env.envs.make_task import make_task
 from gf_env.evaluation import Evaluation, evaluate
-from gf_env.task import make_task
 
 RANDOM, ORACLE, PAPER, SB3 = "random", "greedy oracle (sees labels)", "paper's policy", "SB3 PPO"
 
@@ -83,9 +83,9 @@ def run(config: DemoConfig, console: Console) -> list[comparison.Row]:
             "versions": versions(),
         },
     )
-    figures.plot_accuracy(config.output / "accuracy.png", rows, title)
+    plots.plot_accuracy(config.output / "accuracy.png", rows, title)
     shown = {name: evaluations[name] for name in (RANDOM, PAPER, ORACLE)}
-    figures.draw_episodes(config.output / "episodes.png", make_task(split="test"), shown)
+    plots.draw_episodes(config.output / "episodes.png", make_task(split="test"), shown)
     console.print(f"Written to {config.output}: results.json, accuracy.png, episodes.png.")
     return rows
 

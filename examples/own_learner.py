@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 import gf_env
-from agents.updates import Update
-from gf_env.episodes import readout
-from gf_env.task import make_task
+from agents.learners.base import Update
+from gf_env.envs.episodes import readout
+from gf_env.envs.make_task import make_task
 
 
 class SeesFeatures:
@@ -37,7 +37,7 @@ def train(task, seed=0, on_update=None, updates=200, num_envs=256, learning_rate
     """Train on a task with grid actions.
 
     Args:
-        task: a `gf_env.task.Task`; states and actions stay tensors.
+        task: a `gf_env.envs.task.Task`; states and actions stay tensors.
         seed: the benchmark's.
         on_update: tells the benchmark how far training is.
         updates: batches of episodes.

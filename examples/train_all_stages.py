@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from agents.network_figures import write_figures
-from agents.presets import preset
-from agents.training import TrainingRun
-from agents.training_config import DataConfig, Given, claim_folder
+from agents.stages.config import DataConfig, Given, claim_folder
+from agents.stages.network_report import write_figures
+from agents.stages.presets import preset
+from agents.stages.run import TrainingRun
 from gf_env import load_dataset
-from gf_env.datasets.loading import Loading
-from gf_env.families import family_of
+from gf_env.datasets.batches import Loading
+from gf_env.network.families import family_of
 from gf_env.training.loop import training_progress
 
 parser = argparse.ArgumentParser(description=__doc__)

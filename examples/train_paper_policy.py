@@ -4,9 +4,9 @@ import argparse
 
 import gf_env
 from agents import PaperPolicy
-from agents.paper_ppo import PaperPPOConfig, train
-from agents.updates import Update
-from gf_env.task import make_task
+from agents.learners.base import Update
+from agents.learners.paper_ppo import PaperPPOConfig, train
+from gf_env.envs.make_task import make_task
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--updates", type=int, default=500, help="gradient steps of a batch each")

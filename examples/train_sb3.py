@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 import gf_env
-from agents.sb3_learners import ALGORITHMS, SB3Config, load_sb3, train
-from agents.updates import Update
+from agents.learners.base import Update
+from agents.sb3.learners import ALGORITHMS, SB3Config, train
+from agents.sb3.saved_models import load_sb3
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--algorithm", default="PPO", choices=list(ALGORITHMS))

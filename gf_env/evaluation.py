@@ -5,61 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gf_env import episodes
-from gf_env.actions import grid_size_of
 from gf_env.datasets import Dataset
-from gf_env.datasets.loading import Batch, Loading, read_batches
-from gf_env.feature_bank import FeatureBank
-from gf_env.network import GlanceFocusNet
-from gf_env.observations import observed_by
-from gf_env.task import BUILTIN, Task, make_task
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Anything that chooses actions as a Stable-Baselines3 model does.
-
-    A policy may also have three attributes: `observe`, a tuple of extra observation keys that it
-    wants to see, none by default; `grid_size`, n where its actions number the patches of an n x n
-    grid; and `multiply_adds`, an int, what one choice for one image costs, 0 by default.
-    """
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """Choose the next patch of n episodes.
-
-        Args:
-            observation: dict of batched float32 arrays, `features` (n, channels, h, w),
-                `hidden_state` (n, H) and the keys that the policy's `observe` attribute asks for.
-            state: what the call before returned; None at first.
-            episode_start: (n,) bool, True where an episode is new.
-            deterministic: take the likeliest action instead of a sample.
-
-        Returns:
-            actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, and the state for the next
-            call.
-        """
-        ...
-
-
-@runtime_checkable
-class PrivilegedPolicy(Protocol):
-    """A policy that may see everything, labels too; an upper bound, never a competitor."""
-
-    def choose_locations(self, task: Task, state: episodes.Episodes) -> torch.Tensor:
-        """Return locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
-        ...
+from gf_env.datasets.batches import Batch, Loading, read_batches
+from gf_env.envs import episodes
+from gf_env.envs.make_task import BUILTIN, make_task
+from gf_env.envs.task import Task
+from gf_env.feature_bank.bank import FeatureBank
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.policy import Policy, PrivilegedPolicy, grid_size_of, observed_by
 
 
 @dataclass(frozen=True)
@@ -133,7 +92,7 @@ def evaluate(
         reward: what `returns` sums up.
         grid_size: for policies with grid actions; by default what the policy says, with an
             attribute `grid_size` or the `action_space` that Stable-Baselines3 models have.
-        lattice_stride: see `gf_env.task.TaskArguments`, and likewise
+        lattice_stride: see `gf_env.envs.make_task.TaskArguments`, and likewise
         feature_bank: and
         precision: of the encoders.
         batch_size: episodes at a time.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gf_env.tensor_files import write_atomically
+from gf_env.storage.tensors import write_atomically
 
 FORMAT = "gf-env benchmark results 1"
 DONE, FAILED = "done", "failed"

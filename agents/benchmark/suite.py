@@ -17,10 +17,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-from agents.learners import get_learner, make_config
-from agents.named_objects import is_module_path
-from agents.named_policies import BOUNDS, RULES
-from gf_env.task import BUILTIN, TaskArguments
+from agents.registry.import_paths import is_module_path
+from agents.registry.learners import get_learner, make_config
+from agents.registry.policies import BOUNDS, RULES
+from gf_env.envs.make_task import BUILTIN, TaskArguments
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -77,11 +77,12 @@ class Entry:
 
     Attributes:
         name: how tables call it.
-        policy: see `agents.named_policies.make_policy`.
+        policy: see `agents.registry.policies.make_policy`.
         learner: in its place, see `agents.learners.get_learner`.
         settings: of either.
         task: how it acts and what it learns from: `grid_size`, `lattice_stride`, `reward` and
-            `precision` of `gf_env.task.TaskArguments`. Rewards and precision are of training only.
+            `precision` of `gf_env.envs.make_task.TaskArguments`. Rewards and precision are of
+            training only.
         feature_bank: learn on a feature bank where the actions allow one.
         seeds: the suite's by default.
     """

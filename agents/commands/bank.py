@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agents.files import is_official, open_network
-from gf_env.bank_file import BankFile
-from gf_env.feature_bank import FeatureBank
-from gf_env.lattice import Lattice
-from gf_env.task import BUILTIN, make_task
-from gf_env.tensor_files import TensorFileError
+from agents.registry.files import is_official, open_network
+from gf_env.envs.make_task import BUILTIN, make_task
+from gf_env.feature_bank.bank import FeatureBank
+from gf_env.feature_bank.bank_file import BankFile
+from gf_env.geometry import Lattice
+from gf_env.storage.tensors import TensorFileError
 
 _GRID_SIZE = 7
 

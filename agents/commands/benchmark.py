@@ -19,13 +19,14 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from agents.benchmark.plots import write_plots
-from agents.benchmark.report import make_report
+from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.display.plots import write_plots
+from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import FAILED, Result, ResultsFolder
+from agents.benchmark.running.processes import Watcher
+from agents.benchmark.running.sweep import check_same_task, run_all
 from agents.benchmark.suite import Entry, Run, Suite, load_suite, suite_names
-from agents.benchmark.sweep import Watcher, check_same_task, run_all
-from agents.benchmark.tables import markdown, terminal_tables
-from gf_env.tensor_files import write_atomically
+from gf_env.storage.tensors import write_atomically
 
 
 @dataclass(frozen=True)

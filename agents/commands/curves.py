@@ -13,16 +13,16 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from agents import presets
-from agents.curve_report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
-from agents.curves import LatencyConfig, Point, measure_curves
-from agents.files import open_network, open_paper_policy
-from agents.training import TrainingRun
-from agents.training_config import TrainConfig, claim_folder
-from agents.versions import versions
-from gf_env.datasets.loading import Loading
-from gf_env.image_classifier import ImageClassifier, load_image_classifier
-from gf_env.tensor_files import write_atomically
+from agents.curves.measure import LatencyConfig, Point, measure_curves
+from agents.curves.report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
+from agents.registry.files import open_network, open_paper_policy
+from agents.reporting.provenance import versions
+from agents.stages import presets
+from agents.stages.config import TrainConfig, claim_folder
+from agents.stages.run import TrainingRun
+from gf_env.datasets.batches import Loading
+from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
+from gf_env.storage.tensors import write_atomically
 from gf_env.training.loop import training_progress
 
 

@@ -10,16 +10,16 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from agents.baselines import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
-from agents.comparison import compare, table
-from agents.files import is_official, open_network, open_policy
-from agents.named_policies import make_policy
-from agents.oracle import GreedyOracle
-from agents.policy import Policy, PrivilegedPolicy
+from agents.policies.base import Policy, PrivilegedPolicy
+from agents.policies.oracle import GreedyOracle
+from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
+from agents.registry.files import is_official, open_network, open_policy
+from agents.registry.policies import make_policy
+from agents.reporting.comparison import compare, table
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.evaluation import Evaluation, evaluate
-from gf_env.inference import budgeted_curve
-from gf_env.network import GlanceFocusNet
+from gf_env.inference.budgets import budgeted_curve
+from gf_env.network.glance_focus_net import GlanceFocusNet
 
 RANDOM, ORACLE, RELEASED = "random", "greedy oracle (sees labels)", "the checkpoint's policy"
 SHOWN_BUDGETS = 4
@@ -36,7 +36,7 @@ class Evaluate:
 
     Attributes:
         policies: rules by name, files of policies, or package.module:Name; see
-            `agents.named_policies`. That of a released checkpoint is taken with it.
+            `agents.registry.policies`. That of a released checkpoint is taken with it.
         network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar).
         dataset: name or folder; see `gf_env.load_dataset`.
         split: which part of it.

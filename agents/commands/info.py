@@ -9,7 +9,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from agents.files import open_network
+from agents.registry.files import open_network
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import torch
 import tyro
 from rich.console import Console
 
-from agents import presets
-from agents.network_figures import write_figures
-from agents.training import TrainingRun
-from agents.training_config import PHASES, TrainConfig, check_phases, claim_folder
-from gf_env.datasets.loading import Loading
+from agents.stages import presets
+from agents.stages.config import PHASES, TrainConfig, check_phases, claim_folder
+from agents.stages.network_report import write_figures
+from agents.stages.run import TrainingRun
+from gf_env.datasets.batches import Loading
 from gf_env.training import processes
 from gf_env.training.loop import training_progress
 

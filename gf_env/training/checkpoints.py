@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gf_env.tensor_files import load_tensors, save_tensors
+from gf_env.storage.tensors import load_tensors, save_tensors
 
 FILE_KIND = "gf_env.TrainingState.v1"
 _TENSOR, _PAIRS = "tensor:", "pairs:"

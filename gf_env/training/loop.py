@@ -25,7 +25,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from gf_env.tensor_files import TensorFileError
+from gf_env.storage.tensors import TensorFileError
 from gf_env.training import processes
 from gf_env.training.checkpoints import load_state, save_state
 from gf_env.training.logs import Writer, open_writer

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gf_env.image_classifier import ImageClassifier
-from gf_env.network import GlanceFocusNet
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.network.image_classifier import ImageClassifier
 
 
 class LocationSampler(Protocol):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gf_env.datasets.base import ImageSpec, imagenet_spec
-from gf_env.encoders.factory import image_settings
-from gf_env.network_config import NetworkConfig
-from gf_env.training.optimise import OptimiserConfig
+from gf_env.network.config import NetworkConfig
+from gf_env.network.encoders.factory import image_settings
+from gf_env.training.schedule import OptimiserConfig
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from gf_env.datasets.base import Dataset
-from gf_env.datasets.loading import Loading
-from gf_env.image_classifier import ImageClassifier
-from gf_env.network import GlanceFocusNet
+from gf_env.datasets.batches import Loading
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.network.image_classifier import ImageClassifier
 from gf_env.training import processes
-from gf_env.training.data import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
-from gf_env.training.optimise import OptimiserConfig, set_rate
+from gf_env.training.schedule import OptimiserConfig, set_rate
 
 PRECISIONS = ("bfloat16", "float32")
 

@@ -1,0 +1,149 @@
+"""What a report on a suite holds: plain figures with intervals, which JSON can hold too.
+
+All figures are of the likeliest actions but for those that are called sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agents.benchmark.analysis.statistics import Interval
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What learning took, means over seeds.
+
+    Attributes:
+        steps: actions taken.
+        seconds: of training.
+        steps_per_second: all seeds' steps by all their seconds.
+    """
+
+    steps: float
+    seconds: float
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry's figures on a setting, IQM over seeds; empty where no run is finished.
+
+    Attributes:
+        name: the entry's.
+        kind: see `agents.benchmark.suite.Entry.kind`.
+        seeds: of finished runs.
+        accuracy: after each of T looks.
+        mean_return: of the episodes.
+        gap: share of the way from random to the oracle by accuracy after the last look. Both ends
+            are means over seeds and taken as they are: the interval is of the entry's seeds.
+        budgeted_area: mean accuracy over mean costs; see `agents.benchmark.results.Result`.
+        sampled_accuracy: after the last look, with sampled actions.
+        sampled_return: likewise.
+        seen_again: see `agents.benchmark.analysis.search_behaviour.Searching`, and likewise
+        put_right: this; None for both where arrays are missing or there was no miss.
+        difference: to the reference's accuracy after the last look on the same images, 0.01 is a
+            point; None for the reference itself.
+        improvement: probability that a seed ends with a higher accuracy than one of the reference;
+            None for the reference itself.
+        training: None for what has not learned here.
+    """
+
+    name: str
+    kind: str
+    seeds: tuple[int, ...] = ()
+    accuracy: tuple[Interval, ...] = ()
+    mean_return: Interval | None = None
+    gap: Interval | None = None
+    budgeted_area: Interval | None = None
+    sampled_accuracy: Interval | None = None
+    sampled_return: Interval | None = None
+    seen_again: Interval | None = None
+    put_right: Interval | None = None
+    difference: Interval | None = None
+    improvement: Interval | None = None
+    training: TrainingCost | None = None
+
+
+@dataclass(frozen=True)
+class SettingReport:
+    """All entries on one setting.
+
+    Attributes:
+        name: the setting's.
+        images: how many were evaluated; None where no arrays are there.
+        lines: bounds first, then by accuracy after the last look, then what has no figures.
+    """
+
+    name: str
+    images: int | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """An entry's figures over all settings; None where one of them has none.
+
+    Attributes:
+        name: the entry's.
+        kind: see `agents.benchmark.suite.Entry.kind`.
+        gap: IQM of the shares of all settings' seeds, pooled; resampled within settings.
+        improvement: probability that a seed beats one of the reference on a setting drawn at
+            random; None for the reference itself.
+    """
+
+    name: str
+    kind: str
+    gap: Interval | None
+    improvement: Interval | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """By what and when rows were made.
+
+    Attributes:
+        first: date and time of the oldest row; None without rows.
+        last: of the newest.
+        versions: of software, by package; more than one where rows differ.
+        machines: likewise.
+    """
+
+    first: str | None
+    last: str | None
+    versions: tuple[dict[str, str], ...]
+    machines: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a suite's rows say.
+
+    Attributes:
+        suite: its name.
+        description: the suite's.
+        random: name of the entry at the lower end of the gap.
+        oracle: name of the entry at its upper end.
+        reference: name of the entry that others are compared with.
+        settings: in the suite's order.
+        aggregates: over settings, by share of the gap; empty where there is one setting.
+        missing: sentences on what is not there, and on what to be wary of.
+        made: by what and when.
+        seconds: of all runs, those that failed too; a run has one thread, so it is core time.
+        runs: how many are finished.
+        planned: how many the suite has.
+    """
+
+    suite: str
+    description: str
+    random: str
+    oracle: str
+    reference: str
+    settings: tuple[SettingReport, ...]
+    aggregates: tuple[Aggregate, ...]
+    missing: tuple[str, ...]
+    made: Made
+    seconds: float
+    runs: int
+    planned: int

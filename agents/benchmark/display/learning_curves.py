@@ -1,0 +1,127 @@
+"""Learning curves of a benchmark: return and accuracy of training episodes, over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from agents.benchmark.analysis.rows import Collected
+from agents.benchmark.analysis.statistics import interquartile_mean
+from agents.benchmark.display.style import Style, plain, tidy
+from agents.benchmark.results import Result
+from agents.benchmark.suite import Setting
+
+_STEPS, _SECONDS, _RETURN, _ACCURACY = range(4)
+"""Columns of `agents.benchmark.results.Training.curve`."""
+
+_ACROSS = {_STEPS: "steps", _SECONDS: "seconds"}
+_UP = {_RETURN: "return of training episodes", _ACCURACY: "accuracy of training episodes"}
+
+_FEW_TIMES = 10
+"""Trainings that differ in length by more than this are shown on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Some seeds' curves on a common grid.
+
+    Attributes:
+        x: (points,) steps or seconds, rising.
+        middle: (points,) IQM over seeds.
+        low: (points,) the lowest seed.
+        high: (points,) the highest.
+    """
+
+    x: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def common_curve(curves: Sequence[NDArray[np.float64]]) -> Curve | None:
+    """Put seeds on a common grid: all their points in the stretch that each of them has.
+
+    Between its points a seed is interpolated, beyond them it is not.
+
+    Args:
+        curves: for each seed (n, 2) float64, x and y; points with NaN are left out, and seeds that
+            have no others.
+
+    Returns:
+        None where seeds have no stretch in common.
+    """
+    finite = [curve[np.isfinite(curve).all(axis=1)] for curve in curves]
+    finite = [curve[np.argsort(curve[:, 0], kind="stable")] for curve in finite if len(curve)]
+    if not finite:
+        return None
+    first = max(curve[0, 0] for curve in finite)
+    last = min(curve[-1, 0] for curve in finite)
+    if first > last:
+        return None
+    every = np.unique(np.concatenate([curve[:, 0] for curve in finite]))
+    grid = every[(first <= every) & (every <= last)]
+    values = np.stack([np.interp(grid, curve[:, 0], curve[:, 1]) for curve in finite])
+    return Curve(grid, interquartile_mean(values, axis=0), values.min(axis=0), values.max(axis=0))
+
+
+def learning_curves(
+    setting: Setting, names: Sequence[str], found: Collected, look: Mapping[str, Style]
+) -> Figure | None:
+    """Draw return and accuracy of training episodes against steps and against seconds.
+
+    Args:
+        setting: which.
+        names: of entries, in the legend's order; those that have not learned are left out.
+        found: the rows.
+        look: how entries are drawn, by name.
+    """
+    trained = {name: _curves(found.done[setting.name, name]) for name in names}
+    trained = {name: curves for name, curves in trained.items() if curves}
+    if not trained:
+        return None
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    grid = figure.subplots(len(_UP), len(_ACROSS), sharex="col", sharey="row")
+    for line, (y, up) in zip(grid, _UP.items(), strict=True):
+        for axes, (x, across) in zip(line, _ACROSS.items(), strict=True):
+            for name, curves in trained.items():
+                _draw(axes, common_curve([curve[:, [x, y]] for curve in curves]), look[name])
+            axes.tick_params(labelbottom=True, labelleft=True)
+            axes.set(xlabel=across, ylabel=up)
+            tidy(axes)
+    for axes, x in zip(grid[0], _ACROSS, strict=True):
+        ends = [curve[-1, x] for curves in trained.values() for curve in curves]
+        if max(ends) > _FEW_TIMES * min(ends):
+            axes.set_xscale("log")
+    handles = [_handle(look[name], name) for name in trained]
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
+    figure.suptitle(
+        f"{plain(setting.name)}: interquartile means over seeds, bands from the lowest seed to the "
+        "highest",
+        fontsize=11,
+    )
+    return figure
+
+
+def _curves(rows: Sequence[Result]) -> list[NDArray[np.float64]]:
+    """Return (points, 4) float64 for each seed that has learned; see `Training.curve`."""
+    return [np.array(row.training.curve) for row in rows if row.training and row.training.curve]
+
+
+def _draw(axes: Axes, curve: Curve | None, style: Style) -> None:
+    if curve is None:
+        return
+    alone = style.marker if len(curve.x) == 1 else ""  # one point makes no line
+    drawn: dict[str, Any] = {"color": style.colour, "linestyle": style.dashes, "linewidth": 1.4}
+    axes.plot(curve.x, curve.middle, marker=alone, **drawn)
+    axes.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.15, linewidth=0)
+
+
+def _handle(style: Style, name: str) -> Line2D:
+    return Line2D([], [], color=style.colour, linestyle=style.dashes, label=plain(name))

@@ -1,0 +1,175 @@
+"""Pictures of a report, as PNG files; drawn without pyplot, so that nothing global is touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from agents.benchmark.analysis.report import Aggregate, Line, Report, SettingReport
+from agents.benchmark.analysis.rows import collect
+from agents.benchmark.analysis.statistics import Interval
+from agents.benchmark.display.cells import Cell, percent, share
+from agents.benchmark.display.learning_curves import learning_curves
+from agents.benchmark.display.looks import draw_some_episodes, heat_maps
+from agents.benchmark.display.style import Style, plain, styles, tidy
+from agents.benchmark.results import ResultsFolder
+from agents.benchmark.suite import Suite
+from agents.reporting.plots import save
+
+_ROW = 0.24
+"""Inches that a line of a forest plot takes."""
+
+
+def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Path) -> list[Path]:
+    """Write a report's pictures; those that there is nothing to show in are left out.
+
+    Args:
+        report: see `agents.benchmark.analysis.make_report.make_report`.
+        suite: that it is of.
+        folder: that it was made of.
+        output: folder for `accuracy_per_look.png`, `gap.png`, `learning_curves.png`,
+            `heat_maps.png` and `episodes.png`. Where there is more than one setting, each has a
+            folder of its own in it, and `gap.png` over all settings stands beside these.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ResultsError: the rows are damaged.
+    """
+    found = collect(suite, folder.latest())
+    look = styles(suite.entries)
+    written: list[Path] = []
+
+    def write(figure: Figure | None, path: Path) -> None:
+        if figure is not None:
+            save(figure, path)
+            written.append(path)
+
+    for number, (setting, each) in enumerate(zip(suite.settings, report.settings, strict=True), 1):
+        several = len(suite.settings) > 1
+        place = output / _folder_name(number, setting.name) if several else output
+        write(accuracy_per_look(each, look), place / "accuracy_per_look.png")
+        write(gap(report, each.lines, each.name, look), place / "gap.png")
+        order = [line.name for line in each.lines]
+        write(learning_curves(setting, order, found, look), place / "learning_curves.png")
+        write(heat_maps(setting, order, found, folder), place / "heat_maps.png")
+        shown = _few(report, each)
+        path = place / "episodes.png"
+        if draw_some_episodes(path, setting, shown, found, folder):
+            written.append(path)
+    write(gap(report, report.aggregates, "all settings", look), output / "gap.png")
+    return written
+
+
+def accuracy_per_look(setting: SettingReport, look: Mapping[str, Style]) -> Figure | None:
+    """Draw accuracy after each look beside that after the last one, which is the legend too.
+
+    Args:
+        setting: its lines are drawn; those without figures are left out.
+        look: how, by name.
+    """
+    lines = [line for line in setting.lines if line.accuracy]
+    if not lines:
+        return None
+    figure = Figure(figsize=(12, max(4.5, 1.3 + _ROW * len(lines))), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(5, 4))
+    looks = range(1, len(lines[0].accuracy) + 1)
+    for line in reversed(lines):
+        style = look[line.name]
+        drawn = {"color": style.colour, "linestyle": style.dashes, "linewidth": 1.4}
+        left.plot(
+            looks,
+            [each.estimate for each in line.accuracy],
+            marker=style.marker,
+            markersize=4,
+            **drawn,
+        )
+        low, high = zip(*map(_ends, line.accuracy), strict=True)
+        left.fill_between(looks, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    left.set(xlabel="looks (1 is the glance)", ylabel="accuracy", xticks=list(looks))
+    tidy(left)
+    rows = [(line.name, line.kind, line.accuracy[-1]) for line in lines]
+    _forest(right, rows, look, share)
+    right.set_xlabel("accuracy after the last look")
+    figure.suptitle(
+        f"{plain(setting.name)}: interquartile means over seeds, 95% bootstrap intervals",
+        fontsize=11,
+    )
+    return figure
+
+
+def gap(
+    report: Report, lines: Sequence[Line | Aggregate], where: str, look: Mapping[str, Style]
+) -> Figure | None:
+    """Draw the share of the way from random to the oracle, a line an entry.
+
+    Args:
+        report: knows the ends' names.
+        lines: those without a share are left out.
+        where: the setting's name.
+        look: how, by name.
+    """
+    rows = [(line.name, line.kind, line.gap) for line in lines if line.gap is not None]
+    if not rows:
+        return None
+    figure = Figure(figsize=(9, 1.6 + _ROW * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for end in (0, 1):
+        axes.axvline(end, color="#bbbbbb", linewidth=1, zorder=0)
+    _forest(axes, rows, look, percent)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_xlabel(f"share of the gap from {plain(report.random)} to {plain(report.oracle)}")
+    figure.suptitle(
+        f"{plain(where)}: interquartile means, 95% bootstrap intervals over seeds", fontsize=11
+    )
+    return figure
+
+
+def _forest(
+    axes: Axes,
+    rows: Sequence[tuple[str, str, Interval]],
+    look: Mapping[str, Style],
+    written: Callable[[Interval], Cell],
+) -> None:
+    """Draw intervals below each other, the first on top, and write them beside it too."""
+    for place, (name, _, interval) in enumerate(rows):
+        style = look[name]
+        axes.plot(_ends(interval), (place, place), color=style.colour, linewidth=2.5, alpha=0.6)
+        axes.plot(interval.estimate, place, color=style.colour, marker=style.marker, markersize=5)
+        axes.annotate(
+            written(interval).text,
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8,
+        )
+    names = [plain(f"{name} ({kind})") for name, kind, _ in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    tidy(axes)
+
+
+def _ends(interval: Interval) -> tuple[float, float]:
+    """Return an interval's ends; its estimate twice where there are none."""
+    if interval.low is None or interval.high is None:
+        return interval.estimate, interval.estimate
+    return interval.low, interval.high
+
+
+def _few(report: Report, setting: SettingReport) -> list[str]:
+    """Return whose episodes are drawn: random, reference, the best that sees no labels, oracle."""
+    done = [line for line in setting.lines if line.accuracy]
+    best = [line.name for line in done if line.kind != "bound"][:1]
+    wanted = dict.fromkeys([report.random, report.reference, *best, report.oracle])
+    return [name for name in wanted if name in {line.name for line in done}]
+
+
+def _folder_name(number: int, name: str) -> str:
+    """Return a name that any file system takes and no other setting has."""
+    return f"{number}-{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}"

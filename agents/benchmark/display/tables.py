@@ -1,0 +1,121 @@
+"""A report as tables for the terminal and as Markdown, both from the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from agents.benchmark.analysis.report import Made, Report
+from agents.benchmark.display.cells import TEXT_COLUMNS, TextTable, text_tables
+
+KINDS = {
+    "bound": "bound: sees labels",
+    "rule": "rule: does not learn",
+    "learner": "learner: trained here",
+    "given": "given: made elsewhere",
+}
+"""What entries can be, for people."""
+
+
+def terminal_tables(report: Report) -> list[Table]:
+    """Return a report's tables for a terminal of 110 columns.
+
+    They leave out the intervals of returns, and of accuracy after all looks but the last.
+    """
+    return [_terminal_table(each) for each in text_tables(report)]
+
+
+def markdown(report: Report) -> str:
+    """Return a report as a section of Markdown: tables, what is missing, how it was made."""
+    lines = [f"## {report.suite}", "", report.description, "", _explanation(report), ""]
+    for each in text_tables(report):
+        lines += [f"### {each.title}", "", *_markdown_table(each), ""]
+    if report.missing:
+        lines += ["### Missing, or to be wary of", ""]
+        lines += [f"- {_escape(sentence)}" for sentence in report.missing] + [""]
+    lines.append(made_by(report))
+    return "\n".join(lines) + "\n"
+
+
+def made_by(report: Report) -> str:
+    """Return a line on runs, time, machine and versions."""
+    parts = [
+        f"{report.runs} of {report.planned} runs done, in {_duration(report.seconds)} of core time",
+        *_about(report.made),
+    ]
+    return "; ".join(parts) + "."
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _about(made: Made) -> Iterator[str]:
+    """Yield when, on what and with what."""
+    if made.first is not None and made.last is not None:
+        first, last = (time.partition("T")[0] for time in (made.first, made.last))
+        yield first if first == last else f"{first} to {last}"
+    for machine in made.machines:
+        yield _machine(machine)
+    for versions in made.versions:
+        yield ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    parts = [machine.get("cpu"), machine.get("gpu"), machine.get("system")]
+    if "cores" in machine:
+        parts.insert(1, f"{machine['cores']} cores")
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _explanation(report: Report) -> str:
+    return (
+        "Interquartile means over seeds with 95% stratified bootstrap intervals, of the likeliest "
+        f"actions but where sampled ones are named. *gap*: share of the way from {report.random} "
+        f"to {report.oracle}, by accuracy after the last look. *points more*: paired difference to "
+        f"{report.reference} in accuracy after the last look on the same images, over images and "
+        "seeds. *P(better)*: probability that a seed ends above one of it. *area*: mean accuracy "
+        "over the costs between the glance's and all looks', of images that leave once the network "
+        "is sure. *seen again*: share of a patch that earlier patches of the episode had shown, "
+        "and *put right*: share of looks after which the network was right, both of looks that "
+        "follow one after which it was wrong. *steps*, *seconds*: of training. "
+        f"Kinds: {'; '.join(KINDS.values())}."
+    )
+
+
+def _terminal_table(table: TextTable) -> Table:
+    made = Table(title=Text(table.title), box=box.SIMPLE_HEAD, collapse_padding=True)
+    for column in table.columns:
+        if column in TEXT_COLUMNS:
+            made.add_column(column, overflow="fold", no_wrap=column != TEXT_COLUMNS[0])
+        else:
+            made.add_column(column, justify="right", no_wrap=True)
+    for row in table.rows:
+        pairs = zip(table.columns, row, strict=True)
+        made.add_row(
+            *(Text(cell.figure if column in table.brief else cell.text) for column, cell in pairs)
+        )
+    return made
+
+
+def _markdown_table(table: TextTable) -> Iterator[str]:
+    yield _markdown_row(table.columns)
+    yield _markdown_row(["---" if each in TEXT_COLUMNS else "---:" for each in table.columns])
+    for row in table.rows:
+        yield _markdown_row([cell.text for cell in row])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_escape, cells))} |"
+
+
+def _escape(text: str) -> str:
+    """Keep what a table or a line would take for its own."""
+    return " ".join(text.replace("|", r"\|").split())

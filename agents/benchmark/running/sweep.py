@@ -1,0 +1,130 @@
+"""Many runs at once, each in a process of its own with one thread, and gone on with after a stop.
+
+A process of its own, so that a policy that crashes takes nothing with it but its own run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from filelock import FileLock, Timeout
+
+from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.running.one_run import task_identity, training_task
+from agents.benchmark.running.processes import Pool, Watcher
+from agents.benchmark.suite import Run, Setting, Suite
+from gf_env.envs.make_task import make_task
+
+
+def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False) -> list[Run]:
+    """Return the runs of a suite that have no row yet.
+
+    Args:
+        suite: what is wanted.
+        results: the newest rows by key.
+        retry: also those that failed.
+    """
+
+    def is_open(run: Run) -> bool:
+        row = results.get(run.key)
+        return row is None or (retry and row.status == FAILED)
+
+    return [run for run in suite.runs() if is_open(run)]
+
+
+def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> None:
+    """Check that rows on the suite's settings are of today's images and networks.
+
+    Raises:
+        ResultsError: they are of another version.
+    """
+    named = ("dataset", "split", "network", "sequence_length")
+    today = [task_identity(setting) for setting in settings]
+    for row in results:
+        for identity in today:
+            same_name = all(row.task.get(key) == identity[key] for key in named)
+            changed = [
+                f"its {key} was {row.task.get(key)} and is now {value}"
+                for key, value in identity.items()
+                if row.task.get(key) != value
+            ]
+            if same_name and changed:
+                raise ResultsError(
+                    f"the results of {row.policy!r}, seed {row.seed}, are of another version of "
+                    f"the task: {', '.join(changed)}. Figures of different versions cannot stand "
+                    "in one table; choose another folder"
+                )
+
+
+def run_all(
+    suite: Suite,
+    folder: ResultsFolder,
+    *,
+    jobs: int | None = None,
+    retry: bool = False,
+    timeout: float | None = None,
+    watcher: Watcher | None = None,
+) -> None:
+    """Do all runs of a suite that have no row yet.
+
+    Args:
+        suite: what to run.
+        folder: gets rows and files.
+        jobs: runs at a time; None for as many as there are cores.
+        retry: also do those again that failed.
+        timeout: seconds after which a run has failed; None for no limit.
+        watcher: hears how it goes.
+
+    Raises:
+        ResultsError: the folder has results of another version of the task, or another sweep is
+            writing to it.
+        ValueError: jobs below 1.
+    """
+    jobs = available_cores() if jobs is None else jobs
+    if jobs < 1:
+        raise ValueError(f"jobs must be 1 or more, got {jobs}")
+    with _alone(folder):
+        results = folder.latest()
+        check_same_task(suite.settings, results.values())
+        waiting = deque(runs_to_do(suite, results, retry=retry))
+        _build_banks(waiting)
+        Pool(folder, jobs, timeout, watcher or Watcher()).work(waiting)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _alone(folder: ResultsFolder) -> Iterator[None]:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.path / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ResultsError(f"another benchmark is writing to {folder.path}; let it end") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build_banks(runs: Iterable[Run]) -> None:
+    """Build the feature banks that runs need, once and with all cores, before they begin.
+
+    What cannot be built is left to the runs: each of them then tells its own reason.
+    """
+    seen = []
+    for run in runs:
+        known_by = run.setting, run.entry.acts
+        if "feature_bank" not in run.entry.learns or known_by in seen:
+            continue
+        seen.append(known_by)
+        with suppress(ValueError, OSError):
+            make_task(**training_task(run))

@@ -1,0 +1,1 @@
+"""Accuracy against multiply-adds and time."""

@@ -1,0 +1,141 @@
+"""What the curves of `agents.curves` say: comparisons at equal accuracy, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from agents.curves.measure import ANYTIME, BUDGETED, CONFIDENT, PLAIN, Point
+
+EARLY_EXITS = (BUDGETED, CONFIDENT)
+STYLES = {
+    CONFIDENT: ("GFNet, early exit at one confidence", "-"),
+    BUDGETED: ("GFNet, early exit, the paper's budgets", "-"),
+    ANYTIME: ("GFNet, same looks for all (anytime)", "o--"),
+    PLAIN: ("plain network on the whole image", "s-"),
+}
+COSTS = {
+    "multiply_adds": ("multiply-adds an image, millions", 1e6),
+    "seconds": ("measured time an image, milliseconds", 1e-3),
+}
+
+
+def at_equal_accuracy(points: Sequence[Point], curve: str, cost: str) -> list[dict[str, float]]:
+    """Compare GFNet with early exit to plain networks that are as often right.
+
+    Args:
+        points: see `measure_curves`.
+        curve: `budgeted` or `confident`.
+        cost: `multiply_adds` or `seconds`.
+
+    Returns:
+        For each accuracy that a plain network reaches and GFNet too: `accuracy`, `input_size` of
+        the plain network, both costs, and `ratio`, GFNet's divided by the plain network's. GFNet's
+        cost is interpolated between the curve's points, after leaving out those that cost more
+        and are no better.
+    """
+    accuracy, spent = _frontier([p for p in points if p.curve == curve], cost)
+    rows = []
+    for point in (p for p in points if p.curve == PLAIN):
+        if not accuracy[0] <= point.accuracy <= accuracy[-1]:
+            continue
+        ours, theirs = float(np.interp(point.accuracy, accuracy, spent)), getattr(point, cost)
+        rows.append(
+            {
+                "accuracy": point.accuracy,
+                "input_size": point.setting,
+                "plain": theirs,
+                "gfnet": ours,
+                "ratio": ours / theirs,
+            }
+        )
+    return rows
+
+
+def against_interpolated_plain(
+    points: Sequence[Point], curve: str, cost: str
+) -> list[dict[str, float]]:
+    """Compare each point of GFNet to plain networks, interpolated between their sizes.
+
+    Args:
+        points: see `measure_curves`.
+        curve: `budgeted` or `confident`.
+        cost: `multiply_adds` or `seconds`.
+
+    Returns:
+        For each point whose accuracy lies within that of the plain networks: its `setting` and
+        `accuracy`, both costs, and `ratio`.
+    """
+    accuracy, spent = _frontier([p for p in points if p.curve == PLAIN], cost)
+    rows = []
+    for point in (p for p in points if p.curve == curve):
+        if not accuracy[0] <= point.accuracy <= accuracy[-1]:
+            continue
+        ours, theirs = getattr(point, cost), float(np.interp(point.accuracy, accuracy, spent))
+        rows.append(
+            {
+                "accuracy": point.accuracy,
+                "setting": point.setting,
+                "plain": theirs,
+                "gfnet": ours,
+                "ratio": ours / theirs,
+            }
+        )
+    return rows
+
+
+def _frontier(
+    points: Sequence[Point], cost: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return accuracies, rising, and the least cost that reaches each."""
+    best: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda p: (getattr(p, cost), -p.accuracy)):
+        if not best or point.accuracy > best[-1][0]:
+            best.append((point.accuracy, getattr(point, cost)))
+    accuracy, spent = np.array(best).T
+    return accuracy, spent
+
+
+def summary(points: Sequence[Point]) -> dict[str, Any]:
+    """Return points and comparisons, JSON-serialisable."""
+    return {
+        "points": [asdict(point) for point in points],
+        "at_plain_accuracies": _compared(at_equal_accuracy, points),
+        "at_gfnet_accuracies": _compared(against_interpolated_plain, points),
+    }
+
+
+def _compared(compare: Callable[..., Any], points: Sequence[Point]) -> dict[str, dict[str, Any]]:
+    return {curve: {cost: compare(points, curve, cost) for cost in COSTS} for curve in EARLY_EXITS}
+
+
+def plot_curves(path: Path, points: Sequence[Point], cost: str, title: str) -> None:
+    """Draw accuracy against one cost, a line a curve, as a PNG file."""
+    label, unit = COSTS[cost]
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for curve, (name, style) in STYLES.items():
+        mine = [p for p in points if p.curve == curve]
+        costs = [getattr(p, cost) / unit for p in mine]
+        axes.plot(costs, [p.accuracy for p in mine], style, markersize=5, label=name)
+        if curve == PLAIN:
+            for point, x in zip(mine, costs, strict=True):
+                axes.annotate(
+                    f"{point.setting:.0f} px",
+                    (x, point.accuracy),
+                    textcoords="offset points",
+                    xytext=(5, -11),
+                    fontsize=8,
+                )
+    axes.set(title=title, xlabel=label, ylabel="accuracy")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)

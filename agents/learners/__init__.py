@@ -1,0 +1,1 @@
+"""Learners, one file each, that train a policy on a task."""

@@ -1,0 +1,250 @@
+"""Learns a belief from an oracle that sees labels; see `agents.policies.belief_search`.
+
+For every training image the oracle says, once, how probable the true class would be after each
+patch of the grid. Answers are taken as independent signs of whether what decides is in that patch,
+which gives a posterior over places (Bayes' rule, all places alike before). A network learns to tell
+it from the glance, by cross-entropy. An image counts by how much the best patch gains over the
+worst: once the glance decides, there is nothing to find. From there the network searches, and
+learns in the same way what each look says of the places that are left, while nothing is found.
+
+Neither in the paper nor reinforcement learning: it is supervised by the oracle, as behaviour
+cloning is, but learns where things are instead of what to do.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agents.learners.base import Update
+from agents.learners.on_policy import Figures, check_config
+from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
+from agents.policies.oracle import GreedyOracle
+from gf_env.datasets.batches import Loading, read_batches
+from gf_env.envs.task import Task
+
+_SURVEYED_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class BeliefLearnerConfig:
+    """The learner's settings."""
+
+    epochs: int = 20
+    """Passes over the images."""
+    batch_size: int = 256
+    """Of a gradient step."""
+    learning_rate: float = 1e-3
+    """AdamW's; rises over the first steps, then falls linearly to zero."""
+    warmup_updates: int = 50
+    """How many steps it rises."""
+    weight_decay: float = 0.01
+    """AdamW's."""
+    trust: float = 3.0
+    """Logarithm of the odds by which a patch's answer, from worst to best, speaks for a place."""
+    places: int = 32
+    """See `agents.policies.belief_search.BeliefConfig`, and likewise"""
+    margin: float = 1 / 6
+    """this,"""
+    hidden_size: int = 1024
+    """this,"""
+    dropout: float = 0.5
+    """this,"""
+    evidence_size: int = 512
+    """this,"""
+    reach: float = 1.0
+    """this"""
+    search_on: bool = True
+    """and this."""
+    max_seconds: float = math.inf
+    """Stop after the update in which this much time has passed since training began."""
+    seed: int = 0
+    """Of weights and batches."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        check_config(
+            self,
+            positive=("epochs", "batch_size", "learning_rate", "trust", "max_seconds"),
+            fractions=(),
+            non_negative=("weight_decay", "warmup_updates"),
+        )
+
+
+def train(
+    task: Task,
+    config: BeliefLearnerConfig | None = None,
+    on_update: Callable[[Update], None] | None = None,
+) -> BeliefPolicy:
+    """Train a policy that searches with a belief.
+
+    Args:
+        task: what to learn, with grid actions. A feature bank makes the oracle many times faster.
+        config: settings.
+        on_update: called after every gradient step; `steps` are the looks that the oracle tried.
+
+    Returns:
+        The trained policy.
+
+    Raises:
+        ValueError: the task's actions are continuous.
+    """
+    config = BeliefLearnerConfig() if config is None else config
+    if task.grid is None:
+        raise ValueError("the oracle tries every patch of a grid; make the task with grid_size")
+    began = time.perf_counter()
+    confidences = survey(task)
+    network = _new_network(task, config)
+    for number, figures in enumerate(updates(task, network, confidences, config), 1):
+        seconds = time.perf_counter() - began
+        if on_update is not None:
+            metrics = {name: value.item() for name, value in figures.items()}
+            on_update(Update(number, confidences.numel(), seconds, metrics))
+        if seconds >= config.max_seconds:
+            break
+    return BeliefPolicy(network, config.seed)
+
+
+@torch.no_grad()
+def survey(task: Task) -> torch.Tensor:
+    """Ask the oracle about every image of the task, after the glance.
+
+    Args:
+        task: with grid actions.
+
+    Returns:
+        (N, n * n) float32 in [0, 1], the true class's probability after each patch.
+    """
+    assert task.grid is not None
+    oracle = GreedyOracle(math.isqrt(len(task.grid)))
+    every = np.arange(len(task.dataset))
+    batches = np.split(every, range(_SURVEYED_AT_ONCE, len(every), _SURVEYED_AT_ONCE))
+    return torch.cat(
+        [
+            oracle.confidences(task, task.reset(batch.images, batch.labels))
+            for batch in read_batches(task.source, batches, Loading(task.device))
+        ]
+    )
+
+
+def updates(
+    task: Task, network: BeliefNetwork, confidences: torch.Tensor, config: BeliefLearnerConfig
+) -> Iterator[Figures]:
+    """Take all gradient steps, and yield the figures of each; arguments as of `losses`."""
+    optimiser = torch.optim.AdamW(
+        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    rng = np.random.default_rng(config.seed)
+    count = len(confidences)
+    total = config.epochs * -(-count // config.batch_size)
+    done = 0
+    with torch.random.fork_rng():  # dropout draws from the global generator
+        torch.manual_seed(config.seed)
+        network.train()
+        for _ in range(config.epochs):
+            order = rng.permutation(count)
+            for rows in np.split(order, range(config.batch_size, count, config.batch_size)):
+                rise = min(1.0, (done + 1) / max(1, config.warmup_updates))
+                rate = config.learning_rate * rise * (1 - done / total)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                first, later = losses(task, network, confidences, rows, config.trust)
+                optimiser.zero_grad()
+                (first + later).backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                done += 1
+                yield {
+                    "losses/after_the_glance": first.detach(),
+                    "losses/after_looks": later.detach(),
+                    "charts/learning_rate": torch.tensor(rate, dtype=torch.float64),
+                }
+
+
+def losses(
+    task: Task,
+    network: BeliefNetwork,
+    confidences: torch.Tensor,
+    rows: NDArray[np.int64],
+    trust: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean cross-entropies to what the oracle's answers make of the places.
+
+    Args:
+        task: what is looked at.
+        network: its beliefs guide the looks.
+        confidences: (N, n * n), the oracle's, of all images of the task.
+        rows: (n,) int64 in [0, N), those that are learned from.
+        trust: see `posterior`.
+
+    Returns:
+        Of the belief after the glance, and the sum of those after each look but the last, on
+        places that are left.
+    """
+    places, stakes, answers = posterior(confidences[rows], network.coverage, trust)
+    state = task.start(rows)
+    logits = network(state.glance_features)
+    first = -((places * logits.log_softmax(1)).sum(1) * stakes).mean()
+    later = torch.zeros_like(first)
+    if network.evidence_layers is None:
+        return first, later
+    unseen = torch.ones_like(places)
+    for _ in range(task.rules.sequence_length - 2):
+        with torch.no_grad():
+            chosen = network.choose(logits, unseen).argmax(1)
+            unseen = unseen * (1 - network.coverage[chosen])
+            stakes = stakes * (1 - answers.gather(1, chosen[:, None])[:, 0])
+            left = places * unseen
+            left = left / left.sum(1, keepdim=True).clamp_min(1e-6)
+            assert task.grid is not None
+            state, _, _ = task.step(state, task.grid[chosen])
+        logits = logits + network.evidence(state.features, chosen)
+        log_belief = logits.masked_fill(unseen == 0, -1e9).log_softmax(1)
+        later = later - ((left * log_belief).sum(1) * stakes).mean()
+    return first, later
+
+
+def posterior(
+    confidences: torch.Tensor, coverage: torch.Tensor, trust: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return where what decides must be, by the answers of all patches.
+
+    Args:
+        confidences: (n, patches), the oracle's.
+        coverage: (patches, places) of 0 and 1.
+        trust: how much one answer says, from the worst patch's -trust to the best one's +trust.
+
+    Returns:
+        probabilities of places, (n, places); how much was at stake, (n,): best less worst; and the
+        answers, (n, patches) in [0, 1], from worst to best.
+    """
+    worst, best = confidences.aminmax(dim=1, keepdim=True)
+    answers = (confidences - worst) / (best - worst).clamp_min(1e-6)
+    places = (trust * (2 * answers - 1) @ coverage).softmax(1)
+    return places, (best - worst)[:, 0], answers
+
+
+def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
+    assert task.grid is not None
+    channels, height, width = task.observation_space["features"].shape or ()
+    about = BeliefConfig(
+        (channels, height, width),
+        task.network.config.image_size,
+        task.network.config.patch_size,
+        math.isqrt(len(task.grid)),
+        config.places,
+        config.margin,
+        config.hidden_size,
+        config.dropout,
+        config.evidence_size,
+        config.reach,
+        config.search_on,
+    )
+    with torch.random.fork_rng():  # weights are drawn from the global generator
+        torch.manual_seed(config.seed)
+        return BeliefNetwork(about).to(task.device)

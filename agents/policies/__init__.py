@@ -1,0 +1,1 @@
+"""Policies: rules, networks, upper bounds."""

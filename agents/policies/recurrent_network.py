@@ -1,0 +1,275 @@
+"""A policy with a memory that may see all the environment shows, for locations or grids.
+
+The paper's patch proposal network (section 3.1) with more to choose: the classifier's state and
+other observations beside the newest feature map, a width that can be learned, a categorical
+choice among the patches of a grid, or a map of the grid on which each look leaves what it showed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from agents.policies.actors import GaussianActor, GridActor
+from gf_env.envs.observations import EXTRA_OBSERVATIONS
+
+SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
+"""All that a policy can see."""
+RULED_OUT = 1e4
+"""What the log-probabilities of choices that are ruled out are lowered by; finite, so that
+nothing that is multiplied by a probability of 0 becomes NaN."""
+_PLACES = ("locations", "step")
+"""What tells where the newest look was."""
+
+
+def check_sees(sees: object) -> None:
+    """Check names of observations.
+
+    Raises:
+        ValueError: none, an unknown one, one that is there twice, or a plain string.
+    """
+    names = list(sees) if isinstance(sees, (tuple, list, Mapping)) else []
+    if not names or len({*names}) != len(names) or not {*names} <= {*SEES}:
+        raise ValueError(
+            f"sees takes a tuple of one or more different names out of {list(SEES)}, got {sees!r}"
+        )
+
+
+@dataclass(frozen=True)
+class RecurrentPolicyConfig:
+    """Everything that is needed to build a policy anew.
+
+    Attributes:
+        shapes: of what it sees, by name out of `SEES`; without the batch axis.
+        grid_size: n for a choice among n x n patches; None for locations.
+        hidden_size: of its layers and its memory.
+        recurrent: with a GRU cell; False puts a linear layer in its place.
+        std: first standard deviation of both axes, as a fraction of the way a patch can travel.
+        feature_channels: of feature maps, to which a 1x1 convolution reduces them; 0: they are
+            taken as they are.
+        map_channels: numbers that each look leaves at its place on a map of the grid, beside a
+            count of looks there; 0 for no map. It is remembered, with a GRU cell or without.
+        repeats: whether it may look at the same patch twice; False needs a map.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    grid_size: int | None = None
+    hidden_size: int = 128
+    recurrent: bool = True
+    std: float = 0.2
+    feature_channels: int = 32
+    map_channels: int = 0
+    repeats: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_sees(self.shapes)
+        shapes = {name: tuple(shape) for name, shape in self.shapes.items()}  # JSON has lists only
+        object.__setattr__(self, "shapes", shapes)
+        for name, shape in shapes.items():
+            if not shape or min(shape) < 1:
+                raise ValueError(f"the shape of {name} must be positive numbers, got {shape}")
+        for name, value in (("grid_size", self.grid_size), ("hidden_size", self.hidden_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+        if not 0 < self.std < math.inf:
+            raise ValueError(f"std must be positive, got {self.std}")
+        for name in ("feature_channels", "map_channels"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.map_channels and (self.grid_size is None or not {*_PLACES} <= {*shapes}):
+            raise ValueError(
+                f"map_channels is for policies on a grid that see {' and '.join(_PLACES)}, "
+                f"got grid_size {self.grid_size} and {sorted(shapes)}"
+            )
+        if not self.repeats and not self.map_channels:
+            raise ValueError(
+                "repeats=False needs a map of what has been looked at, map_channels of 1 or more, "
+                f"got {self.map_channels}"
+            )
+
+
+class LookMap(nn.Module):
+    """A map of a grid's n x n patches on which looks leave what they showed, each at its place.
+
+    It tells where a look was and what it showed there apart from what other looks showed, so
+    that a policy need not learn to keep them apart.
+
+    Args:
+        size: of what is known after a look.
+        grid_size: n.
+        channels: numbers that a look leaves, beside a 1 that counts it.
+
+    Attributes:
+        size: of a map, n * n * (channels + 1).
+    """
+
+    def __init__(self, size: int, grid_size: int, channels: int) -> None:
+        super().__init__()
+        self.size = grid_size**2 * (channels + 1)
+        self._grid_size = grid_size
+        self.linear = nn.Linear(size, channels)
+
+    def forward(
+        self, known: torch.Tensor, locations: torch.Tensor, step: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what the newest looks of n episodes add to their maps.
+
+        Args:
+            known: (n, size).
+            locations: (n, T - 1, 2) in [-1, 1], (row, col), the looks so far.
+            step: (n, 1), how many they are, glance included.
+
+        Returns:
+            (n, n * n * (channels + 1)), zeros for those that have seen only the glance.
+        """
+        newest = (step.long() - 2)[:, :, None]  # (n, 1, 1)
+        place = locations.gather(1, newest.clamp(min=0).expand(-1, 1, 2))[:, 0]
+        row, col = ((place + 1) / 2 * (self._grid_size - 1)).round().long().unbind(1)
+        here = nn.functional.one_hot(row * self._grid_size + col, self._grid_size**2)
+        here = here * (newest[:, 0] >= 0)  # (n, n * n)
+        left = nn.functional.pad(self.linear(known).relu(), (1, 0), value=1.0)
+        return (here[:, :, None] * left[:, None]).flatten(1)
+
+
+class RecurrentPolicyNetwork(nn.Module):
+    """Encoders of what is seen, memory, actor and critic.
+
+    Args:
+        config: see `RecurrentPolicyConfig`.
+    """
+
+    def __init__(self, config: RecurrentPolicyConfig) -> None:
+        super().__init__()
+        self.config = config
+        size, grid_size = config.hidden_size, config.grid_size
+        self.encoders = nn.ModuleDict(
+            {name: _encoder(shape, config) for name, shape in config.shapes.items()}
+        )
+        known = sum(_encoded_size(shape, config) for shape in config.shapes.values())
+        self.map = (
+            LookMap(known, grid_size, config.map_channels)
+            if config.map_channels and grid_size is not None
+            else None
+        )
+        self._map_size = 0 if self.map is None else self.map.size
+        self.merge = nn.Linear(known + self._map_size, size)
+        self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
+        self.actor: GaussianActor | GridActor = (
+            GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
+        )
+        self.critic = nn.Linear(size, 1)
+
+    @property
+    def observe(self) -> tuple[str, ...]:
+        """What it sees beyond what is always there."""
+        return tuple(name for name in self.config.shapes if name in EXTRA_OBSERVATIONS)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.critic.weight.device
+
+    def initial_state(self, count: int) -> torch.Tensor:
+        """Return the memory before the first action: zeros, (count, m).
+
+        m is the hidden size, or 0 without a GRU, and after that the map's size, if there is one.
+        """
+        size = self.config.hidden_size if self.config.recurrent else 0
+        return torch.zeros(count, size + self._map_size, device=self.device)
+
+    def forward(
+        self, seen: Mapping[str, torch.Tensor], memory: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Propose the next look of n episodes.
+
+        Args:
+            seen: (n, *shape) float32 each, by name; others are ignored.
+            memory: as `initial_state` has it.
+
+        Returns:
+            What the actor returns (n, ...), values (n,) and the memory after it.
+        """
+        own, drawn = self._split(memory)
+        known = self._known(seen)
+        if self.map is not None:
+            drawn = drawn + self.map(known, *(seen[name] for name in _PLACES))
+        thought, own = self._remember(self._encode(known, drawn), own)
+        choice = self._choose(thought, drawn)
+        return choice, self.critic(thought)[:, 0], torch.cat([own, drawn], dim=1)
+
+    def replay(self, seen: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Go through n whole episodes of A actions, from their first.
+
+        Args:
+            seen: (A, n, *shape) float32 each, by name.
+
+        Returns:
+            What the actor returns (A, n, ...) and values (A, n).
+        """
+        length, count = next(iter(seen.values())).shape[:2]
+        flat = {name: value.flatten(0, 1) for name, value in seen.items()}
+        known = self._known(flat)  # (A * n, ...), and likewise
+        drawn = known[:, :0]
+        if self.map is not None:
+            added = self.map(known, *(flat[name] for name in _PLACES))
+            drawn = added.view(length, count, -1).cumsum(0).flatten(0, 1)
+        own, _ = self._split(self.initial_state(count))
+        thoughts = []
+        for encoded in self._encode(known, drawn).view(length, count, -1):
+            thought, own = self._remember(encoded, own)
+            thoughts.append(thought)
+        thought = torch.stack(thoughts)  # (A, n, hidden_size)
+        choice = self._choose(thought, drawn.view(length, count, -1))
+        return choice, self.critic(thought)[..., 0]
+
+    def _known(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return what is seen, each part encoded, side by side."""
+        return torch.cat([encoder(seen[name]) for name, encoder in self.encoders.items()], dim=1)
+
+    def _split(self, memory: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the GRU's state (n, ...) and the map (n, ...)."""
+        own_size = memory.shape[1] - self._map_size
+        return memory[:, :own_size], memory[:, own_size:]
+
+    def _encode(self, known: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return (n, hidden_size) of what is known (n, ...) and on the map (n, ...)."""
+        encoded: torch.Tensor = self.merge(torch.cat([known, drawn], dim=1)).relu()
+        return encoded
+
+    def _choose(self, thought: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return what the actor returns, for thoughts (..., hidden_size) and maps (..., size)."""
+        choice: torch.Tensor = self.actor(thought)
+        if self.config.repeats:
+            return choice
+        channels = self.config.map_channels + 1
+        looks = drawn.reshape(*drawn.shape[:-1], -1, channels)[..., 0]  # (..., n * n)
+        # where all patches have been looked at, all are open again
+        allowed: torch.Tensor = (choice - RULED_OUT * (looks > 0)).log_softmax(-1)
+        return allowed
+
+    def _remember(
+        self, encoded: torch.Tensor, memory: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what to act on, (n, hidden_size), and the memory after it."""
+        if isinstance(self.memory, nn.GRUCell):
+            memory = self.memory(encoded, memory)
+            return memory, memory
+        return self.memory(encoded).relu(), memory
+
+
+def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> nn.Module:
+    channels = config.feature_channels
+    if len(shape) != 3 or not channels:
+        return nn.Flatten()
+    return nn.Sequential(nn.Conv2d(shape[0], channels, 1, bias=False), nn.ReLU(), nn.Flatten())
+
+
+def _encoded_size(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> int:
+    if len(shape) != 3 or not config.feature_channels:
+        return math.prod(shape)
+    return math.prod((config.feature_channels, *shape[1:]))

@@ -1,0 +1,1 @@
+"""What users name, found: policies, learners, networks, objects of their own."""

@@ -1,0 +1,76 @@
+"""Networks and policies by what a user calls them: built-in names and files.
+
+Files are ours, those of the paper's release, or models that Stable-Baselines3 saved.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agents.policies import belief_search, paper, recurrent
+from agents.policies.base import Policy
+from agents.policies.belief_search import BeliefPolicy
+from agents.policies.paper import PaperPolicy
+from agents.policies.recurrent import RecurrentPolicy
+from agents.policies.release import load_official_policy
+from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from gf_env.network.release import load_official_checkpoint
+from gf_env.storage.assets import find_tensor_file
+from gf_env.storage.tensors import TensorFileError, tensor_file_kind
+
+OFFICIAL_SUFFIXES = (".pth.tar", ".pth", ".pt")
+SB3_SUFFIX = ".zip"
+
+_POLICIES: dict[str, type[PaperPolicy] | type[RecurrentPolicy] | type[BeliefPolicy]] = {
+    belief_search.FILE_KIND: BeliefPolicy,
+    paper.FILE_KIND: PaperPolicy,
+    recurrent.FILE_KIND: RecurrentPolicy,
+}
+
+
+def is_official(name: str) -> bool:
+    """Whether a name is that of a checkpoint of the paper's release, by its ending."""
+    return name.endswith(OFFICIAL_SUFFIXES)
+
+
+def open_network(name: str, device: str = "cpu") -> GlanceFocusNet:
+    """Return a network by its built-in name or file, ours or the release's.
+
+    Raises:
+        ValueError: neither a built-in name nor a file.
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    if is_official(name):
+        return load_official_checkpoint(name, device=device)
+    return load_network(name, device)
+
+
+def open_paper_policy(name: str) -> PaperPolicy:
+    """Return a paper's policy by its built-in name or file, ours or the release's.
+
+    Raises:
+        ValueError: neither a built-in name nor a file.
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    return load_official_policy(name) if is_official(name) else PaperPolicy.load(name)
+
+
+def open_policy(name: str | os.PathLike[str]) -> Policy:
+    """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
+
+    Raises:
+        ValueError: neither a built-in name nor a file, or no model of Stable-Baselines3.
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    name = os.fspath(name)
+    if is_official(name):
+        return load_official_policy(name)
+    if name.endswith(SB3_SUFFIX):
+        from agents.sb3.saved_models import load_sb3  # takes seconds to import
+
+        return load_sb3(name)
+    path = find_tensor_file("agents", name)
+    kind = tensor_file_kind(path)
+    if kind not in _POLICIES:
+        raise TensorFileError(f"expected {path} to hold a policy, found {kind or 'no kind'!r}")
+    return _POLICIES[kind].load(path)

@@ -1,0 +1,123 @@
+"""Learners by name, each with its settings, behind one call.
+
+A learner here is something that makes a policy of a task. The benchmark knows learners by what
+stands here, or as `package.module:function`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
+from agents.learners.base import Update
+from agents.policies.base import Policy
+from agents.registry.import_paths import call_with, is_module_path, load_object
+from agents.sb3 import learners
+from gf_env.envs.make_task import TaskArguments, make_task
+
+OnUpdate = Callable[[Update], None]
+
+
+class Train(Protocol):
+    """Trains a policy with a configuration on the task that the arguments make."""
+
+    def __call__(
+        self, task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
+    ) -> Policy:
+        """Return the trained policy."""
+        ...
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A way of making a policy.
+
+    Attributes:
+        config: makes its configuration of settings by name and `seed`; refuses what cannot be.
+        train: see `Train`.
+    """
+
+    config: Callable[..., Any]
+    train: Train
+
+
+def _on_tasks(train: Callable[..., Policy]) -> Train:
+    """Return a learner that takes a built task as one that takes its arguments."""
+
+    def on_arguments(
+        task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
+    ) -> Policy:
+        return train(make_task(**task_arguments), config, on_update)
+
+    return on_arguments
+
+
+def _train_sb3(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
+    return learners.train(config, on_update, **task_arguments)
+
+
+LEARNERS: Mapping[str, Learner] = {
+    "paper-ppo": Learner(paper_ppo.PaperPPOConfig, _on_tasks(paper_ppo.train)),
+    "recurrent-ppo": Learner(recurrent_ppo.RecurrentPPOConfig, _on_tasks(recurrent_ppo.train)),
+    "reinforce": Learner(reinforce.ReinforceConfig, _on_tasks(reinforce.train)),
+    "imitation": Learner(imitation.ImitationConfig, _on_tasks(imitation.train)),
+    "belief": Learner(belief_search.BeliefLearnerConfig, _on_tasks(belief_search.train)),
+    **{
+        f"sb3-{algorithm.lower()}": Learner(
+            functools.partial(learners.SB3Config, algorithm), _train_sb3
+        )
+        for algorithm in learners.ALGORITHMS
+    },
+}
+
+
+def get_learner(name: str) -> Learner:
+    """Return a learner by name.
+
+    Args:
+        name: one of `LEARNERS`, or `package.module:function` of a function that is called with the
+            task, the settings, and `seed` and `on_update` where it takes them.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name in LEARNERS:
+        return LEARNERS[name]
+    if is_module_path(name):
+        return _own_learner(name)
+    raise ValueError(
+        f"unknown learner {name!r}; choose one of {sorted(LEARNERS)}, or package.module:function"
+    )
+
+
+def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: int) -> Any:
+    """Return a learner's configuration.
+
+    Raises:
+        ValueError: the settings cannot be, or it has none of that name.
+    """
+    try:
+        return learner.config(
+            **{key: _as_tuple(value) for key, value in settings.items()}, seed=seed
+        )
+    except TypeError as error:
+        raise ValueError(f"settings {dict(settings)} do not fit {name}: {error}") from error
+
+
+def _as_tuple(value: Any) -> Any:
+    """Lists, which files have, become the tuples that configurations have."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _own_learner(name: str) -> Learner:
+    def train(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
+        task = make_task(**task_arguments)
+        offered = {"task": task, "seed": config["seed"], "on_update": on_update}
+        settings = {key: value for key, value in config.items() if key != "seed"}
+        policy: Policy = call_with(load_object(name), settings, offered)
+        return policy
+
+    return Learner(dict, train)

@@ -1,0 +1,82 @@
+"""Policies by name: rules, upper bounds, trained files, and the user's own.
+
+The benchmark and the command line know policies by what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agents.policies import rules
+from agents.policies.base import Policy, PrivilegedPolicy
+from agents.policies.beam_search import BeamSearchOracle
+from agents.policies.oracle import GreedyOracle
+from agents.policies.saliency import SaliencyPolicy
+from agents.registry.files import open_policy
+from agents.registry.import_paths import call_with, is_module_path, load_object
+from gf_env.network.glance_focus_net import GlanceFocusNet
+
+RULES: Mapping[str, Callable[..., Policy]] = {
+    "random": rules.RandomPolicy,
+    "no-repeat-random": rules.NoRepeatRandomPolicy,
+    "gaussian": rules.GaussianPolicy,
+    "centre": rules.CentrePolicy,
+    "centre-corner": rules.CentreCornerPolicy,
+    "raster": rules.RasterPolicy,
+    "saliency": SaliencyPolicy,
+}
+"""Rules without learning and without labels."""
+
+BOUNDS: Mapping[str, Callable[..., PrivilegedPolicy]] = {
+    "greedy-oracle": GreedyOracle,
+    "beam-search-oracle": BeamSearchOracle,
+}
+"""What sees labels."""
+
+
+def make_policy(
+    name: str,
+    *,
+    network: GlanceFocusNet,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> Policy | PrivilegedPolicy:
+    """Return a policy by its name.
+
+    Args:
+        name: one of `RULES` or `BOUNDS`; `package.module:Name`, which is a policy, or a class or
+            function that returns one; or what `agents.registry.files.open_policy` opens.
+        network: for those that take one.
+        seed: likewise.
+        settings: further arguments; files take none.
+
+    Raises:
+        ValueError: an unknown name or settings that do not fit.
+        TypeError: what was named is no policy.
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    made = RULES.get(name) or BOUNDS.get(name)
+    settings = {} if settings is None else settings
+    if made is None and is_module_path(name):
+        made = load_object(name)
+        if not callable(made):
+            made = _as_it_is(made)
+    if made is None:
+        if settings:
+            raise ValueError(f"policy {name!r} takes no settings, got {dict(settings)}")
+        return open_policy(name)
+    policy = call_with(made, settings, {"network": network, "seed": seed})
+    if not isinstance(policy, (Policy, PrivilegedPolicy)):
+        raise TypeError(
+            f"{name} gave {type(policy).__name__}, which is no policy: it needs a method "
+            "predict(observation, state, episode_start, deterministic)"
+        )
+    return policy
+
+
+def _as_it_is(policy: Any) -> Callable[[], Any]:
+    def made() -> Any:
+        return policy
+
+    return made

@@ -1,0 +1,1 @@
+"""What figures are shown with, and what made them."""

@@ -1,0 +1,273 @@
+"""Stable-Baselines3's algorithms on the bridge, with settings that suit four-step episodes.
+
+One configuration and one `train` for all of them; what comes back is a plain SB3 model, which is a
+`Policy` as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from sb3_contrib import RecurrentPPO
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecMonitor
+from typing_extensions import Unpack
+
+from agents.learners.base import Update
+from agents.policies.recurrent_network import check_sees
+from agents.sb3.features import GlanceFocusExtractor, check_encoder
+from agents.sb3.vec_env import GlanceFocusVecEnv
+from gf_env.envs.make_task import TaskArguments
+from gf_env.envs.observations import EXTRA_OBSERVATIONS
+
+ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = MappingProxyType(
+    {"PPO": PPO, "A2C": A2C, "SAC": SAC, "TD3": TD3, "DQN": DQN, "RecurrentPPO": RecurrentPPO}
+)
+LOCATIONS_ONLY, GRID_ONLY = ("SAC", "TD3"), ("DQN",)
+"""Algorithms that take one kind of action; the others take either."""
+_ON_POLICY = {"gamma": 0.7, "gae_lambda": 0.95, "learning_rate": 1e-3}
+_PPO = {**_ON_POLICY, "n_steps": 16, "batch_size": 1024, "n_epochs": 4, "clip_range": 0.2}
+_OFF_POLICY = {
+    "gamma": 0.7,
+    "learning_rate": 1e-3,
+    "buffer_size": 40_000,  # steps with two observations each, 10 kB on the built-in task
+    "learning_starts": 2048,
+    "batch_size": 256,
+    "train_freq": 1,
+    "gradient_steps": 16,
+    "tau": 0.02,
+}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "PPO": {**_PPO, "policy_kwargs": {"log_std_init": -1.2, "net_arch": [256, 128]}},
+        "A2C": {
+            **_ON_POLICY,
+            "n_steps": 4,
+            "policy_kwargs": {"log_std_init": -1.2, "net_arch": [256, 128]},
+        },
+        "SAC": {
+            **_OFF_POLICY,
+            "ent_coef": "auto_0.02",  # rewards are small: SB3's 1 would drown them at first
+            "policy_kwargs": {"net_arch": [128, 128]},
+        },
+        "TD3": {
+            **_OFF_POLICY,
+            "action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.6)),
+            "policy_kwargs": {"net_arch": [128, 128]},
+        },
+        "DQN": {
+            **_OFF_POLICY,
+            "tau": 1.0,  # a hard copy
+            "target_update_interval": 2048,
+            "policy_kwargs": {"net_arch": [256, 128]},
+        },
+        "RecurrentPPO": {
+            **_PPO,
+            "n_steps": 8,
+            "batch_size": 512,
+            "policy_kwargs": {"log_std_init": -1.2, "net_arch": [128], "lstm_hidden_size": 128},
+        },
+    }
+)
+"""Arguments of each algorithm's constructor, over SB3's own defaults."""
+_OURS = ("policy", "env", "seed")
+_REPORT_STEPS = 4096
+
+
+@dataclass(frozen=True)
+class SB3Config:
+    """The learner's settings."""
+
+    algorithm: str = "PPO"
+    """A name in `ALGORITHMS`."""
+    total_timesteps: int = 200_000
+    """Environment steps; DQN's exploration ends after a part of them."""
+    num_envs: int = 256
+    """Episodes at a time."""
+    sees: tuple[str, ...] = ("features", "hidden_state")
+    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
+    encoder: str = "conv"
+    """Of feature maps, see `agents.sb3.features.GlanceFocusExtractor`."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
+    are merged likewise."""
+    max_seconds: float = math.inf
+    """Stop after the step in which this much time has passed."""
+    seed: int = 0
+    """Of weights, images, actions and minibatches."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm must be one of {list(ALGORITHMS)}, got {self.algorithm!r}")
+        check_sees(self.sees)
+        object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
+        check_encoder(self.encoder)
+        for name in ("total_timesteps", "num_envs", "max_seconds"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {self.seed}")
+        parameters = inspect.signature(ALGORITHMS[self.algorithm]).parameters
+        known = [name for name in parameters if name not in _OURS and not name.startswith("_")]
+        unknown = [name for name in self.settings if name not in known]
+        if unknown:
+            raise ValueError(
+                f"settings has {unknown}, which {self.algorithm} does not take from there; "
+                f"choose from {known}"
+            )
+
+
+def train(
+    config: SB3Config,
+    on_update: Callable[[Update], None] | None = None,
+    **task_arguments: Unpack[TaskArguments],
+) -> BaseAlgorithm:
+    """Train one of SB3's algorithms.
+
+    SB3 seeds the global generators of Python, NumPy and torch; they are put back afterwards, but
+    for those of GPUs.
+
+    Args:
+        config: settings.
+        on_update: called after every rollout, or off-policy after about every 4,096 steps, and at
+            the end.
+        **task_arguments: what to train on, see `gf_env.envs.make_task.TaskArguments`; `grid_size`
+            means grid actions, which DQN has anyway, 7 x 7 by default.
+
+    Returns:
+        The model. `save` it, and `load_sb3` loads it.
+
+    Raises:
+        ValueError: unknown or unfitting arguments.
+    """
+    env = VecMonitor(_make_env(config, task_arguments))
+    algorithm = ALGORITHMS[config.algorithm]
+    recurrent = config.algorithm == "RecurrentPPO"
+    with _global_generators_kept():
+        model = algorithm(
+            "MultiInputLstmPolicy" if recurrent else "MultiInputPolicy",
+            env,
+            seed=config.seed,
+            **_settings(config, task_arguments),
+        )
+        off_policy = isinstance(model, OffPolicyAlgorithm)
+        return model.learn(
+            config.total_timesteps,
+            _Reporter(config.max_seconds, on_update, _REPORT_STEPS if off_policy else 1),
+            # SB3 counts episodes, which are of about four steps, or rollouts
+            log_interval=_REPORT_STEPS // 4 if off_policy else 1,
+        )
+
+
+def _make_env(config: SB3Config, arguments: TaskArguments) -> GlanceFocusVecEnv:
+    name = config.algorithm
+    if "observe" in arguments:
+        raise ValueError("observe follows from what the policy sees; say so in the config's `sees`")
+    given: dict[str, Any] = dict(arguments)
+    if given.get("grid_size") is None:
+        given.pop("grid_size", None)  # else it would undo the grid id's own
+    grid = "grid_size" in given or name in GRID_ONLY
+    if grid and name in LOCATIONS_ONLY:
+        others = [each for each in ALGORITHMS if each not in LOCATIONS_ONLY]
+        raise ValueError(
+            f"{name} has continuous actions only; leave out grid_size or choose one of {others}"
+        )
+    if name in GRID_ONLY and given.get("lattice_stride") is not None:
+        raise ValueError(f"{name} has grid actions only; say grid_size instead of lattice_stride")
+    observe = tuple(key for key in config.sees if key in EXTRA_OBSERVATIONS)
+    env_id = "GlanceFocusGrid-v0" if grid else "GlanceFocus-v0"
+    return GlanceFocusVecEnv(config.num_envs, env_id, observe=observe, **given)
+
+
+def _settings(config: SB3Config, arguments: TaskArguments) -> dict[str, Any]:
+    defaults = DEFAULTS[config.algorithm]
+    policy = {
+        "features_extractor_class": GlanceFocusExtractor,
+        "features_extractor_kwargs": {"sees": config.sees, "encoder": config.encoder},
+        **defaults["policy_kwargs"],
+        **(config.settings.get("policy_kwargs") or {}),
+    }
+    return {
+        "device": arguments.get("device", "cpu"),
+        "stats_window_size": _REPORT_STEPS // 4,
+        **defaults,
+        **config.settings,
+        "policy_kwargs": policy,
+    }
+
+
+@contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - SB3 uses it
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+class _Reporter(BaseCallback):
+    """Reports, and stops by the clock.
+
+    Args:
+        max_seconds: stop after so many.
+        on_update: gets the figures.
+        every: report after the first rollout that ends so many steps after the last report.
+    """
+
+    def __init__(
+        self, max_seconds: float, on_update: Callable[[Update], None] | None, every: int
+    ) -> None:
+        super().__init__()
+        self._max_seconds = max_seconds
+        self._on_update = on_update
+        self._every = every
+        self._began = time.perf_counter()
+        self._number = self._reported = 0
+
+    def _on_training_start(self) -> None:
+        self._began = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return time.perf_counter() - self._began < self._max_seconds
+
+    def _on_rollout_end(self) -> None:
+        if self.num_timesteps - self._reported >= self._every:
+            self._report()
+
+    def _on_training_end(self) -> None:
+        if self.num_timesteps > self._reported:
+            self._report()
+
+    def _report(self) -> None:
+        if self._on_update is None or not self.model.ep_info_buffer:
+            return
+        self._number += 1
+        self._reported = self.num_timesteps
+        seconds = time.perf_counter() - self._began
+        metrics = {
+            "charts/episodic_return": _mean([each["r"] for each in self.model.ep_info_buffer]),
+            "charts/accuracy": _mean(self.model.ep_success_buffer),
+            "charts/SPS": self.num_timesteps / seconds,
+        }
+        self._on_update(Update(self._number, self.num_timesteps, seconds, metrics))
+
+
+def _mean(values: Any) -> float:
+    return float(np.mean(values))

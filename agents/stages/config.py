@@ -1,0 +1,130 @@
+"""What a training's result depends on, and the folder that is one training's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.learners.paper_ppo import PaperPPOConfig
+from gf_env.storage.tensors import write_atomically
+from gf_env.training.recipe import Recipe
+from gf_env.training.supervised import PRECISIONS
+
+PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learned from.
+
+    Attributes:
+        dataset: name or folder; see `gf_env.load_dataset`.
+        network_split: what the network learns from: starting weights, stages 1 and 3.
+        policy_split: what the policy learns from, stage 2. On images that the network has learned
+            by heart there is little to win by looking, so others are better.
+        validation_split: what every epoch is measured on.
+        test_split: what the figures at the end are of.
+        augment: learn from random crops of images on disk, mirrored half of the time.
+        unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
+    """
+
+    dataset: str = "cluttered-digits"
+    network_split: str = "pretrain"
+    policy_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str = "test"
+    augment: bool = True
+    unreadable: str = "stop"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What comes from elsewhere, in the place of what a phase would make.
+
+    Attributes:
+        full_resolution: weights that the full-resolution classifier starts from: `timm` for those
+            that timm fetches for the backbone, or a file; see
+            `gf_env.training.starting_weights.load_starting_weights`.
+        low_resolution: weights that the low-resolution classifier starts from instead of those of
+            the full-resolution one.
+        network: a built-in name or a file, for stages 2 and 3 without stage 1.
+        policy: a file, for stage 3 without stage 2.
+    """
+
+    full_resolution: str | None = None
+    low_resolution: str | None = None
+    network: str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that a training's result depends on; the defaults are the built-in networks'.
+
+    Attributes:
+        data: what is learned from.
+        recipe: what is made and how.
+        stage2: the paper's learner.
+        given: what comes from elsewhere.
+        precision: of the supervised phases, `bfloat16` (mixed) or `float32`.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    recipe: Recipe = field(default_factory=Recipe)
+    stage2: PaperPPOConfig = field(default_factory=PaperPPOConfig)
+    given: Given = field(default_factory=Given)
+    precision: str = "bfloat16"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"unknown precision {self.precision!r}; choose one of {list(PRECISIONS)}"
+            )
+
+
+def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Make sure that a folder is this training's, and write its configuration there.
+
+    Raises:
+        ValueError: the folder holds a training and `resume` is False, or one of another
+            configuration.
+    """
+    path = folder / "config.json"
+    described = json.loads(json.dumps(dataclasses.asdict(config)))
+    if path.is_file():
+        if not resume:
+            raise ValueError(
+                f"{folder} holds a training already: go on with it by --resume, or choose another "
+                "--output"
+            )
+        differing = list(_differences(json.loads(path.read_text()), described))
+        if differing:
+            raise ValueError(
+                f"the training in {folder} was begun with other settings: "
+                f"{'; '.join(differing)}. Go on with the same ones, or choose another --output"
+            )
+    write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted({*before, *now}):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    elif before != now:
+        yield f"{name} was {before!r} and is {now!r}"
+
+
+def check_phases(phases: Sequence[str]) -> None:
+    """Refuse phases that do not exist.
+
+    Raises:
+        ValueError: an unknown phase.
+    """
+    unknown = [phase for phase in phases if phase not in PHASES]
+    if unknown:
+        raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")

@@ -1,0 +1,104 @@
+"""How good a frozen network is, and how much there is for a policy to win."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from rich.console import Console
+
+from agents.policies.oracle import GreedyOracle
+from agents.policies.paper import PaperPolicy
+from agents.policies.rules import CentrePolicy, RandomPolicy
+from agents.reporting.comparison import compare, table
+from agents.reporting.provenance import versions
+from agents.stages.run import TrainingRun
+from gf_env.datasets import Dataset
+from gf_env.evaluation import Evaluation, evaluate
+from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from gf_env.network.image_classifier import load_image_classifier, measure_accuracy
+from gf_env.storage.tensors import write_atomically
+
+ORACLE_GRID = 7
+RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
+
+
+def network_figures(
+    network: GlanceFocusNet,
+    policy: PaperPolicy | None,
+    train: Dataset,
+    test: Dataset,
+    *,
+    num_images: int = 2000,
+    workers: int = 0,
+) -> tuple[dict[str, Any], dict[str, Evaluation]]:
+    """Measure a network on the first images of a data set.
+
+    Args:
+        network: in eval mode, on the device to use.
+        policy: the paper's for this network, if there is one.
+        train: what policies learn from.
+        test: what the figures are of.
+        num_images: how many at most of either.
+        workers: processes that read images ahead.
+
+    Returns:
+        JSON-serialisable figures: accuracy after each look of blind rules, of the policy and of the
+        greedy oracle, and the mean return of random patches on train and on test images; and the
+        evaluations by name.
+    """
+
+    def measure(policy: Any, images: Dataset) -> Evaluation:
+        return evaluate(
+            policy,
+            network=network,
+            dataset=images,
+            num_images=min(num_images, len(images)),
+            device=network.device,
+            workers=workers,
+        )
+
+    policies: dict[str, Any] = {RANDOM: RandomPolicy(), "centre": CentrePolicy()}
+    if policy is not None:
+        policies[PAPER] = policy
+    policies[ORACLE] = GreedyOracle(ORACLE_GRID)
+    results = {name: measure(each, test) for name, each in policies.items()}
+    figures = {
+        "test_images": len(results[RANDOM].labels),
+        "glance_accuracy": float(results[RANDOM].accuracy[0]),
+        "accuracy_per_look": {name: each.accuracy.tolist() for name, each in results.items()},
+        "oracle_grid": ORACLE_GRID,
+        "random_mean_return": {
+            "train": measure(RandomPolicy(), train).mean_return,
+            "test": results[RANDOM].mean_return,
+        },
+        "multiply_adds": results[RANDOM].multiply_adds.tolist(),
+    }
+    return figures, results
+
+
+def write_figures(run: TrainingRun, console: Console) -> None:
+    """Measure the networks of a training; write `figures.json` in the folders of their stages."""
+    device = run.loading.device
+    full, policy_source = run.source("full_resolution"), run.source("stage2")
+    policy = None if policy_source is None else PaperPolicy.load(policy_source)
+    about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
+    if full is not None:
+        classifier = load_image_classifier(full, device)
+        accuracy = measure_accuracy(classifier, run.test, loading=run.loading)
+        about = {"full_resolution_accuracy": accuracy, **about}
+    for phase in ("stage1", "stage3"):
+        source = run.source(phase)
+        if source is None:
+            continue
+        network = load_network(source, device)
+        figures, results = network_figures(
+            network, policy, run.policy_images, run.test, workers=run.loading.workers
+        )
+        report = {**figures, **about}
+        write_atomically(
+            run.place(phase).path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
+        )
+        rows = compare(results, random=RANDOM, oracle=ORACLE)
+        console.print(table(rows, f"{phase}: {figures['test_images']:,} images of the test split"))

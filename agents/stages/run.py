@@ -1,0 +1,286 @@
+"""The whole training of the paper, phase after phase, in one folder (paper, section 3.2).
+
+Starting weights at full resolution and at the patch's size, stage 1 (all parts on random patches),
+stage 2 (the policy, the rest frozen), stage 3 (all parts on the policy's patches). A phase takes
+the best of the phases before it, or what was given in its place, and writes `<phase>/best` and
+`<phase>/last`; see `gf_env.training.loop`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from torch import nn
+
+from agents.learners.paper_ppo import PaperLearner
+from agents.policies.paper import PaperPolicy
+from agents.policies.rules import RandomPolicy
+from agents.stages.config import PHASES, TrainConfig, check_phases
+from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets.batches import Loading
+from gf_env.envs.make_task import make_task
+from gf_env.evaluation import evaluate
+from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from gf_env.network.image_classifier import (
+    ImageClassifier,
+    ImageClassifierConfig,
+    load_image_classifier,
+    measure_accuracy,
+)
+from gf_env.policy import Policy
+from gf_env.training.loop import Metrics, PhaseFolder, run_phase
+from gf_env.training.objectives import (
+    ClassifierObjective,
+    LocationSampler,
+    LooksObjective,
+    UniformSampler,
+)
+from gf_env.training.schedule import OptimiserConfig, make_optimiser
+from gf_env.training.starting_weights import load_starting_weights
+from gf_env.training.supervised import SupervisedTrainee
+
+
+class TrainingRun:
+    """One training in one folder.
+
+    Args:
+        config: see `TrainConfig`.
+        folder: where the files go.
+        loading: device and workers.
+        progress: shows a bar for each epoch.
+
+    Attributes:
+        images: what the network learns from.
+        policy_images: what the policy learns from.
+        validation: what every epoch is measured on.
+        test: what the figures at the end are of.
+
+    Raises:
+        ValueError: a split that is not there, or splits of different classes.
+    """
+
+    def __init__(
+        self, config: TrainConfig, folder: Path, *, loading: Loading, progress: Progress
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.loading = loading
+        self._progress = progress
+        data = config.data
+        # a split that is missing is better said before training than after
+        self.images = self._load(data.network_split)
+        self.policy_images = self._load(data.policy_split)
+        self.validation = self._load(data.validation_split)
+        self.test = self._load(data.test_split)
+        for other in (self.policy_images, self.validation, self.test):
+            if other.spec.classes != self.images.spec.classes:
+                raise ValueError(
+                    f"split {other.split!r} of {other.name} has the classes "
+                    f"{other.spec.classes}, split {self.images.split!r} has "
+                    f"{self.images.spec.classes}"
+                )
+
+    def _load(self, split: str) -> Dataset:
+        data = self.config.data
+        like = self.config.recipe.wanted_images()
+        return load_dataset(data.dataset, split, like=like, unreadable=data.unreadable)
+
+    def run(self, phases: Sequence[str] = PHASES) -> None:
+        """Run phases in the order given; those that are done already take no time.
+
+        Raises:
+            ValueError: an unknown phase, or one whose beginnings are neither given nor made.
+        """
+        check_phases(phases)
+        for phase in phases:
+            getattr(self, phase)()
+
+    def place(self, phase: str) -> PhaseFolder:
+        """Return where the files of a phase are."""
+        return PhaseFolder(self.folder / phase)
+
+    def full_resolution(self) -> None:
+        """Train the plain classifier that the local encoder starts from."""
+        recipe, given = self.config.recipe, self.config.given
+        classifier = self._new_classifier(self.images.spec.image_size)
+        if given.full_resolution is not None:
+            load_starting_weights(classifier, given.full_resolution)
+        self._train_classifier("full_resolution", classifier, recipe.full_resolution)
+
+    def low_resolution(self) -> None:
+        """Train the plain classifier that the global encoder starts from.
+
+        As in the paper, it starts from the weights for whole images, tuned at its own size.
+        """
+        self.train_smaller("low_resolution", self.config.recipe.patch_size)
+
+    def train_smaller(self, phase: str, input_size: int) -> None:
+        """Train a plain classifier of images made smaller, as a phase of that name."""
+        given = self.config.given
+        classifier = self._new_classifier(input_size)
+        if given.low_resolution is not None:
+            load_starting_weights(classifier, given.low_resolution)
+        else:
+            classifier.encoder.load_state_dict(self._made("full_resolution").encoder.state_dict())
+        self._train_classifier(phase, classifier, self.config.recipe.low_resolution)
+
+    def _train_classifier(
+        self, phase: str, classifier: ImageClassifier, schedule: OptimiserConfig
+    ) -> None:
+
+        def validate() -> Metrics:
+            return {
+                "validation/accuracy": measure_accuracy(
+                    classifier, self.validation, loading=self.loading
+                )
+            }
+
+        self._supervise(
+            phase,
+            classifier,
+            ClassifierObjective(classifier),
+            make_optimiser([classifier], [], schedule),
+            schedule,
+            validate,
+        )
+
+    def stage1(self) -> None:
+        """Train all parts of the network on random patches."""
+        recipe = self.config.recipe
+        with _seeded(recipe.seed):
+            network = GlanceFocusNet(recipe.network_config(self.images.spec))
+        full, low = (self._made(phase) for phase in ("full_resolution", "low_resolution"))
+        network.local_encoder.load_state_dict(full.encoder.state_dict())
+        network.global_encoder.load_state_dict(low.encoder.state_dict())
+        self._train_looks("stage1", network, UniformSampler(), RandomPolicy, recipe.stage1)
+
+    def stage2(self) -> None:
+        """Train the policy on the frozen network."""
+        network = self._network()
+        task = make_task(network=network, dataset=self.policy_images, device=self.loading.device)
+
+        def validate(policy: PaperPolicy) -> Metrics:
+            return self._validate(network, policy)
+
+        learner = PaperLearner(
+            task,
+            self.config.stage2,
+            validate=validate,
+            workers=self.loading.workers,
+            augment=self.config.data.augment,
+        )
+        run_phase(learner, self.place("stage2"), name="stage2", progress=self._progress)
+
+    def stage3(self) -> None:
+        """Train all parts of the network on the policy's patches."""
+        recipe = self.config.recipe
+        policy = PaperPolicy.load(self._needed("stage2"))
+        sampler = policy.network.to(self.loading.device).eval().requires_grad_(False)
+        network = self._network().requires_grad_(True)
+        self._train_looks("stage3", network, sampler, lambda: policy, recipe.stage3)
+
+    def _train_looks(
+        self,
+        phase: str,
+        network: GlanceFocusNet,
+        sampler: LocationSampler,
+        make_policy: Callable[[], Policy],
+        schedule: OptimiserConfig,
+    ) -> None:
+        recipe = self.config.recipe
+        network.to(self.loading.device)
+        objective = LooksObjective(
+            network, sampler, recipe.auxiliary_weight, recipe.train_global_encoder
+        )
+        encoders = [network.global_encoder, network.local_encoder]
+        self._supervise(
+            phase,
+            network,
+            objective,
+            make_optimiser(encoders, [network.classifier], schedule),
+            schedule,
+            lambda: self._validate(network, make_policy()),
+        )
+
+    def _supervise(
+        self,
+        phase: str,
+        module: ImageClassifier | GlanceFocusNet,
+        objective: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        schedule: OptimiserConfig,
+        validate: Callable[[], Metrics],
+    ) -> None:
+        trainee = SupervisedTrainee(
+            phase,
+            module,
+            objective,
+            optimiser,
+            self.images,
+            schedule,
+            validate,
+            loading=self.loading,
+            augment=self.config.data.augment,
+            precision=self.config.precision,
+            seed=self.config.recipe.seed,
+        )
+        run_phase(trainee, self.place(phase), name=phase, progress=self._progress)
+
+    def _validate(self, network: GlanceFocusNet, policy: Policy) -> Metrics:
+        result = evaluate(
+            policy,
+            network=network,
+            dataset=self.validation,
+            device=self.loading.device,
+            workers=self.loading.workers,
+        )
+        looks = {
+            f"validation/accuracy_step_{step}": float(value)
+            for step, value in enumerate(result.accuracy, start=1)
+        }
+        return {
+            "validation/accuracy": float(result.accuracy[-1]),
+            "validation/episodic_return": result.mean_return,
+            **looks,
+        }
+
+    def _new_classifier(self, input_size: int) -> ImageClassifier:
+        recipe = self.config.recipe
+        config = ImageClassifierConfig(
+            recipe.encoder, input_size, recipe.glance_interpolation, self.images.spec
+        )
+        with _seeded(recipe.seed):
+            return ImageClassifier(config).to(self.loading.device)
+
+    def source(self, phase: str) -> str | Path | None:
+        """Return the file of what a phase has made, or what was given in its place, if any."""
+        given = {"stage1": self.config.given.network, "stage2": self.config.given.policy}
+        best = self.place(phase).best
+        return given.get(phase) or (best if best.is_file() else None)
+
+    def _needed(self, phase: str) -> str | Path:
+        source = self.source(phase)
+        if source is None:
+            raise ValueError(
+                f"{self.place(phase).best} is needed first: run phase {phase!r}"
+                + (", or give a file instead" if phase in ("stage1", "stage2") else "")
+            )
+        return source
+
+    def _made(self, phase: str) -> ImageClassifier:
+        return load_image_classifier(self._needed(phase), self.loading.device)
+
+    def _network(self) -> GlanceFocusNet:
+        return load_network(self._needed("stage1"), self.loading.device)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw weights with a seed; modules take them from the global generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

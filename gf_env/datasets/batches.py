@@ -1,0 +1,100 @@
+"""Batches of images on a device, read ahead by worker processes where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils import data
+
+from gf_env.datasets.base import Augmented, Dataset
+from gf_env.datasets.on_device import ResidentImages, to_device
+
+
+class Batch(NamedTuple):
+    """Some images of a data set.
+
+    Attributes:
+        images: (n, C, S, S) uint8.
+        labels: (n,) int64.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How images come to the device.
+
+    Attributes:
+        device: where they go.
+        workers: processes that read ahead; 0 reads in the training process.
+    """
+
+    device: torch.device
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a negative number of workers."""
+        if self.workers < 0:
+            raise ValueError(f"workers must be 0 or more, got {self.workers}")
+
+
+def read_batches(
+    dataset: Dataset,
+    batches: list[NDArray[np.int64]],
+    loading: Loading,
+    augmentation_seed: int | None = None,
+) -> Iterator[Batch]:
+    """Yield the images and labels at given indices, on the device.
+
+    They are read ahead by the workers, unless they are there already.
+    """
+    varied = augmentation_seed is not None
+    if isinstance(dataset, ResidentImages):
+        if not (varied and isinstance(dataset.dataset, Augmented)):
+            yield from _resident(dataset, batches)
+            return
+        dataset = dataset.dataset
+    loader = data.DataLoader(
+        _Reader(dataset, augmentation_seed),
+        batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices will do
+        collate_fn=_as_it_is,  # type: ignore[arg-type]  # `__getitems__` makes whole batches
+        num_workers=loading.workers,
+        pin_memory=loading.device.type == "cuda",
+        generator=torch.Generator(),  # so that the global one is left alone
+    )
+    for images, labels in loader:
+        yield Batch(
+            images.to(loading.device, non_blocking=True),
+            labels.to(loading.device, non_blocking=True),
+        )
+
+
+def _resident(dataset: ResidentImages, batches: list[NDArray[np.int64]]) -> Iterator[Batch]:
+    for indices in batches:
+        labels = torch.from_numpy(dataset.labels[indices])
+        yield Batch(dataset.images(indices), to_device(labels, dataset.device))
+
+
+class _Reader(data.Dataset[Batch]):
+    """A whole batch in one call: one gather for images in memory."""
+
+    def __init__(self, dataset: Dataset, augmentation_seed: int | None) -> None:
+        self._dataset = dataset
+        self._seed = augmentation_seed
+
+    def __getitems__(self, indices: NDArray[np.int64]) -> Batch:
+        labels = torch.from_numpy(self._dataset.labels[indices])
+        if self._seed is not None and isinstance(self._dataset, Augmented):
+            return Batch(self._dataset.augmented_images(indices, self._seed), labels)
+        return Batch(self._dataset.images(indices), labels)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

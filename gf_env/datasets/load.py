@@ -1,0 +1,68 @@
+"""Data sets, by name, by path, or as objects."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
+from gf_env.datasets.scenes import cluttered_digits
+from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+
+
+def load_dataset(
+    dataset: str | os.PathLike[str] | Dataset,
+    split: str,
+    *,
+    size: int | None = None,
+    like: ImageSpec | None = None,
+    unreadable: str = "stop",
+) -> Dataset:
+    """Return one split of a data set.
+
+    Args:
+        dataset: `cluttered-digits`; a folder of `<split>/<class>/<image>`;
+            `torchvision:<class>[@<root>]` for one of torchvision's that is already on disk; or a
+            `Dataset`, which is returned as it is.
+        split: `train`, `validation` or `test`; `cluttered-digits` also has `pretrain`.
+        size: number of scenes; only `cluttered-digits` can be as long as one asks for.
+        like: image size, channels and normalisation that images on disk are brought to; ImageNet's
+            by default.
+        unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
+            names the image when it is asked for. `skip`: decode all of them once now, leave those
+            out and warn; for files the verdict is cached until one of them changes. A file that
+            cannot even be opened is an error in both cases, as it may be there the next time.
+            Data sets that are not on disk have no such images.
+
+    Raises:
+        ValueError: unknown data set, split or `unreadable`, a size for a data set that has its
+            own, a tree of folders whose classes are empty or differ from those of its `train`,
+            or a class of which no image can be decoded (with `skip`).
+    """
+    if unreadable not in UNREADABLE:
+        raise ValueError(f"unreadable must be one of {list(UNREADABLE)}, got {unreadable!r}")
+    if isinstance(dataset, Dataset):
+        return dataset
+    name = os.fspath(dataset)
+    if name == cluttered_digits.NAME:
+        return _cluttered_digits(split, size)
+    if size is not None:
+        raise ValueError(f"only {cluttered_digits.NAME} can be made in any size, not {name!r}")
+    # torchvision takes a second to import, and the built-in task does without
+    from gf_env.datasets.on_disk import folders, torchvision_sets
+
+    if name.startswith(torchvision_sets.PREFIX):
+        return torchvision_sets.load_torchvision(name, split, like, unreadable)
+    if Path(name).is_dir():
+        return folders.load_folder(Path(name), split, like, unreadable)
+    raise ValueError(
+        f"unknown dataset {name!r}: choose {cluttered_digits.NAME!r}, a folder of "
+        f"<split>/<class>/<image>, or {torchvision_sets.PREFIX}<class>[@<root>]"
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _cluttered_digits(split: str, size: int | None) -> ClutteredDigits:
+    """Many environments in one process share one copy."""
+    return ClutteredDigits(split, size)

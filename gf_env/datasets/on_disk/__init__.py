@@ -1,0 +1,1 @@
+"""Data sets of images on disk: folders, and those of torchvision."""

@@ -1,0 +1,115 @@
+"""Images on disk as a `Dataset`: decoded when asked for, and brought to the network's size."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gf_env.datasets.base import ImageSpec, imagenet_spec
+from gf_env.datasets.on_disk.decodable import readable_images
+from gf_env.datasets.on_disk.sources import ImageSource
+from gf_env.datasets.on_disk.transforms import augment, evaluation_transform
+
+
+class ImageFiles:
+    """A `Dataset` over images of any size, that is `Augmented` too.
+
+    Args:
+        name: what `load_dataset` was asked for.
+        split: which part this is.
+        source: the images.
+        labels: (n,) the class of each image of the source.
+        spec: what the images are made to be like.
+        kept: (m,) int64 in [0, n), the images of the source that are in the split, in order; all
+            by default.
+
+    Attributes:
+        num_skipped: how many images of the source are left out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        source: ImageSource,
+        labels: NDArray[np.int64],
+        spec: ImageSpec,
+        kept: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.name = name
+        self.split = split
+        self.spec = spec
+        self._kept = np.arange(len(labels)) if kept is None else kept
+        self.labels = labels[self._kept]
+        self.num_skipped = len(labels) - len(self._kept)
+        self._source = source
+        self._transform = evaluation_transform(spec)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Return the images at `indices`, (len(indices), channels, S, S) uint8.
+
+        Raises:
+            ValueError: an image cannot be opened or decoded.
+        """
+        chosen = self._kept[indices].tolist()
+        return torch.stack([self._transform(self._source.read(index)) for index in chosen])
+
+    def fingerprint(self) -> str | None:
+        """Return a text that changes with the files or with which of them are kept."""
+        mark = self._source.fingerprint()
+        return None if mark is None else f"{mark} {zlib.crc32(self._kept.tobytes())}"
+
+    def augmented_images(self, indices: NDArray[np.int64], seed: int) -> torch.Tensor:
+        """Return random parts of the images at `indices`, (len(indices), channels, S, S) uint8.
+
+        Each is a function of `seed` and its index alone. No global generator is used.
+
+        Args:
+            indices: (n,) int64, which images.
+            seed: 0 or more; another one for each epoch.
+
+        Raises:
+            ValueError: an image cannot be opened or decoded, or a negative seed.
+        """
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {seed}")
+        return torch.stack([self._augmented(int(index), seed) for index in indices])
+
+    def _augmented(self, index: int, seed: int) -> torch.Tensor:
+        place = index % len(self)  # so that -1 is the last image in every respect
+        image = self._source.read(int(self._kept[index]))
+        return augment(image, self.spec, np.random.default_rng([seed, place]))
+
+
+def image_files(
+    name: str,
+    split: str,
+    source: ImageSource,
+    labels: NDArray[np.int64],
+    spec: ImageSpec,
+    unreadable: str,
+) -> ImageFiles:
+    """Return a source as a data set; with `unreadable="skip"` without what cannot be decoded.
+
+    Raises:
+        ValueError: with `skip`, a class has no image left, or a file cannot be opened.
+    """
+    kept = None
+    if unreadable == "skip":
+        kept = readable_images(source, f"{name}, split {split!r}", labels, spec.classes)
+    return ImageFiles(name, split, source, labels, spec, kept)
+
+
+def spec_of(classes: tuple[str, ...], like: ImageSpec | None) -> ImageSpec:
+    """Return `like`, or ImageNet's usual images, with other classes."""
+    if like is None:
+        return imagenet_spec(classes)
+    return dataclasses.replace(like, classes=classes)

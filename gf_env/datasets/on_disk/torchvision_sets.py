@@ -1,0 +1,79 @@
+"""The data sets of torchvision, where they are already on disk."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torchvision import datasets as tv_datasets
+from torchvision.datasets import DatasetFolder, VisionDataset
+
+from gf_env.datasets.base import ImageSpec
+from gf_env.datasets.on_disk.dataset import ImageFiles, image_files, spec_of
+from gf_env.datasets.on_disk.sources import FileSource, ImageSource, TorchvisionSource
+
+PREFIX = "torchvision:"
+
+
+def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: str) -> ImageFiles:
+    """Return a split of a torchvision data set that is already on disk.
+
+    Args:
+        name: `torchvision:<class>` or `torchvision:<class>@<root folder>`; the root is
+            $GF_ENV_DATA, else `data`.
+        split: `train`, `validation` or `test`, as far as the data set has them.
+        like: the image size, channels and normalisation wanted; ImageNet's by default.
+        unreadable: `stop` or `skip`, see `load_dataset`.
+
+    Raises:
+        ValueError: torchvision has no such data set or split, or it is not under the root.
+    """
+    class_name, _, chosen_root = name.removeprefix(PREFIX).partition("@")
+    root = chosen_root or os.environ.get("GF_ENV_DATA", "data")
+    make: Any = getattr(tv_datasets, class_name, None)
+    if make is None or not issubclass(make, VisionDataset):
+        raise ValueError(
+            f"torchvision has no data set {class_name!r}; "
+            f"choose one of {sorted(tv_datasets.__all__)}"
+        )
+    try:
+        dataset: Any = make(root, **_split_arguments(make, split))
+    except (RuntimeError, FileNotFoundError) as error:
+        raise ValueError(
+            f"torchvision's {class_name} is not whole under {root!r} ({error}). "
+            f"Download it there first, or say where it is: {PREFIX}{class_name}@<folder>"
+        ) from error
+    labels = _labels(dataset)
+    names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
+    spec = spec_of(tuple(map(str, names)), like)
+    return image_files(name, split, _source(name, dataset), labels, spec, unreadable)
+
+
+def _source(name: str, dataset: Any) -> ImageSource:
+    if isinstance(dataset, DatasetFolder):  # such as ImageNet: its files can be named
+        return FileSource(str(dataset.root), [path for path, _ in dataset.samples])
+    return TorchvisionSource(name, dataset)
+
+
+def _split_arguments(make: Callable[..., Any], split: str) -> dict[str, Any]:
+    parameters = inspect.signature(make).parameters
+    if "train" in parameters:
+        if split not in ("train", "test"):
+            raise ValueError(
+                f"torchvision's {make.__name__} has the splits train and test, not {split!r}"
+            )
+        return {"train": split == "train"}
+    if "split" in parameters:
+        return {"split": "val" if split == "validation" else split}
+    raise ValueError(f"torchvision's {make.__name__} has no splits, so {split!r} cannot be chosen")
+
+
+def _labels(dataset: Any) -> NDArray[np.int64]:
+    for name in ("targets", "labels", "_labels", "y"):
+        if hasattr(dataset, name):
+            return np.asarray(getattr(dataset, name), np.int64)
+    return np.array([dataset[index][1] for index in range(len(dataset))], np.int64)

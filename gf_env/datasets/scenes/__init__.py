@@ -1,0 +1,1 @@
+"""Built-in tasks: scenes that are made, each a function of its split and index."""

@@ -1,0 +1,1 @@
+"""The rules of an episode, and the environments around them."""

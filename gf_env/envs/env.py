@@ -1,0 +1,183 @@
+"""`GlanceFocus-v0` as a `gymnasium.Env`: one episode, thin over `gf_env.envs.episodes`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+from typing_extensions import Unpack
+
+from gf_env.envs import rendering
+from gf_env.envs.episodes import Episodes
+from gf_env.envs.make_task import TaskArguments, make_task
+from gf_env.envs.observations import Observation
+
+RENDER_MODES = ["rgb_array"]
+
+
+class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
+    """Choose where a classifier looks next.
+
+    ## Description
+    A frozen GFNet ("Glance and Focus", arXiv 2010.05300) has glanced at a small copy of an image.
+    At every step the agent picks a patch of the image that the network then sees at full
+    resolution, so as to make it sure of the right class.
+
+    ## Action space
+    `GlanceFocus-v0`: `Box(-1, 1, (2,), float32)`, (row, col) of the patch: (-1, -1) is the
+    top-left patch, (1, 1) the bottom-right one, (0, 0) the centre. Values outside are clipped.
+    With `lattice_stride` or a feature bank they go to the nearest patch that there is.
+    `GlanceFocusGrid-v0`: `Discrete(grid_size ** 2)`, a regular grid of the same patches, row-major.
+
+    ## Observation space
+    `Dict` of float32: `features` (channels, h, w), the feature map of the newest look;
+    `hidden_state` (H,), the state of the network's recurrent classifier. `observe` adds `glance`
+    (channels, h, w), the feature map of the glance; `locations` (T - 1, 2) in [-1, 1], the actions
+    so far, 0 where there is none yet; `step` (1,), looks so far.
+
+    ## Rewards
+    The gain in the true class's probability, p_t - p_(t-1), so that the return is p_T - p_1.
+    `reward` picks another: `cross_entropy_decrease`, `correctness_gain`, or `contrastive`, the
+    probability against its mean after random looks; see `gf_env.envs.rewards`.
+
+    ## Starting state
+    The glance at an image drawn uniformly from the split, or at image i with
+    `reset(options={"index": i})`.
+
+    ## Episode end
+    `terminated` after T - 1 actions, or once the largest probability reaches `exit_thresholds`.
+    Never `truncated`: the horizon is part of the task.
+
+    ## Info
+    `index`, `label`, `prediction`, `confidence` (of the true class), `max_probability`, `correct`,
+    `step` (looks so far), `patch` (top, left, height, width in pixels; the whole image at the
+    glance), `multiply_adds` (of the network, so far); at the end also `is_success`.
+
+    ## Registered ids
+    `GlanceFocus-v0`; `GlanceFocusGrid-v0` (grid_size 7).
+
+    Args:
+        render_mode: None or `rgb_array`.
+        **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `split`, `unreadable`,
+            `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`,
+            `lattice_stride`, `feature_bank`, `precision`, `compiled`, `device`.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        ValueError: an unknown or unfitting one.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 2}  # type: ignore[misc]
+
+    def __init__(
+        self, *, render_mode: str | None = None, **arguments: Unpack[TaskArguments]
+    ) -> None:
+        self.render_mode = check_render_mode(render_mode)
+        self.task = make_task(**arguments)
+        self.action_space = self.task.action_space
+        self.observation_space = self.task.observation_space  # type: ignore[assignment]
+        self._episode: Episodes | None = None
+        self._index = np.zeros(1, np.int64)
+        self._ended = False
+
+    @torch.inference_mode()
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Glance at an image.
+
+        Args:
+            seed: of the generator that draws images.
+            options: `{"index": i}` picks image i.
+
+        Raises:
+            ValueError: unknown option or an index outside the split.
+        """
+        super().reset(seed=seed)
+        check_options(options, ("index",))
+        if options and "index" in options:
+            index = self.task.check_index(options["index"])
+        else:
+            index = int(self.np_random.integers(len(self.task.dataset)))
+        self._episode = self.task.start(np.array([index]))
+        self._index = np.array([index])
+        self._ended = False
+        return self._observation(self._episode), self._info(self._episode)
+
+    @torch.inference_mode()
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Look at one patch.
+
+        Args:
+            action: (row, col) in [-1, 1], or a grid index.
+
+        Raises:
+            ResetNeeded: before the first reset or after the end.
+            ValueError: NaN or a wrong shape.
+        """
+        episode = self._current()
+        if self._ended:
+            raise ResetNeeded("the episode has ended; call reset() before the next step()")
+        locations = self.task.locations(np.asarray(action)[None], 1)
+        self._episode, rewards, terminated = self.task.step(episode, locations)
+        self._ended = bool(terminated[0])
+        info = self._info(self._episode)
+        if self._ended:
+            info["is_success"] = info["correct"]
+        return self._observation(self._episode), float(rewards[0]), self._ended, False, info
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return the episode so far as an (H, W, 3) uint8 picture, or None without a render mode.
+
+        Raises:
+            ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "render() was called without a render mode; "
+                'make the env with render_mode="rgb_array"'
+            )
+            return None
+        return rendering.draw_episodes(self.task, self._current())[0]
+
+    def _current(self) -> Episodes:
+        if self._episode is None:
+            raise ResetNeeded("there is no episode yet; call reset() first")
+        return self._episode
+
+    def _observation(self, episode: Episodes) -> Observation:
+        return {key: value[0] for key, value in self.task.observation(episode).items()}
+
+    def _info(self, episode: Episodes) -> dict[str, Any]:
+        info = self.task.info(episode, self._index)
+        return {
+            key: value[0].item() if value.ndim == 1 else value[0] for key, value in info.items()
+        }
+
+
+def check_render_mode(render_mode: str | None) -> str | None:
+    """Return a valid render mode.
+
+    Raises:
+        ValueError: unknown mode.
+    """
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise ValueError(
+            f"unknown render_mode {render_mode!r}; choose None or one of {RENDER_MODES}"
+        )
+    return render_mode
+
+
+def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
+    """Refuse reset options that would be ignored.
+
+    Raises:
+        ValueError: an unknown option.
+    """
+    unknown = sorted(set(options or {}) - set(known))
+    if unknown:
+        raise ValueError(f"unknown reset options {unknown}; choose from {list(known)}")

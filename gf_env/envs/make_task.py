@@ -1,0 +1,223 @@
+"""A `Task` put together and checked once."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+from typing_extensions import Unpack
+
+from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets.on_device import ResidentImages, fits_on
+from gf_env.envs.episodes import GlimpseSource, Rules
+from gf_env.envs.observations import check_observe
+from gf_env.envs.rewards import AGAINST_RANDOM
+from gf_env.envs.task import Task
+from gf_env.feature_bank import bank_file
+from gf_env.feature_bank.bank import FeatureBank, ImageIndices
+from gf_env.geometry import Lattice
+from gf_env.network.accelerated import make_glimpse_source
+from gf_env.network.glance_focus_net import GlanceFocusNet, load_network, network_names
+
+BUILTIN = "cluttered-digits"
+
+
+class TaskArguments(TypedDict, total=False):
+    """What every environment can be made with.
+
+    Attributes:
+        dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
+            `gf_env.datasets.load_dataset`.
+        split: which part of it, `train` by default.
+        unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
+        network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
+            eval mode.
+        sequence_length: T, glance included; the network's own by default.
+        reward: a name in `gf_env.envs.rewards.REWARDS`, `confidence_gain` by default.
+        observe: extra observation keys, out of `gf_env.envs.observations.EXTRA_OBSERVATIONS`.
+        exit_thresholds: T probabilities; see `gf_env.envs.episodes.Rules`.
+        grid_size: n for n x n discrete actions; None for continuous ones.
+        lattice_stride: continuous actions go to the nearest of the patches that start every so many
+            pixels; None: everywhere.
+        feature_bank: look features up instead of computing them. True: in the bank in the cache
+            folder, built first where there is none yet; a path: in that one, which `gf-env bank`
+            built; or a `FeatureBank`. Continuous actions then go to the nearest of its patches.
+        precision: of the encoders, `float32` (the default) or `bfloat16`.
+        compiled: with torch.compile, False by default; see
+            `gf_env.network.accelerated.AcceleratedNetwork`.
+        device: where the network runs, `cpu` by default.
+    """
+
+    dataset: str | os.PathLike[str] | Dataset
+    split: str
+    unreadable: str
+    network: str | os.PathLike[str] | GlanceFocusNet
+    sequence_length: int | None
+    reward: str
+    observe: Sequence[str]
+    exit_thresholds: Sequence[float] | None
+    grid_size: int | None
+    lattice_stride: int | None
+    feature_bank: bool | str | os.PathLike[str] | FeatureBank | None
+    precision: str
+    compiled: bool
+    device: str | torch.device
+
+
+def make_task(**arguments: Unpack[TaskArguments]) -> Task:
+    """Put a task together; `TaskArguments` says of what.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        ValueError: one that is unknown in itself, or some that do not fit each other: network and
+            data set, or a feature bank of another network, data set or lattice.
+        TensorFileError: a damaged network or feature bank.
+        OSError: no room for a feature bank.
+    """
+    _check_names(arguments)
+    observe = arguments.get("observe", ())
+    check_observe(observe)
+    device = torch.device(arguments.get("device", "cpu"))
+    network = _resolve_network(arguments.get("network", BUILTIN), device)
+    dataset = load_dataset(
+        arguments.get("dataset", BUILTIN),
+        arguments.get("split", "train"),
+        like=network.config.image_spec,
+        unreadable=arguments.get("unreadable", "stop"),
+    )
+    _check_fit(network, dataset)
+    bank = _feature_bank(arguments, network, dataset)
+    rules = _rules(arguments, network, bank)
+    check_network(network, rules)
+    grid_size = arguments.get("grid_size")
+    return Task(
+        network=network,
+        dataset=dataset,
+        rules=rules,
+        observe=tuple(observe),
+        grid=None if grid_size is None else _grid(grid_size, network).locations(device),
+        glimpse_source=_glimpse_source(arguments, network) if bank is None else bank,
+        source=_resident(dataset, device) if bank is None else ImageIndices(dataset),
+    )
+
+
+def _resident(dataset: Dataset, device: torch.device) -> Dataset:
+    return ResidentImages(dataset, device) if fits_on(dataset, device) else dataset
+
+
+def _rules(arguments: TaskArguments, network: GlanceFocusNet, bank: FeatureBank | None) -> Rules:
+    length = arguments.get("sequence_length")
+    thresholds = arguments.get("exit_thresholds")
+    reward = arguments.get("reward", "confidence_gain")
+    return Rules(
+        network.config.sequence_length if length is None else int(length),
+        reward,
+        None if thresholds is None else tuple(map(float, thresholds)),
+        _lattice(arguments, network) if bank is None else bank.lattice,
+        _cover(network) if reward in AGAINST_RANDOM else None,
+    )
+
+
+def _cover(network: GlanceFocusNet) -> Lattice:
+    """Return as few patches as cover the whole image."""
+    config = network.config
+    return _grid(math.ceil(config.image_size / config.patch_size), network)
+
+
+def _lattice(arguments: TaskArguments, network: GlanceFocusNet) -> Lattice | None:
+    """Return where continuous actions go, None for everywhere."""
+    stride = arguments.get("lattice_stride")
+    if stride is None:
+        return None
+    if arguments.get("grid_size") is not None:
+        raise ValueError("lattice_stride is for continuous actions; leave it or grid_size out")
+    return Lattice.strided(stride, network.config.image_size, network.config.patch_size)
+
+
+def _grid(grid_size: int, network: GlanceFocusNet) -> Lattice:
+    return Lattice.grid(grid_size, network.config.image_size, network.config.patch_size)
+
+
+def _glimpse_source(arguments: TaskArguments, network: GlanceFocusNet) -> GlimpseSource:
+    precision = arguments.get("precision", "float32")
+    return make_glimpse_source(network, precision, compiled=arguments.get("compiled", False))
+
+
+def _feature_bank(
+    arguments: TaskArguments, network: GlanceFocusNet, dataset: Dataset
+) -> FeatureBank | None:
+    given = arguments.get("feature_bank")
+    if given is None or given is False:
+        return None
+    if arguments.get("compiled") or arguments.get("precision", "float32") != "float32":
+        raise ValueError(
+            "a feature bank leaves no encoder to run: leave out precision and compiled"
+        )
+    lattice = _lattice(arguments, network)
+    grid_size = arguments.get("grid_size")
+    if grid_size is not None:
+        lattice = _grid(grid_size, network)
+    return bank_file.feature_bank(given, network, dataset, lattice)
+
+
+def _check_names(arguments: TaskArguments) -> None:
+    known = TaskArguments.__annotations__
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise TypeError(f"got unexpected arguments {unknown}; choose from {sorted(known)}")
+
+
+def _resolve_network(
+    network: str | os.PathLike[str] | GlanceFocusNet, device: torch.device
+) -> GlanceFocusNet:
+    if isinstance(network, GlanceFocusNet):
+        return network.to(device)
+    path = os.fspath(network)
+    changed = (
+        None if path in network_names() or not os.path.exists(path) else os.stat(path).st_mtime
+    )
+    return _shared_network(path, device, changed)
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_network(path: str, device: torch.device, changed: float | None) -> GlanceFocusNet:
+    """Many environments in one process share one frozen network, while its file is the same."""
+    return load_network(path, device)
+
+
+def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
+    wanted, given = network.config.image_spec, dataset.spec
+    differing = [
+        f"{name} {ours} against {theirs}"
+        for name, ours, theirs in (
+            ("image_size", wanted.image_size, given.image_size),
+            ("channels", wanted.channels, given.channels),
+            ("number of classes", len(wanted.classes), len(given.classes)),
+        )
+        if ours != theirs
+    ]
+    if differing:
+        raise ValueError(
+            f"the network does not fit the data set {dataset.name}: {', '.join(differing)} "
+            "(the network's against the data set's)"
+        )
+
+
+def check_network(network: GlanceFocusNet, rules: Rules) -> None:
+    """Check that episodes can be run with a network.
+
+    Raises:
+        ValueError: it is in training mode, or cannot take so many steps.
+    """
+    if network.training:
+        raise ValueError("the network is in training mode; call network.eval() first")
+    config = network.config
+    if config.classifier == "cascaded" and rules.sequence_length > config.sequence_length:
+        raise ValueError(
+            f"a cascaded classifier made for {config.sequence_length} steps cannot take "
+            f"{rules.sequence_length}; choose a sequence_length up to {config.sequence_length}"
+        )

@@ -1,0 +1,66 @@
+"""What a policy may see of episodes, for the environments, the evaluation and adaptive inference.
+
+The newest feature map and the classifier's state, as the paper's policies do or can (section
+3.1), and more for ablations. The label is never in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gf_env.envs.episodes import Episodes
+from gf_env.geometry import location_to_action
+
+Observation = dict[str, NDArray[np.float32]]
+EXTRA_OBSERVATIONS = ("glance", "locations", "step")
+
+
+def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[str, torch.Tensor]:
+    """Return what a policy may see of n episodes.
+
+    Args:
+        state: the episodes.
+        observe: extra keys, out of `EXTRA_OBSERVATIONS`.
+
+    Returns:
+        `features` (n, channels, h, w) and `hidden_state` (n, H); where asked for, `glance`
+        (n, channels, h, w), `locations` (n, T - 1, 2) in [-1, 1] and `step` (n, 1). All float32.
+
+    Raises:
+        ValueError: an unknown extra key.
+    """
+    seen = {"features": state.features, "hidden_state": state.hidden}
+    for key in observe:
+        if key == "glance":
+            seen[key] = state.glance_features
+        elif key == "locations":
+            seen[key] = location_to_action(state.locations)
+        elif key == "step":
+            seen[key] = state.step[:, None].float()
+        else:
+            raise ValueError(f"unknown observe key {key!r}; choose from {list(EXTRA_OBSERVATIONS)}")
+    return seen
+
+
+def observation(state: Episodes, observe: Sequence[str] = ()) -> Observation:
+    """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
+    seen = observation_tensors(state, observe)
+    return {key: np.array(value.cpu().numpy(), order="C") for key, value in seen.items()}
+
+
+def check_observe(observe: Sequence[str]) -> None:
+    """Check extra keys.
+
+    Raises:
+        ValueError: an unknown one, or a plain string instead of a tuple.
+    """
+    unknown = [key for key in observe if key not in EXTRA_OBSERVATIONS]
+    if isinstance(observe, str) or unknown:
+        raise ValueError(
+            f"observe takes a tuple of extra keys out of {list(EXTRA_OBSERVATIONS)}, "
+            f"got {observe!r}"
+        )

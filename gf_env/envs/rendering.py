@@ -1,0 +1,179 @@
+"""What an episode looks like: the image with its patches, the newest looks, the probabilities."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from gf_env import geometry
+from gf_env.envs.episodes import Episodes
+from gf_env.envs.task import Task
+from gf_env.network import preprocessing
+
+SCENE = 384
+"""Width and height of the scene in the picture, pixels."""
+LOOK = 176
+"""Width and height of the enlarged glance and patch."""
+BARS = 10
+"""Most classes shown as bars."""
+MARGIN = 16
+LINE = 20
+BACKGROUND = (255, 255, 255)
+INK = (30, 30, 30)
+FAINT = (225, 228, 232)
+RIGHT = (34, 139, 84)
+WRONG = (190, 60, 60)
+NEUTRAL = (120, 135, 155)
+PATCH_COLOURS = (
+    (255, 176, 0),
+    (86, 180, 233),
+    (220, 90, 160),
+    (90, 220, 120),
+    (230, 110, 50),
+    (170, 140, 255),
+)
+
+Colour = tuple[int, int, int]
+
+
+def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
+    """Draw each episode as it stands.
+
+    Args:
+        task: what the episodes belong to.
+        state: n episodes.
+
+    Returns:
+        n pictures, (H, W, 3) uint8, all of one size.
+    """
+    config = task.network.config
+    images = task.pixels(state)
+    corners = geometry.corners(
+        state.locations.flatten(0, 1), config.image_size, config.patch_size
+    ).view(len(state.step), -1, 2)
+    small = preprocessing.resize(images.float(), config.patch_size, config.glance_interpolation)
+    glances = small.round().clamp(0, 255).to(torch.uint8)
+    probabilities = state.logits.softmax(1).cpu().numpy()
+    return [
+        _draw(
+            task,
+            _to_rgb(images[n]),
+            _to_rgb(glances[n]),
+            corners[n, : int(state.step[n]) - 1].tolist(),
+            probabilities[n],
+            int(state.labels[n]),
+        )
+        for n in range(len(state.step))
+    ]
+
+
+def _to_rgb(image: torch.Tensor) -> Image.Image:
+    return Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def _draw(
+    task: Task,
+    image: Image.Image,
+    glance: Image.Image,
+    corners: list[list[int]],
+    probabilities: NDArray[np.float32],
+    label: int,
+) -> NDArray[np.uint8]:
+    left = MARGIN + SCENE + MARGIN
+    width = left + 2 * LOOK + 2 * MARGIN
+    canvas = Image.new("RGB", (width, SCENE + 2 * MARGIN + LINE), BACKGROUND)
+    pen = ImageDraw.Draw(canvas)
+    classes = task.network.config.classes
+    prediction = int(probabilities.argmax())
+    pen.text(
+        (MARGIN, MARGIN // 2),
+        f"look {1 + len(corners)} of {task.rules.sequence_length}    class {classes[label]}    "
+        f"predicted {classes[prediction]} ({probabilities[prediction]:.2f})",
+        fill=RIGHT if prediction == label else WRONG,
+        font=_font(15),
+    )
+    top = MARGIN + LINE
+    _draw_scene(canvas, image, corners, task.network.config.patch_size, (MARGIN, top))
+    _draw_look(canvas, glance, "glance", INK, (left, top))
+    if corners:
+        row, col = corners[-1]
+        size = task.network.config.patch_size
+        patch = image.crop((col, row, col + size, row + size))
+        colour = _patch_colour(len(corners) - 1)
+        _draw_look(canvas, patch, f"patch {len(corners)}", colour, (left + LOOK + MARGIN, top))
+    bars_top = top + LOOK + LINE + MARGIN
+    _draw_bars(pen, probabilities, classes, label, (left, bars_top, width - MARGIN, top + SCENE))
+    return np.asarray(canvas).copy()
+
+
+def _draw_scene(
+    canvas: Image.Image,
+    image: Image.Image,
+    corners: list[list[int]],
+    patch_size: int,
+    place: tuple[int, int],
+) -> None:
+    scale = SCENE / image.width
+    canvas.paste(image.resize((SCENE, SCENE), Image.Resampling.NEAREST), place)
+    pen = ImageDraw.Draw(canvas)
+    for number, (row, col) in enumerate(corners):
+        x, y = place[0] + round(col * scale), place[1] + round(row * scale)
+        side = round(patch_size * scale)
+        colour = _patch_colour(number)
+        pen.rectangle((x, y, x + side - 1, y + side - 1), outline=colour, width=3)
+        pen.rectangle((x, y, x + 17, y + 19), fill=colour)
+        pen.text((x + 9, y + 10), str(number + 1), fill=INK, font=_font(15), anchor="mm")
+
+
+def _draw_look(
+    canvas: Image.Image, look: Image.Image, name: str, colour: Colour, place: tuple[int, int]
+) -> None:
+    x, y = place
+    canvas.paste(look.resize((LOOK, LOOK), Image.Resampling.NEAREST), place)
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((x, y, x + LOOK - 1, y + LOOK - 1), outline=colour, width=3)
+    pen.text((x, y + LOOK + 3), name, fill=INK, font=_font(14))
+
+
+def _draw_bars(
+    pen: ImageDraw.ImageDraw,
+    probabilities: NDArray[np.float32],
+    classes: tuple[str, ...],
+    label: int,
+    box: tuple[int, int, int, int],
+) -> None:
+    left, top, right, bottom = box
+    shown = _shown_classes(probabilities, label)
+    names = [classes[k] if len(classes[k]) <= 14 else f"{classes[k][:13]}…" for k in shown]
+    font = _font(13)
+    start = left + 8 + round(max(font.getlength(name) for name in names))
+    pitch = (bottom - top) / len(shown)
+    for line, (k, name) in enumerate(zip(shown, names, strict=True)):
+        y = top + line * pitch
+        length = round(float(probabilities[k]) * (right - start))
+        pen.text((start - 6, y + pitch / 2), name, fill=INK, font=font, anchor="rm")
+        pen.rectangle((start, y + 2, right, y + pitch - 2), fill=FAINT)
+        if length:
+            colour = RIGHT if k == label else NEUTRAL
+            pen.rectangle((start, y + 2, start + length, y + pitch - 2), fill=colour)
+
+
+def _shown_classes(probabilities: NDArray[np.float32], label: int) -> list[int]:
+    """Return all classes in order, or of many the likeliest, the true one always among them."""
+    if len(probabilities) <= BARS:
+        return list(range(len(probabilities)))
+    likeliest = [int(k) for k in np.argsort(-probabilities, kind="stable")[:BARS]]
+    return likeliest if label in likeliest else [*likeliest[:-1], label]
+
+
+def _patch_colour(number: int) -> Colour:
+    return PATCH_COLOURS[number % len(PATCH_COLOURS)]
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,199 @@
+"""What an environment is about: network, data set, rules, spaces.
+
+Both environments, the evaluation and the learners stand on a `Task`; it turns NumPy actions into
+locations and episodes into observations and infos.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from gf_env import geometry
+from gf_env.datasets import Dataset
+from gf_env.datasets.base import InMemory
+from gf_env.datasets.on_device import to_device
+from gf_env.envs import episodes, observations
+from gf_env.envs.actions import to_locations
+from gf_env.envs.episodes import Episodes, GlimpseSource, Rules
+from gf_env.envs.observations import Observation
+from gf_env.feature_bank.bank import ImageIndices
+from gf_env.network.cost import StepCost
+from gf_env.network.glance_focus_net import GlanceFocusNet
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sequence of decisions on the images of a data set; made by `make_task`.
+
+    Attributes:
+        network: frozen, in eval mode.
+        dataset: the images.
+        rules: length, reward, exits.
+        observe: extra observation keys.
+        grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
+            actions.
+        glimpse_source: what episodes see with: the network, a faster form of it, or a feature bank.
+        source: what episodes' `images` are read from: the data set, its images kept on the device,
+            or the images' places in the bank.
+    """
+
+    network: GlanceFocusNet
+    dataset: Dataset
+    rules: Rules
+    observe: tuple[str, ...]
+    grid: torch.Tensor | None
+    glimpse_source: GlimpseSource
+    source: Dataset
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is and episodes run."""
+        return self.network.device
+
+    @property
+    def cost(self) -> StepCost:
+        """Multiply-adds of the network's steps."""
+        return self.network.step_cost
+
+    @property
+    def action_space(self) -> spaces.Box | spaces.Discrete:
+        """Of one environment."""
+        if self.grid is not None:
+            return spaces.Discrete(len(self.grid))
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @functools.cached_property
+    def observation_space(self) -> spaces.Dict:
+        """Of one environment."""
+        shapes = {key: value.shape[1:] for key, value in self.observation(self._sample()).items()}
+        bounds = {"locations": (-1.0, 1.0), "step": (1.0, float(self.rules.sequence_length))}
+        return spaces.Dict(
+            {
+                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), shape, np.float32)
+                for key, shape in shapes.items()
+            }
+        )
+
+    def _sample(self) -> Episodes:
+        spec = self.network.config.image_spec
+        size = spec.image_size
+        images = torch.zeros(1, spec.channels, size, size, dtype=torch.uint8, device=self.device)
+        return episodes.reset(self.network, self.rules, images, self._tensor(np.zeros(1, np.int64)))
+
+    def _tensor(self, values: Array) -> torch.Tensor:
+        return to_device(torch.from_numpy(values), self.device)
+
+    def start(self, indices: NDArray[np.int64]) -> Episodes:
+        """Return new episodes on the images at `indices`, (n,), after the glance."""
+        labels = self._tensor(self.source.labels[indices])
+        if isinstance(self.source, InMemory):
+            images = self.source.tensor(indices)
+            if images.device == self.device:
+                return self.reset(images, labels, self._tensor(indices))
+        return self.reset(to_device(self.source.images(indices), self.device), labels)
+
+    def reset(
+        self, images: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None = None
+    ) -> Episodes:
+        """Return new episodes after the glance.
+
+        Args:
+            images: m images of the source, on the device.
+            labels: (n,) int64.
+            rows: (n,) int64 in [0, m), which images; None: all, n = m.
+        """
+        return episodes.reset(self.glimpse_source, self.rules, images, labels, rows)
+
+    def step(
+        self, state: Episodes, locations: torch.Tensor
+    ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
+        """Look once more, at locations (n, 2) in [0, 1]; see `gf_env.envs.episodes.step`."""
+        return episodes.step(self.glimpse_source, self.rules, state, locations)
+
+    def pixels(self, state: Episodes) -> torch.Tensor:
+        """Return the images of n episodes as uint8 pixels, (n, C, S, S)."""
+        images = state.own_images()
+        if isinstance(self.source, ImageIndices):
+            images = self.dataset.images(images.cpu().numpy())
+        return self.network.normalise.undo(images)
+
+    def locations(self, actions: Any, count: int) -> torch.Tensor:
+        """Turn `count` actions into locations (count, 2) float32 in [0, 1].
+
+        Raises:
+            ValueError: wrong shape or type, NaN, or a grid index that does not exist.
+        """
+        return to_locations(actions, count, self.grid, self.device)
+
+    def observation_tensors(
+        self, state: Episodes, observe: Sequence[str] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Return what a policy may see of n episodes; the label is not in it.
+
+        Args:
+            state: the episodes.
+            observe: extra keys; the task's own by default.
+        """
+        return observations.observation_tensors(state, self.observe if observe is None else observe)
+
+    def observation(self, state: Episodes, observe: Sequence[str] | None = None) -> Observation:
+        """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
+        return observations.observation(state, self.observe if observe is None else observe)
+
+    def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
+        """Return the environments' info of n episodes, arrays of length n.
+
+        Args:
+            state: the episodes.
+            indices: (n,) int64, which images they are.
+        """
+        readout = episodes.readout(state)
+        step = state.step.cpu().numpy().copy()
+        spent = np.array(self.cost.cumulative(self.rules.sequence_length), np.int64)
+        return {
+            "index": indices.copy(),
+            "label": state.labels.cpu().numpy().copy(),
+            "prediction": readout.prediction.cpu().numpy(),
+            "confidence": readout.confidence.double().cpu().numpy(),
+            "max_probability": readout.max_probability.double().cpu().numpy(),
+            "correct": readout.correct.cpu().numpy(),
+            "step": step,
+            "patch": self._newest_patch(state),
+            "multiply_adds": spent[step - 1],
+        }
+
+    def _newest_patch(self, state: Episodes) -> NDArray[np.int64]:
+        """Return (n, 4) int64: top, left, height, width; the whole image for the glance."""
+        size, patch = self.network.config.image_size, self.network.config.patch_size
+        newest = (state.step - 2).clamp(min=0)[:, None, None].expand(-1, 1, 2)
+        corners = geometry.corners(state.locations.gather(1, newest)[:, 0], size, patch)
+        boxes = torch.cat([corners, torch.full_like(corners, patch)], dim=1)
+        whole = torch.tensor([0, 0, size, size], device=self.device)
+        boxes = torch.where((state.step == 1)[:, None], whole, boxes)
+        return boxes.cpu().numpy()
+
+    def check_index(self, index: Any) -> int:
+        """Return an image's index.
+
+        Raises:
+            ValueError: no integer, or outside the split.
+        """
+        count = len(self.dataset)
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+            raise ValueError(f"an image's index is an integer, got {index!r}")
+        if not 0 <= index < count:
+            raise ValueError(
+                f"index {index} is outside split {self.dataset.split!r} of {self.dataset.name}, "
+                f"which has images 0 to {count - 1}"
+            )
+        return int(index)

@@ -1,0 +1,294 @@
+"""`GlanceFocus-v0` as a native `gymnasium.vector.VectorEnv`, thin over `gf_env.envs.episodes`.
+
+Equal, step for step, to a `SyncVectorEnv` of single environments in all three autoreset modes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+from typing_extensions import Unpack
+
+from gf_env.envs import rendering
+from gf_env.envs.env import RENDER_MODES, check_options, check_render_mode
+from gf_env.envs.episodes import Episodes
+from gf_env.envs.make_task import TaskArguments, make_task
+from gf_env.envs.observations import Observation
+from gf_env.envs.task import Array
+
+Rows = NDArray[np.int64]
+Infos = dict[str, Any]
+
+
+class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
+    """N environments in one batch.
+
+    The card is that of `gf_env.envs.env.GlanceFocusEnv`.
+
+    Args:
+        num_envs: N.
+        autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five),
+            `NEXT_STEP`, or `DISABLED`, with which `reset(options={"reset_mask": mask})` starts new
+            episodes. An `AutoresetMode` or its value.
+        render_mode: None or `rgb_array`.
+        **arguments: see `gf_env.envs.make_task.TaskArguments`.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        ValueError: an unknown or unfitting one.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too
+        "render_modes": RENDER_MODES,
+        "render_fps": 2,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        **arguments: Unpack[TaskArguments],
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"num_envs must be 1 or more, got {num_envs}")
+        self.num_envs = num_envs
+        self.render_mode = check_render_mode(render_mode)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.task = make_task(**arguments)
+        self.single_action_space = self.task.action_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.single_observation_space = self.task.observation_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._seeds = [-1] * num_envs
+        self._episodes: Episodes | None = None
+        self._indices = np.zeros(num_envs, np.int64)
+        self._ended = np.zeros(num_envs, np.bool_)
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The sub-environments' generators."""
+        return tuple(self._generator(row) for row in range(self.num_envs))
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds of the sub-environments' generators."""
+        _ = self.np_random  # draws the seeds that were not given
+        return tuple(self._seeds)
+
+    @torch.inference_mode()
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, Infos]:
+        """Glance at new images.
+
+        Args:
+            seed: sub-environment i gets seed + i, or the i-th of a sequence.
+            options: `{"index": i}` shows image i in all, a sequence of N one in each;
+                `{"reset_mask": mask}`, (N,) bool, leaves the others as they are.
+
+        Raises:
+            ValueError: unknown option, an index outside the split, or a sequence or mask of the
+                wrong length.
+            ResetNeeded: a mask that leaves out an environment that was never reset.
+        """
+        check_options(options, ("index", "reset_mask"))
+        options = options or {}
+        rows = self._masked_rows(options.get("reset_mask"))
+        seeds = self._per_env("seed", seed, lambda first, row: first + row)
+        chosen = self._per_env("index", options.get("index"), lambda index, _: index)
+        images = [
+            None if chosen[row] is None else self.task.check_index(chosen[row]) for row in rows
+        ]
+        for row in rows:
+            if seeds[row] is not None:
+                self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
+        self._start(rows, images)
+        observation = self.task.observation(self._current())
+        return observation, _with_masks(self._info(), self._mask(rows))
+
+    @torch.inference_mode()
+    def step(self, actions: Any) -> tuple[Observation, Array, Array, Array, Infos]:
+        """Look at one patch in each image.
+
+        Args:
+            actions: (N, 2) in [-1, 1], (row, col), or (N,) grid indices.
+
+        Raises:
+            ResetNeeded: before the first reset, or, with autoreset disabled, when an episode has
+                ended.
+            ValueError: NaN or a wrong shape.
+        """
+        episodes = self._current()
+        ended_before = np.flatnonzero(self._ended)
+        if len(ended_before) and self.autoreset_mode == AutoresetMode.DISABLED:
+            raise ResetNeeded(
+                f"the episodes of environments {ended_before.tolist()} have ended; "
+                "start new ones with reset(options={'reset_mask': mask})"
+            )
+        rows = np.flatnonzero(~self._ended)
+        locations = self.task.locations(self._actions_of(actions, rows), len(rows))
+        rewards = np.zeros(self.num_envs)
+        terminations = np.zeros(self.num_envs, np.bool_)
+        if len(rows):
+            stepped = torch.from_numpy(rows).to(self.task.device)
+            every = len(rows) == self.num_envs  # then nothing has to be copied
+            running = episodes if every else episodes.take(stepped)
+            running, gained, terminated = self.task.step(running, locations)
+            self._episodes = running if every else episodes.put(stepped, running)
+            rewards[rows] = gained.cpu().numpy()
+            terminations[rows] = terminated.cpu().numpy()
+        if len(ended_before):  # NEXT_STEP
+            self._start(ended_before, [None] * len(ended_before))
+        self._ended = terminations.copy()
+        infos = self._finish(terminations)
+        observation = self.task.observation(self._current())
+        return observation, rewards, terminations, np.zeros_like(terminations), infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Return every episode so far as an (H, W, 3) uint8 picture, or None without a render mode.
+
+        Raises:
+            ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "render() was called without a render mode; "
+                'make the env with render_mode="rgb_array"'
+            )
+            return None
+        return tuple(rendering.draw_episodes(self.task, self._current()))
+
+    def _finish(self, ended: NDArray[np.bool_]) -> Infos:
+        """Return the infos of a step, and start new episodes where the mode says so."""
+        infos = _with_masks(self._info(), np.ones(self.num_envs, np.bool_))
+        if not ended.any():
+            return infos
+        success = _with_masks({"is_success": infos["correct"]}, ended)
+        if self.autoreset_mode != AutoresetMode.SAME_STEP:
+            return {**infos, **success}
+        final = {key: value for key, value in infos.items() if not key.startswith("_")}
+        rows = np.flatnonzero(ended)
+        outcome = {
+            "final_obs": self._final_observations(rows),
+            "_final_obs": ended.copy(),
+            "final_info": {**_with_masks(final, ended), **success},
+            "_final_info": ended.copy(),
+        }
+        self._start(rows, [None] * len(rows))
+        return {**outcome, **_with_masks(self._info(), np.ones(self.num_envs, np.bool_))}
+
+    def _final_observations(self, rows: Rows) -> NDArray[np.object_]:
+        observation = self.task.observation(self._current())
+        final = np.full(self.num_envs, None, dtype=object)
+        for row in rows:
+            final[row] = {key: value[row] for key, value in observation.items()}
+        return final
+
+    def _start(self, rows: Rows, images: Sequence[int | None]) -> None:
+        """Start new episodes in `rows`, on the images given or, for None, on drawn ones."""
+        count = len(self.task.dataset)
+        indices = np.array(
+            [
+                self._generator(row).integers(count) if image is None else image
+                for row, image in zip(rows, images, strict=True)
+            ]
+        )
+        started = self.task.start(indices)
+        self._indices[rows] = indices
+        if self._episodes is None or len(rows) == self.num_envs:
+            self._episodes = started
+        else:
+            self._episodes = self._episodes.put(
+                torch.from_numpy(rows).to(self.task.device), started
+            )
+        self._ended[rows] = False
+
+    def _generator(self, row: int) -> np.random.Generator:
+        generator = self._generators[row]
+        if generator is None:
+            generator, self._seeds[row] = seeding.np_random()
+            self._generators[row] = generator
+        return generator
+
+    def _current(self) -> Episodes:
+        if self._episodes is None:
+            raise ResetNeeded("there are no episodes yet; call reset() first")
+        return self._episodes
+
+    def _info(self) -> dict[str, Array]:
+        return self.task.info(self._current(), self._indices)
+
+    def _actions_of(self, actions: Any, rows: Rows) -> Array:
+        array = np.asarray(actions)
+        if array.ndim == 0 or len(array) != self.num_envs:
+            raise ValueError(
+                f"expected one action for each of {self.num_envs} environments, "
+                f"got shape {array.shape}"
+            )
+        return array[rows]
+
+    def _mask(self, rows: Rows) -> NDArray[np.bool_]:
+        mask = np.zeros(self.num_envs, np.bool_)
+        mask[rows] = True
+        return mask
+
+    def _masked_rows(self, mask: Any) -> Rows:
+        if mask is None:
+            return np.arange(self.num_envs)
+        array = np.asarray(mask)
+        if array.shape != (self.num_envs,) or array.dtype != np.bool_ or not array.any():
+            raise ValueError(
+                f"reset_mask must be {self.num_envs} booleans with one True at least, got {mask!r}"
+            )
+        if self._episodes is None and not array.all():
+            raise ResetNeeded("the first reset() must be of all environments, without reset_mask")
+        return np.flatnonzero(array)
+
+    def _per_env(self, name: str, value: Any, spread: Any) -> list[Any]:
+        """Return one value for each environment, from None, one for all, or a sequence."""
+        if value is None:
+            return [None] * self.num_envs
+        if isinstance(value, (int, np.integer)):
+            return [spread(int(value), row) for row in range(self.num_envs)]
+        values = list(value)
+        if len(values) != self.num_envs:
+            raise ValueError(
+                f"{name} needs one value for each of {self.num_envs} environments, "
+                f"got {len(values)}"
+            )
+        return values
+
+
+def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    try:
+        return AutoresetMode(mode)
+    except ValueError as error:
+        valid = [member.value for member in AutoresetMode]
+        raise ValueError(f"unknown autoreset_mode {mode!r}; choose one of {valid}") from error
+
+
+def _with_masks(info: dict[str, Array], mask: NDArray[np.bool_]) -> Infos:
+    """Return vector infos: values zeroed where the mask is False, the mask as `_key`."""
+    infos: Infos = {}
+    for key, value in info.items():
+        kept = value.copy()
+        kept[~mask] = 0
+        infos[key], infos[f"_{key}"] = kept, mask.copy()
+    return infos

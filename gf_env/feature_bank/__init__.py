@@ -1,0 +1,1 @@
+"""What a frozen network sees of a data set, computed once."""

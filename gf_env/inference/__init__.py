@@ -1,0 +1,1 @@
+"""Early exit: thresholds for a budget, and a classifier that really stops."""

@@ -1,0 +1,285 @@
+"""Adaptive inference that really stops: images leave the batch as soon as they are sure.
+
+The paper's early exit (section 3.3), which its release only computes afterwards from episodes of
+full length. Here later looks run on fewer images, so that time falls as multiply-adds do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from gf_env.envs import episodes
+from gf_env.envs.actions import to_locations
+from gf_env.envs.episodes import Episodes, Rules
+from gf_env.envs.make_task import check_network
+from gf_env.envs.observations import check_observe, observation
+from gf_env.geometry import Lattice
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.policy import Policy, grid_size_of, observed_by
+
+REFILL = 0.25
+"""Share of the places that are free before waiting images take them: a glance at a few images costs
+more for each than one at many, and so does a look."""
+
+
+class Classification(NamedTuple):
+    """What n images were taken for, and after how many looks.
+
+    Attributes:
+        prediction: (n,) int64, the class.
+        max_probability: (n,) float32 in [0, 1], its probability at leaving.
+        looks: (n,) int64 in 1 to T; 1 where the glance was enough.
+        probabilities: (n, classes) float32 in [0, 1], at leaving.
+    """
+
+    prediction: torch.Tensor
+    max_probability: torch.Tensor
+    looks: torch.Tensor
+    probabilities: torch.Tensor
+
+
+class AdaptiveClassifier:
+    """A network and a policy that classify images with as many looks as each image needs.
+
+    Args:
+        network: in eval mode.
+        policy: chooses the patches, deterministically, and sees what it would see in an
+            environment.
+        sequence_length: T, the most looks; the network's own by default.
+        grid_size: n for policies with n x n grid actions; by default what the policy says, see
+            `gf_env.evaluate`.
+
+    Raises:
+        TypeError: no policy, or one that must see labels.
+        ValueError: a network in training mode, a length that it cannot take, or unknown extra
+            observation keys.
+    """
+
+    def __init__(
+        self,
+        network: GlanceFocusNet,
+        policy: Policy,
+        sequence_length: int | None = None,
+        *,
+        grid_size: int | None = None,
+    ) -> None:
+        if not isinstance(policy, Policy):
+            raise TypeError(
+                f"{type(policy).__name__} is no policy that can do without labels: it needs a "
+                "method predict(observation, state, episode_start, deterministic)"
+            )
+        config = network.config
+        self.network = network
+        self.policy = policy
+        self._rules = Rules(config.sequence_length if sequence_length is None else sequence_length)
+        check_network(network, self._rules)
+        self._observe = observed_by(policy)
+        check_observe(self._observe)
+        self._grid: torch.Tensor | None = None
+        grid_size = grid_size_of(policy) if grid_size is None else grid_size
+        if grid_size is not None:
+            grid = Lattice.grid(grid_size, config.image_size, config.patch_size)
+            self._grid = grid.locations(network.device)
+
+    @property
+    def sequence_length(self) -> int:
+        """T, the most looks at an image."""
+        return self._rules.sequence_length
+
+    @torch.inference_mode()
+    def classify(
+        self,
+        images: torch.Tensor,
+        exit_thresholds: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> Classification:
+        """Classify images, each with as few looks as the thresholds allow.
+
+        Args:
+            images: (n, C, S, S), uint8 or normalised float; n may be 0.
+            exit_thresholds: T values; an image leaves after the first look t at which its largest
+                probability reaches value t, after the glance too, and after look T at the latest,
+                whatever the last value is. `inf` lets nobody leave; see `gf_env.exit_thresholds`.
+                None: all T looks at every image.
+            batch_size: the most images that are looked at at a time; once a quarter of them has
+                left, waiting ones take their places. None: all at once.
+
+        Returns:
+            Tensors on the network's device.
+
+        Raises:
+            TypeError: images that are no tensor.
+            ValueError: images of another shape than the network's; thresholds of a wrong length,
+                negative or NaN; actions of a wrong shape or NaN; a policy's state whose rows
+                cannot be told apart; a batch_size below 1.
+        """
+        thresholds = _check_thresholds(exit_thresholds, self.sequence_length)
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
+        images = _check_images(images).to(self.network.device, non_blocking=True)
+        images = images.contiguous()  # here, or every look would make a copy for itself
+        results = _Results(len(images), self.network, thresholds)
+        places = max(1, len(images) if batch_size is None else batch_size)
+        inside, started = None, 0
+        while inside is not None or started < len(images):
+            free = places - (0 if inside is None else len(inside.images))
+            if started < len(images) and free >= REFILL * places:
+                newcomers = self._start(images, started, free)
+                inside = _join(inside, results.let_go(newcomers))
+                started += len(newcomers.images)
+            elif inside is not None:
+                inside = results.let_go(self._look_again(inside))
+        return results.classification()
+
+    def _start(self, images: torch.Tensor, first: int, count: int) -> _Inside:
+        """Glance at `count` images, number `first` and those after it, as far as there are any."""
+        last = min(first + count, len(images))
+        rows = torch.arange(first, last, device=images.device)
+        # no label is known here, and none is looked at
+        state = episodes.reset(self.network, self._rules, images, torch.zeros_like(rows), rows)
+        return _Inside(state, rows, None)
+
+    def _look_again(self, inside: _Inside) -> _Inside:
+        """Let the policy choose a patch in each image and look at it."""
+        state, count = inside.state, len(inside.images)
+        seen = observation(state, self._observe)
+        starts = (state.step == 1).cpu().numpy()
+        actions, memory = self.policy.predict(seen, inside.memory, starts, deterministic=True)
+        _check_memory(memory, count)
+        locations = to_locations(actions, count, self._grid, self.network.device)
+        return _Inside(episodes.look(self.network, state, locations), inside.images, memory)
+
+
+class _Inside(NamedTuple):
+    """The images that have not left yet.
+
+    Attributes:
+        state: k episodes, at any steps, whose `images` are all images.
+        images: (k,) int64, which images these are, as the state's `rows`.
+        memory: the policy's state for them; None for none.
+    """
+
+    state: Episodes
+    images: torch.Tensor
+    memory: Any
+
+    def take(self, rows: torch.Tensor) -> _Inside:
+        """Return those in `rows`, (r,) int64."""
+        memory = _take_memory(self.memory, rows.cpu().numpy())
+        return _Inside(self.state.take(rows), self.images[rows], memory)
+
+
+def _join(inside: _Inside | None, newcomers: _Inside | None) -> _Inside | None:
+    """Return images that are inside and newcomers, which the policy has not seen yet."""
+    if inside is None or newcomers is None:
+        return newcomers if inside is None else inside
+    return _Inside(
+        inside.state.join(newcomers.state),
+        torch.cat([inside.images, newcomers.images]),
+        _extend_memory(inside.memory, len(newcomers.images)),
+    )
+
+
+class _Results:
+    """What the images that have left were taken for."""
+
+    def __init__(self, count: int, network: GlanceFocusNet, thresholds: list[float]) -> None:
+        device = network.device
+        # in float64, as the search for thresholds is
+        self._thresholds = torch.tensor(thresholds, dtype=torch.float64, device=device)
+        self._steps = len(thresholds)
+        classes = len(network.config.classes)
+        self._probabilities = torch.zeros(count, classes, device=device)
+        self._looks = torch.zeros(count, dtype=torch.int64, device=device)
+
+    def let_go(self, inside: _Inside) -> _Inside | None:
+        """Write down the images that are sure or at their end; return the others, None for none."""
+        step = inside.state.step
+        now = inside.state.logits.softmax(1)
+        sure = now.amax(1).double() >= self._thresholds[step - 1]
+        stay = (~(sure | (step >= self._steps))).nonzero()[:, 0]
+        if len(stay) and len(stay) == len(inside.images):
+            return inside
+        # of those who stay, too: one selection less, and a later one is theirs
+        self._probabilities[inside.images], self._looks[inside.images] = now, step
+        return inside.take(stay) if len(stay) else None
+
+    def classification(self) -> Classification:
+        """Return the results of all images."""
+        max_probability, prediction = self._probabilities.max(1)
+        return Classification(prediction, max_probability, self._looks, self._probabilities)
+
+
+def _check_thresholds(values: ArrayLike | None, steps: int) -> list[float]:
+    if values is None:
+        return [np.inf] * steps
+    array = np.asarray(values, np.float64)
+    if array.shape != (steps,):
+        raise ValueError(
+            f"exit_thresholds needs one value for each of {steps} steps, got shape {array.shape}"
+        )
+    if not (array >= 0).all():  # NaN neither
+        raise ValueError(
+            f"exit_thresholds are probabilities, 0 or more, or inf for never, got {array.tolist()}"
+        )
+    thresholds: list[float] = array.tolist()
+    return thresholds
+
+
+def _check_images(images: torch.Tensor) -> torch.Tensor:
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(
+            f"expected images as a torch tensor (n, C, S, S), got {type(images).__name__}; "
+            "torch.as_tensor makes one"
+        )
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise ValueError(f"expected uint8 or normalised float images, got {images.dtype}")
+    return images
+
+
+def _check_memory(memory: Any, count: int) -> None:
+    """Check that a policy's state has one row for each of `count` episodes."""
+    if memory is None:
+        return
+    axis = 1 if isinstance(memory, tuple) else 0
+    for part in memory if isinstance(memory, tuple) else (memory,):
+        shape = tuple(getattr(part, "shape", ()))
+        if len(shape) <= axis or shape[axis] != count:
+            found = f"shape {shape}" if shape else type(part).__name__
+            raise ValueError(
+                f"expected the policy's state to be None, an array with {count} rows, or a tuple "
+                f"of arrays (layers, {count}, size), so that images can leave; got {found}"
+            )
+
+
+def _take_memory(memory: Any, rows: NDArray[np.int64]) -> Any:
+    """Return the rows of a policy's state that belong to the episodes in `rows`."""
+    if memory is None:
+        return None
+    if isinstance(memory, tuple):  # as sb3-contrib's recurrent policies have it
+        return tuple(part[:, rows] for part in memory)
+    return memory[rows]
+
+
+def _extend_memory(memory: Any, count: int) -> Any:
+    """Return a policy's state with rows for `count` episodes that it has not seen yet.
+
+    What is in them does not matter: `episode_start` tells the policy to clear them.
+    """
+    if memory is None:
+        return None
+    axis = 1 if isinstance(memory, tuple) else 0
+    parts: list[Any] = []
+    for part in memory if isinstance(memory, tuple) else (memory,):
+        shape = list(part.shape)
+        shape[axis] = count
+        if isinstance(part, torch.Tensor):
+            parts.append(torch.cat([part, part.new_zeros(shape)], dim=axis))
+        else:
+            parts.append(np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis))
+    return tuple(parts) if isinstance(memory, tuple) else parts[0]

@@ -1,0 +1,1 @@
+"""GFNet without its policy: encoders, classifier, their configuration and cost."""

@@ -1,0 +1,122 @@
+"""A plain classifier of whole images at one size.
+
+GFNet's encoders start from such classifiers, and GFNet is compared with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from gf_env.datasets.base import Dataset, ImageSpec
+from gf_env.datasets.batches import Loading, read_batches
+from gf_env.network.encoders.factory import make_encoder
+from gf_env.network.preprocessing import Normalise
+from gf_env.storage.tensors import TensorFileError, load_into, load_tensors, save_tensors
+
+FILE_KIND = "gf_env.ImageClassifier.v1"
+
+
+@dataclass(frozen=True)
+class ImageClassifierConfig:
+    """Everything that is needed to build a classifier anew.
+
+    Attributes:
+        encoder: name of the backbone.
+        input_size: what images are resized to, pixels; the image's own size leaves them as they
+            are.
+        interpolation: `bilinear`, `bicubic` or `area`, for the resizing.
+        images: what images are like.
+    """
+
+    encoder: str
+    input_size: int
+    interpolation: str
+    images: ImageSpec
+
+    def __post_init__(self) -> None:
+        """Take the specification from a JSON object, too, and check the size."""
+        if isinstance(self.images, dict):
+            object.__setattr__(self, "images", ImageSpec(**self.images))
+        if self.input_size < 1:
+            raise ValueError(f"input_size must be positive, got {self.input_size}")
+
+
+class ImageClassifier(nn.Module):
+    """An encoder with its own head on whole images.
+
+    Args:
+        config: see `ImageClassifierConfig`.
+    """
+
+    def __init__(self, config: ImageClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        images = config.images
+        self.normalise = Normalise(images.mean, images.std)
+        self.encoder = make_encoder(config.encoder, images.channels, len(images.classes))
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, classes) of images (n, C, S, S), uint8 or normalised float."""
+        inputs = self.normalise.small(images, self.config.input_size, self.config.interpolation)
+        return self.encoder.own_logits(self.encoder(inputs).pooled)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration as safetensors; `load_image_classifier` reads them.
+
+        Raises:
+            OSError: no room or no permission; a file that was at `path` stays.
+        """
+        save_tensors(path, FILE_KIND, dataclasses.asdict(self.config), self.state_dict())
+
+
+def load_image_classifier(
+    path: str | os.PathLike[str], device: str | torch.device = "cpu"
+) -> ImageClassifier:
+    """Return a classifier in eval mode with frozen weights.
+
+    Args:
+        path: a file written by `ImageClassifier.save`.
+        device: where its weights go.
+
+    Raises:
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    config, tensors = load_tensors(path, FILE_KIND)
+    try:
+        classifier = ImageClassifier(ImageClassifierConfig(**config))
+    except (TypeError, ValueError) as error:
+        raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
+    load_into(classifier, tensors, path)
+    return classifier.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def measure_accuracy(
+    classifier: ImageClassifier,
+    dataset: Dataset,
+    *,
+    batch_size: int = 250,
+    loading: Loading | None = None,
+) -> float:
+    """Return the share of a data set's images that a plain classifier in eval mode gets right.
+
+    Args:
+        classifier: on the device of `loading`.
+        dataset: the images.
+        batch_size: images at a time.
+        loading: device and workers; by default the classifier's device and none.
+    """
+    loading = Loading(classifier.normalise.mean.device) if loading is None else loading
+    indices = np.arange(len(dataset))
+    batches = np.split(indices, range(batch_size, len(dataset), batch_size))
+    correct = 0
+    for images, labels in read_batches(dataset, batches, loading):
+        correct += int((classifier(images).argmax(1) == labels).sum())
+    return correct / len(dataset)

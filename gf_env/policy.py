@@ -1,0 +1,84 @@
+"""What a policy is, and what it says of itself: what it wants to see, and how it acts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from gymnasium import spaces
+
+from gf_env.envs import episodes
+from gf_env.envs.observations import EXTRA_OBSERVATIONS
+from gf_env.envs.task import Task
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Anything that chooses actions as a Stable-Baselines3 model does.
+
+    A policy may also have three attributes: `observe`, a tuple of extra observation keys that it
+    wants to see, none by default; `grid_size`, n where its actions number the patches of an n x n
+    grid; and `multiply_adds`, an int, what one choice for one image costs, 0 by default.
+    """
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Choose the next patch of n episodes.
+
+        Args:
+            observation: dict of batched float32 arrays, `features` (n, channels, h, w),
+                `hidden_state` (n, H) and the keys that the policy's `observe` attribute asks for.
+            state: what the call before returned; None at first.
+            episode_start: (n,) bool, True where an episode is new.
+            deterministic: take the likeliest action instead of a sample.
+
+        Returns:
+            actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, and the state for the next
+            call.
+        """
+        ...
+
+
+@runtime_checkable
+class PrivilegedPolicy(Protocol):
+    """A policy that may see everything, labels too; an upper bound, never a competitor."""
+
+    def choose_locations(self, task: Task, state: episodes.Episodes) -> torch.Tensor:
+        """Return locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
+        ...
+
+
+def observed_by(policy: Any) -> tuple[str, ...]:
+    """Return the extra keys that a policy wants to see.
+
+    They are those of its `observe` attribute, or those in its `observation_space`, as
+    Stable-Baselines3 models have one.
+    """
+    if hasattr(policy, "observe"):
+        return tuple(policy.observe)
+    shown = getattr(getattr(policy, "observation_space", None), "spaces", {})
+    return tuple(key for key in EXTRA_OBSERVATIONS if key in shown)
+
+
+def grid_size_of(policy: Any) -> int | None:
+    """Return n where a policy says that it chooses among n x n patches, None for locations.
+
+    Raises:
+        ValueError: it numbers patches that are not of a square grid.
+    """
+    said: int | None = getattr(policy, "grid_size", None)
+    space = getattr(policy, "action_space", None)
+    if said is not None or not isinstance(space, spaces.Discrete):
+        return said
+    size = math.isqrt(int(space.n))
+    if size**2 != space.n:
+        raise ValueError(
+            f"a grid has n x n patches, but the policy's actions are {space}; say grid_size"
+        )
+    return size

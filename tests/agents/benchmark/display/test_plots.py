@@ -1,0 +1,157 @@
+"""Pictures are written and can be read as pictures; what they count, by hand."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.display.learning_curves import common_curve
+from agents.benchmark.display.looks import centre_counts
+from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
+from agents.benchmark.display.style import styles
+from agents.benchmark.results import ResultsFolder, Training
+from agents.benchmark.suite import Entry
+from tests.helpers.benchmark_rows import (
+    ORACLE,
+    OTHER,
+    PAPER,
+    RANDOM,
+    fill,
+    make_arrays,
+    make_row,
+    make_suite,
+)
+
+LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7}
+PICTURES = ("accuracy_per_look", "gap", "learning_curves", "heat_maps", "episodes")
+
+
+def accuracy(run):
+    return LEVELS.get(run.entry.name, 0.4 + run.seed / 10)
+
+
+def write(path, suite, level=accuracy):
+    folder = ResultsFolder(path)
+    fill(folder, suite, level)
+    return write_plots(make_report(suite, folder), suite, folder, path / "pictures")
+
+
+def test_pictures_of_one_setting(tmp_path):
+    written = write(tmp_path, make_suite())
+    assert written == [tmp_path / "pictures" / f"{name}.png" for name in PICTURES]
+    for path in written:
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            assert picture.width > 500 and picture.height > 250
+            assert len(picture.convert("L").getcolors()) > 10
+
+
+def test_each_of_several_settings_has_a_folder(tmp_path):
+    written = write(tmp_path, make_suite(settings=("One", "two / 2")))
+    folders = {path.parent.name for path in written}
+    assert folders == {"1-one", "2-two-2", "pictures"}
+    assert [path.name for path in written].count("gap.png") == 3
+    assert all(path.exists() for path in written)
+
+
+def test_nothing_done_has_no_pictures(tmp_path):
+    assert write(tmp_path, make_suite(), lambda run: None) == []
+
+
+def test_rules_have_no_learning_curves(tmp_path):
+    entries = make_suite().entries[:2]
+    written = write(tmp_path, make_suite(entries=entries, reference=RANDOM))
+    assert {path.stem for path in written} == {*PICTURES} - {"learning_curves"}
+
+
+def test_runs_whose_arrays_are_gone_are_left_out(tmp_path):
+    suite, folder = make_suite(), ResultsFolder(tmp_path)
+    for run in suite.runs():
+        folder.append(make_row(run, accuracy(run)))
+        if run.seed == 1:
+            folder.write_arrays(run.key, make_arrays(accuracy(run)))
+    written = write_plots(make_report(suite, folder), suite, folder, tmp_path)
+    assert {path.stem for path in written} == {*PICTURES} - {"episodes"}  # of seed 0
+
+
+def test_learners_that_tell_nothing_of_their_training(tmp_path):
+    suite, folder = make_suite(), ResultsFolder(tmp_path)
+    nan = float("nan")
+    curves = {PAPER: ((10.0, 1.0, 0.1, nan),), OTHER: ()}
+    for run in suite.runs():
+        if run.entry.name in curves:
+            training = Training(10, 1.0, curves[run.entry.name])
+            folder.append(make_row(run, 0.7, training=training))
+    written = write_plots(make_report(suite, folder), suite, folder, tmp_path)
+    assert "learning_curves.png" in {path.name for path in written}
+
+
+def test_names_with_signs_of_mathematics(tmp_path):
+    entries = (Entry("a $\\frac$ b_c", policy="random"), *make_suite().entries)
+    assert len(write(tmp_path, make_suite(entries=entries))) == 5
+
+
+def test_entries_stand_from_the_best_to_the_worst(tmp_path):
+    suite, folder = make_suite(), ResultsFolder(tmp_path)
+    fill(folder, suite, accuracy)
+    report = make_report(suite, folder)
+    look = styles(suite.entries)
+    names = [f"{ORACLE} (bound)", f"{PAPER} (learner)", f"{OTHER} (learner)", f"{RANDOM} (rule)"]
+    axes = accuracy_per_look(report.settings[0], look).axes
+    assert [label.get_text() for label in axes[1].get_yticklabels()] == names
+    assert axes[1].yaxis_inverted()
+    drawn = {tuple(np.round(line.get_ydata(), 6)) for line in axes[0].lines}
+    assert drawn == {(0.4, 0.65, 0.9), (0.4, 0.55, 0.7), (0.4, 0.5, 0.6), (0.4, 0.45, 0.5)}
+    axes = gap(report, report.settings[0].lines, "digits", look).axes
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == names
+
+
+def test_learners_have_colours_and_the_rest_is_grey():
+    entries = [Entry(str(n), learner="reinforce", settings={"updates": n + 1}) for n in range(20)]
+    entries += [Entry(name, policy=name) for name in ("random", "centre", "greedy-oracle")]
+    look = styles(entries)
+    assert len({(each.colour, each.marker) for each in look.values()}) == 23
+    assert len({(each.colour, each.dashes) for each in look.values()}) == 23
+    for name, style in look.items():
+        red, green, blue = (style.colour[place : place + 2] for place in (1, 3, 5))
+        assert (red == green == blue) == (not name.isdigit())
+
+
+def test_centres_by_hand():
+    # 96 pixels in 24 bins of 4; a patch of 24 at the top left has its centre at 12
+    locations = np.array([[0, 0], [0, 0], [1, 1], [0.5, 0]], np.float32)
+    counts = centre_counts(locations, 96, 24)
+    assert counts.shape == (24, 24)
+    assert {(r, c): counts[r, c] for r, c in np.argwhere(counts).tolist()} == {
+        (3, 3): 2,
+        (21, 21): 1,  # at 84
+        (12, 3): 1,  # at 48
+    }
+
+
+@pytest.mark.parametrize(("image", "patch"), [(96, 24), (224, 96), (16, 7), (30, 30)])
+def test_all_places_are_counted(image, patch):
+    locations = np.random.default_rng(0).random((500, 2), np.float32)
+    locations[:2] = [[0, 0], [1, 1]]
+    counts = centre_counts(locations, image, patch)
+    assert counts.sum() == 500
+    assert counts.shape[0] <= 24
+
+
+def test_curves_on_common_ground_by_hand():
+    first = np.array([[0.0, 0.0], [10.0, 1.0], [20.0, 1.0]])
+    second = np.array([[5.0, 0.0], [15.0, 1.0]])
+    curve = common_curve([first, second])
+    np.testing.assert_allclose(curve.x, [5, 10, 15])
+    np.testing.assert_allclose(curve.low, [0, 0.5, 1])
+    np.testing.assert_allclose(curve.high, [0.5, 1, 1])
+    np.testing.assert_allclose(curve.middle, [0.25, 0.75, 1])
+
+
+def test_curves_are_never_extrapolated():
+    early, late = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 0.0], [3.0, 1.0]])
+    assert common_curve([early, late]) is None
+    assert common_curve([]) is None
+    nan = np.full((3, 2), np.nan)
+    assert common_curve([nan]) is None
+    np.testing.assert_allclose(common_curve([nan, late]).x, [2, 3])

@@ -1,0 +1,136 @@
+"""Cells by hand; terminal, Markdown and JSON say the same."""
+
+import dataclasses
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.analysis.statistics import Interval
+from agents.benchmark.display.cells import percent, share, text_tables
+from agents.benchmark.display.tables import markdown, terminal_tables
+from agents.benchmark.results import ResultsFolder
+from agents.benchmark.suite import Entry
+from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite
+
+LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7}
+
+
+def accuracy(run):
+    return LEVELS.get(run.entry.name, 0.4 + run.seed / 10)
+
+
+@pytest.fixture
+def report(tmp_path):
+    suite, folder = make_suite(settings=("one", "two | three")), ResultsFolder(tmp_path)
+    fill(folder, suite, accuracy)
+    return make_report(suite, folder)
+
+
+def rows_of(text):
+    """Return the cells of every line of a Markdown table."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+
+
+def printed(tables):
+    console = Console(file=io.StringIO(), width=110)
+    for table in tables:
+        console.print(table)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        (Interval(0.8714, 0.8659, 0.8761, 5), ".871 [.866, .876]"),
+        (Interval(1.0, 0.9996, 1.0, 5), "1.000 [1.000, 1.000]"),
+        (Interval(-0.0123, -0.2, 0.0, 5), "-.012 [-.200, .000]"),
+        (Interval(-0.0001, None, None, 1), ".000"),
+        (None, ""),
+    ],
+)
+def test_shares(interval, text):
+    assert share(interval).text == text
+
+
+def test_percent():
+    assert percent(Interval(0.8714, 0.849, -0.001, 5)).text == "87% [85, 0]"
+    assert percent(None).text == ""
+
+
+def test_cells_by_hand(report):
+    accuracy, compared, cost, *_, over_all = text_tables(report)
+    cells = {row[0].text: [cell.text for cell in row] for row in accuracy.rows}
+    assert accuracy.columns == ("policy", "kind", "seeds", "1", "2", "3", "return", "gap")
+    assert cells[ORACLE] == [ORACLE, "bound", "1", ".400", ".650", ".900", ".500", "100%"]
+    assert cells[PAPER][5:] == [".700 [.700, .700]", ".300 [.300, .300]", "50% [50, 50]"]
+    row = {row[0].text: [cell.text for cell in row] for row in compared.rows}[RANDOM]
+    assert row[2].startswith("-20.0 [")
+    assert row[3:] == [".00 [.00, .00]", ".400 [.400, .400]", ".000 [.000, .000]"]
+    row = {row[0].text: [cell.text for cell in row] for row in cost.rows}[PAPER]
+    assert row == [PAPER, "learner", ".650 [.650, .650]", "1,000", "12", "83"]
+    assert {row[0].text: row for row in over_all.rows}[PAPER][2].text == "50% [50, 50]"
+
+
+def test_markdown_has_the_cells_and_what_is_missing(report):
+    text = markdown(report)
+    rows = rows_of(text)
+    for table in text_tables(report):
+        for row in table.rows:
+            assert [f" {cell.text} " for cell in row] in rows
+        assert len({len(each) for each in [table.columns, *table.rows]}) == 1
+    for sentence in report.missing:
+        assert f"- {sentence}".replace("|", r"\|") in text
+    assert "32 of 32 runs done, in 16.0 min of core time; 2030-01-02; a processor, 2 cores" in text
+    assert "gf-env 0.1.0, torch 2.9." in text
+
+
+def test_markdown_and_json_have_the_same_content(report):
+    content = dataclasses.asdict(report)
+    rows = rows_of(markdown(report))
+    for setting in content["settings"]:
+        for line in setting["lines"]:
+            figures = {cell for row in rows if row[0].strip() == line["name"] for cell in row}
+            wanted = [*line["accuracy"], line["mean_return"], line["sampled_accuracy"]]
+            wanted += [line["sampled_return"], line["budgeted_area"]]
+            for each in wanted:
+                assert f" {share(Interval(**each)).text} " in figures
+            assert f" {percent(Interval(**line['gap'])).text} " in figures
+
+
+def test_the_terminal_has_the_figures_in_110_columns(tmp_path):
+    entries = make_suite().entries
+    long = "a learner with quite a long name, 7 x 7"
+    entries += tuple(
+        Entry(f"{long} ({number})", learner="reinforce", settings={"updates": number})
+        for number in range(1, 4)
+    )
+    suite, folder = make_suite(entries=entries), ResultsFolder(tmp_path)
+    fill(folder, suite, accuracy)
+    report = make_report(suite, folder)
+    text = printed(terminal_tables(report))
+    assert max(map(len, text.splitlines())) <= 110
+    for table in text_tables(report):
+        for row in table.rows:
+            for column, cell in list(zip(table.columns, row, strict=True))[1:]:
+                assert (cell.figure if column in table.brief else cell.text) in text
+
+
+def test_names_are_not_taken_for_markup(tmp_path):
+    name = "[red]mine[/red] | *yours*"
+    suite = make_suite(entries=(Entry(name, policy="random"),))
+    folder = ResultsFolder(tmp_path)
+    fill(folder, suite, lambda run: 0.5)
+    report = make_report(suite, folder)
+    assert name in printed(terminal_tables(report))
+    assert r"| [red]mine[/red] \| *yours* | rule |" in markdown(report)
+
+
+def test_nothing_done_has_empty_tables(tmp_path):
+    report = make_report(make_suite(), ResultsFolder(tmp_path))
+    assert all(table.row_count == 4 for table in terminal_tables(report))
+    assert f"- {OTHER}, seeds 0, 1, 2, 3, 4 are not done yet." in markdown(report)
+    assert "0 of 16 runs done" in markdown(report)

@@ -1,0 +1,219 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from agents.benchmark.results import ResultsError, ResultsFolder
+from agents.benchmark.running import one_run
+from agents.benchmark.running.processes import Watcher
+from agents.benchmark.running.sweep import check_same_task, run_all, runs_to_do
+from agents.benchmark.suite import Entry, Setting, Suite
+from tests.helpers.paths import ROOT
+
+SETTING = Setting("few", num_images=24)
+TESTS = ROOT
+
+
+def suite_of(*entries, seeds=(0,), setting=SETTING):
+    return Suite("mine", "a test", seeds, (setting,), entries)
+
+
+def odd(name, **changes):
+    return Entry(name, policy=f"tests.helpers.odd_policies:{name}", **changes)
+
+
+def only_run(suite, folder):
+    (run,) = suite.runs()
+    return one_run.execute(run, folder, lambda line: None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return ResultsFolder(tmp_path / "results")
+
+
+def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
+    names = ("CrashesLater", "EndsItsProcess", "Sideways")
+    suite = suite_of(*map(odd, names), Entry("centre", policy="centre"))
+    told = []
+
+    class Told(Watcher):
+        def ended(self, run, result):
+            told.append((run.entry.name, result.status))
+
+    run_all(suite, folder, jobs=2, watcher=Told())
+    rows = {row.policy: row for row in folder.read()}
+    assert {name: row.status for name, row in rows.items()} == {
+        **dict.fromkeys(names[:2], "failed"),
+        "Sideways": "done",
+        "centre": "done",
+    }
+    assert dict(told) == {name: row.status for name, row in rows.items()}
+    assert "ZeroDivisionError: lost my way (odd_policies.py:" in rows["CrashesLater"].reason
+    assert rows["EndsItsProcess"].reason == "its process ended with exit code 3"
+    assert rows["Sideways"].deterministic.accuracy == rows["centre"].deterministic.accuracy
+    assert runs_to_do(suite, folder.latest()) == []
+    again = runs_to_do(suite, folder.latest(), retry=True)
+    assert [run.entry.name for run in again] == list(names[:2])
+
+
+def test_a_run_that_takes_too_long_has_failed(folder):
+    run_all(suite_of(odd("NeverAnswers")), folder, jobs=1, timeout=3)
+    (row,) = folder.read()
+    assert (row.status, row.reason) == ("failed", "took more than 3 s")
+    assert row.seconds > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "message"),
+    [
+        ("WrongShape", {}, r"shape \(24, 2\), got shape \(24, 1\)"),
+        ("NotANumber", {}, "must not be NaN"),
+        ("OutsideTheGrid", {"grid_size": 7}, r"must be in \[0, 49\)"),
+    ],
+)
+def test_answers_that_cannot_be(folder, name, task, message):
+    with pytest.raises(ValueError, match=message):
+        only_run(suite_of(odd(name, task=task)), folder)
+
+
+def test_what_is_done_is_not_done_again(folder):
+    suite = suite_of(Entry("random", policy="random"), seeds=(0, 1))
+    folder.append(only_run(dataclasses.replace(suite, seeds=(0,)), folder))
+    assert [run.seed for run in runs_to_do(suite, folder.latest())] == [1]
+    renamed = suite_of(Entry("by another name", policy="random"), seeds=(0, 1))
+    assert [run.seed for run in runs_to_do(renamed, folder.latest())] == [1]
+
+
+def test_a_row_has_what_the_policy_did(folder):
+    suite = suite_of(Entry("r", policy="random", settings={}), seeds=(4,))
+    row = only_run(suite, folder)
+    assert row.status == "done"
+    assert row.training is None
+    assert len(row.deterministic.accuracy) == 5
+    assert len(row.multiply_adds) == 5
+    arrays = folder.arrays(row.key)
+    assert arrays["locations"].shape == (24, 4, 2)
+    assert np.allclose(arrays["correct"].mean(0), row.deterministic.accuracy)
+    assert row.task["images digest"] and row.made["torch"] and row.made["cpu"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("paper", learner="paper-ppo", settings={"updates": 2, "num_envs": 16}),
+        Entry(
+            "sb3",
+            learner="sb3-ppo",
+            settings={"total_timesteps": 128, "num_envs": 8, "settings": {"batch_size": 32}},
+        ),
+    ],
+    ids=lambda entry: entry.name,
+)
+def test_same_seed_same_row_and_the_policy_is_kept(folder, tmp_path, entry):
+    suite = suite_of(entry, seeds=(3,))
+    other = ResultsFolder(tmp_path / "other")
+    first, second = only_run(suite, folder), only_run(suite, other)
+    for name in ("deterministic", "sampled", "budgeted_area", "key"):
+        assert getattr(first, name) == getattr(second, name)
+    assert first.training.steps == second.training.steps > 0
+    left, right = folder.arrays(first.key), other.arrays(second.key)
+    assert all(np.array_equal(left[name], right[name]) for name in left)
+    (kept,) = (folder.path / "policies").iterdir()
+    again = only_run(suite_of(Entry("kept", policy=str(kept)), seeds=(3,)), other)
+    assert again.deterministic == first.deterministic
+
+
+def test_a_learner_of_ones_own(folder):
+    entry = Entry("own", learner="tests.helpers.odd_policies:learn", settings={"shift": 0.5})
+    row = only_run(suite_of(entry, seeds=(2,)), folder)
+    assert row.training.steps == 100
+    assert row.training.curve[0][2] == 0.5
+    with pytest.raises(ValueError, match=r"cannot be called with.*'speed'"):
+        wrong = Entry("own", learner="tests.helpers.odd_policies:learn", settings={"speed": 1})
+        only_run(suite_of(wrong), folder)
+
+
+def test_results_of_another_version_are_refused(folder):
+    suite = suite_of(Entry("centre", policy="centre"))
+    row = only_run(suite, folder)
+    check_same_task(suite.settings, [row])
+    older = dataclasses.replace(row, task={**row.task, "images digest": "0123"})
+    folder.append(older)
+    with pytest.raises(ResultsError, match=r"'centre', seed 0.*images digest was 0123 and is now"):
+        run_all(suite, folder)
+    elsewhere = dataclasses.replace(older, task={**older.task, "dataset": "other"})
+    check_same_task(suite.settings, [elsewhere])
+
+
+def test_two_at_once_in_a_folder_are_refused(folder):
+    folder.path.mkdir()
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, filelock\n"
+            f"with filelock.FileLock({str(folder.path / '.lock')!r}):\n"
+            "    print(flush=True)\n"
+            "    sys.stdin.read()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        holder.stdout.readline()
+        with pytest.raises(ResultsError, match="another benchmark is writing"):
+            run_all(suite_of(Entry("centre", policy="centre")), folder)
+    finally:
+        holder.communicate()
+
+
+def test_a_killed_suite_goes_on(tmp_path, folder):
+    """Killed after its first row; every run has one row in the end."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        "description = 'a test'\nseeds = [0, 1, 2]\n"
+        "[[settings]]\nname = 'few'\nnum_images = 24\n"
+        "[[policies]]\nname = 'random'\npolicy = 'random'\n"
+    )
+    command = [sys.executable, "-m", "agents", "benchmark", str(file), "--jobs", "1"]
+    process = subprocess.Popen(
+        [*command, "--output", str(folder.path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while not folder.read() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = folder.file.read_bytes()
+    assert 1 <= len(folder.read()) < 3
+    suite = suite_of(Entry("random", policy="random"), seeds=(0, 1, 2))
+    run_all(suite, folder, jobs=2)
+    assert folder.file.read_bytes().startswith(before)
+    rows = folder.read()
+    assert sorted(row.seed for row in rows) == [0, 1, 2]
+    assert {row.key for row in rows} == {run.key for run in suite.runs()}
+    assert {row.status for row in rows} == {"done"}
+
+
+def test_budgeted_area_by_hand():
+    class Evaluated:
+        multiply_adds = np.array([10, 20, 30])
+        accuracy = np.array([0.5, 0.6, 0.8])
+
+    @dataclasses.dataclass
+    class Point:
+        mean_cost: float
+        accuracy: float
+
+    curve = [Point(20.0, 0.7)]
+    # trapezoids of height 0.6 and 0.75, each half of the base
+    assert one_run.budgeted_area(curve, Evaluated) == pytest.approx(0.675)

@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from agents.cli import main
+
+SUITE = """
+description = "a test"
+seeds = [0, 1, 2]
+include = ["references"]
+reference = "random"
+
+[[settings]]
+name = "few"
+num_images = 20
+"""
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(SUITE)
+    return "mine.toml"
+
+
+def test_the_list_of_suites(capsys):
+    assert main(["benchmark", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert "rules: Rules without learning" in printed
+    assert "learners: " in printed
+
+
+def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
+    own = [
+        "--policies",
+        "tests.helpers.odd_policies:Sideways",
+        "tests.helpers.odd_policies:NotANumber",
+    ]
+    arguments = ["benchmark", suite, *own, "--seeds", "5", "--only", "random", *own[1:]]
+    assert main([*arguments, "--output", "out", "--jobs", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "tests.helpers.odd_policies:Sideways, seed 5: accuracy" in printed
+    assert (
+        "tests.helpers.odd_policies:NotANumber, seed 5 failed: ValueError: actions must not be NaN"
+        in printed
+    )
+    report = json.loads(Path("out/mine/report.json").read_text())
+    assert report["runs"] == 2
+    assert "must not be NaN" in " ".join(report["missing"])
+    markdown = Path("out/mine/report.md").read_text()
+    assert "tests.helpers.odd_policies:Sideways" in markdown
+    assert Path("out/mine/accuracy_per_look.png").stat().st_size > 1000
+    rows = Path("out/results.jsonl").read_text()
+    assert main([*arguments, "--output", "out", "--no-run"]) == 0
+    assert Path("out/results.jsonl").read_text() == rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "unknown suite 'nowhere'"),
+        (["rules", "--only", "magic"], "has no ['magic']; it has ['random'"),
+        (["rules", "--seeds", "0", "0"], "different whole numbers"),
+        (["rules", "--jobs", "0"], "jobs must be 1 or more"),
+    ],
+)
+def test_what_cannot_be(arguments, message, suite, capsys):
+    assert main(["benchmark", *arguments]) == 1
+    assert message in " ".join(capsys.readouterr().err.split())

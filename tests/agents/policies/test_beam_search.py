@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+
+import agents
+from agents.policies import beam_search
+from gf_env.envs import episodes
+from gf_env.envs.make_task import make_task
+from gf_env.evaluation import evaluate
+from gf_env.geometry import Lattice
+from gf_env.network.classifiers import Classifier
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.tiny import tiny_config
+
+
+@pytest.fixture
+def task(tiny_network, tiny_dataset):
+    return make_task(network=tiny_network, dataset=tiny_dataset, sequence_length=4)
+
+
+def confidence(state):
+    return episodes.readout(state).confidence
+
+
+def best_end(task, state, grid_size, looks):
+    """Return the largest confidence at the end of all sequences of patches, (n,)."""
+    grid = Lattice.grid(grid_size, 16, 8).locations()
+    count = len(state.labels)
+    for _ in range(looks):
+        every = torch.arange(len(state.labels)).repeat_interleave(len(grid))
+        state, _, _ = task.step(state.take(every), grid.repeat(len(state.labels), 1))
+    return confidence(state).view(count, -1).max(1).values
+
+
+@pytest.mark.parametrize(("grid_size", "width"), [(2, 16), (3, 81)])
+def test_with_enough_width_it_is_the_best_of_all_sequences(task, grid_size, width):
+    oracle = agents.BeamSearchOracle(grid_size, width)
+    state = task.start(np.arange(6))
+    best = best_end(task, state, grid_size, looks=3)
+    for _ in range(3):
+        state, _, _ = task.step(state, oracle.choose_locations(task, state))
+    assert torch.allclose(confidence(state), best, atol=1e-6)
+
+
+TABLE = {1: 0.6, 2: 0.5, 3: 0.4, 11: 0.7, 12: 0.7, 13: 0.6, 21: 0.2, 22: 0.8, 33: 0.9}
+
+
+class TableClassifier(Classifier):
+    """The state is the choices so far, as digits; the probability of class 1 is in a table."""
+
+    def advance(self, pooled, hidden):
+        return hidden * 10 + pooled
+
+    def logits(self, hidden):
+        probability = torch.tensor([TABLE.get(int(code), 0.1) for code in hidden[:, 0]])
+        return torch.stack([1 - probability, probability], dim=1).log()
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1, 0), (2, 1), (3, 2)])
+def test_by_hand(width, expected):
+    """Greedy goes 1, 1 to 0.7; two kept find 2, 2 and its 0.8; three find 3, 3 and its 0.9."""
+    arguments = TableClassifier(), torch.zeros(1, 1), torch.tensor([[[1.0], [2.0], [3.0]]])
+    labels = torch.tensor([1])
+    first = beam_search.first_of_best(*arguments, labels, looks=2, width=width)
+    assert first.tolist() == [expected]
+    one_look = beam_search.first_of_best(*arguments, labels, looks=1, width=width)
+    assert one_look.tolist() == [0]
+
+
+def test_with_width_1_it_is_greedy(task):
+    state = task.start(np.arange(6))
+    chosen = agents.BeamSearchOracle(3, 1).choose_locations(task, state)
+    assert torch.equal(chosen, agents.GreedyOracle(3).choose_locations(task, state))
+
+
+@pytest.mark.parametrize("changes", [{}, {"classifier": "cascaded", "first_step": "own_head"}])
+def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
+    config = tiny_config(sequence_length=4, **changes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = GlanceFocusNet(config).eval().requires_grad_(False)
+    task = make_task(network=network, dataset=tiny_dataset)
+    oracle = agents.BeamSearchOracle(3, 4)
+    fresh = task.start(np.arange(6))
+    once, _, _ = task.step(fresh, torch.full((6, 2), 0.25))
+    twice, _, _ = task.step(once, torch.full((6, 2), 0.75))
+    odd = torch.tensor([1, 4])
+    mixed = fresh.put(odd, once.take(odd)).put(torch.tensor([5]), twice.take(torch.tensor([5])))
+    chosen = oracle.choose_locations(task, mixed)
+    for row, state in enumerate([fresh, once, fresh, fresh, once, twice]):
+        assert torch.equal(chosen[row], oracle.choose_locations(task, state)[row])
+
+
+def test_slices_make_no_difference(task, monkeypatch):
+    state = task.start(np.arange(6))
+    at_once = agents.BeamSearchOracle(3, 4).choose_locations(task, state)
+    monkeypatch.setattr(beam_search, "_ROWS_AT_ONCE", 2 * 4 * 9)
+    assert torch.equal(agents.BeamSearchOracle(3, 4).choose_locations(task, state), at_once)
+
+
+def test_memory_is_bounded(task, monkeypatch):
+    seen = []
+
+    def spy(pooled, hidden):
+        seen.append(len(pooled))
+        return type(task.network.classifier).forward(task.network.classifier, pooled, hidden)
+
+    monkeypatch.setattr(beam_search, "_ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(task.network.classifier, "forward", spy)
+    state = task.start(np.arange(6))
+    seen.clear()
+    agents.BeamSearchOracle(3, 4).choose_locations(task, state)
+    assert max(seen) == 2 * 4 * 9
+
+
+@pytest.mark.parametrize("feature_bank", [True, False])
+def test_ends_at_least_as_high_as_greedy(tiny_network, tiny_dataset, feature_bank):
+    where = {"network": tiny_network, "dataset": tiny_dataset, "sequence_length": 4}
+    where |= {"grid_size": 3, "feature_bank": feature_bank, "batch_size": 8}
+    greedy = evaluate(agents.GreedyOracle(3), **where)
+    beam = evaluate(agents.BeamSearchOracle(3, 8), **where)
+    assert beam.confidence[:, -1].mean() >= greedy.confidence[:, -1].mean()
+
+
+def test_ends_at_least_as_high_as_greedy_on_the_built_in_task():
+    greedy = evaluate(agents.GreedyOracle(4), num_images=30)
+    beam = evaluate(agents.BeamSearchOracle(4, 8), num_images=30)
+    assert beam.confidence[:, -1].mean() > greedy.confidence[:, -1].mean()
+
+
+def test_bad_settings():
+    assert isinstance(agents.BeamSearchOracle(), agents.PrivilegedPolicy)
+    with pytest.raises(ValueError, match="width"):
+        agents.BeamSearchOracle(width=0)

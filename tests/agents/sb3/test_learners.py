@@ -1,0 +1,329 @@
+import dataclasses
+import json
+import random
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from sb3_contrib import TQC, TRPO
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.policies import MultiInputActorCriticPolicy
+from stable_baselines3.common.vec_env import VecMonitor
+
+import gf_env
+from agents.sb3 import GlanceFocusVecEnv, learners
+from agents.sb3.features import GlanceFocusExtractor
+from agents.sb3.learners import ALGORITHMS, DEFAULTS, SB3Config, train
+from agents.sb3.saved_models import load_sb3
+from tests.helpers.tiny import random_dataset
+
+ON_POLICY = {"n_steps": 4, "batch_size": 16, "n_epochs": 1}
+OFF_POLICY = {"buffer_size": 200, "learning_starts": 32, "batch_size": 16, "gradient_steps": 1}
+QUICK = {
+    "PPO": ON_POLICY,
+    "A2C": {},
+    "RecurrentPPO": {**ON_POLICY, "policy_kwargs": {"lstm_hidden_size": 8}},
+    **{name: OFF_POLICY for name in ("SAC", "TD3", "DQN")},
+}
+
+
+@pytest.fixture
+def task(tiny_network):
+    return {"network": tiny_network, "dataset": random_dataset()}
+
+
+def quick(algorithm="PPO", **changes):
+    settings = {**QUICK[algorithm], **changes.pop("settings", {})}
+    return SB3Config(
+        algorithm, **{"total_timesteps": 128, "num_envs": 8, "settings": settings, **changes}
+    )
+
+
+def weights(model):
+    return [*model.policy.state_dict().values()]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "grid_size"),
+    [
+        *((name, None) for name in ALGORITHMS),
+        *((name, 3) for name in ("PPO", "A2C", "RecurrentPPO", "DQN")),
+    ],
+)
+def test_trains_saves_loads_and_evaluates(task, algorithm, grid_size, tmp_path):
+    seen = []
+    model = train(quick(algorithm), seen.append, **task, grid_size=grid_size)
+    assert type(model) is ALGORITHMS[algorithm]
+    assert model.num_timesteps == seen[-1].steps == 128
+    model.save(tmp_path / "model")
+    loaded = load_sb3(tmp_path / "model")
+    assert type(loaded) is ALGORITHMS[algorithm]
+    if algorithm == "DQN" and grid_size is None:
+        grid_size = 7
+    found, again = (gf_env.evaluate(each, **task, grid_size=grid_size) for each in (model, loaded))
+    assert np.array_equal(found.locations, again.locations)
+    assert found.locations.shape == (20, 4, 2)
+    if grid_size is not None:
+        assert len(np.unique(found.locations)) <= grid_size
+
+
+def test_dqn_has_the_grids_own_size_by_default(task):
+    assert train(quick("DQN"), **task).action_space.n == 49
+    assert train(quick("DQN"), **task, grid_size=2).action_space.n == 4
+    assert train(quick("PPO"), **task, grid_size=2).action_space.n == 4
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_same_seed_same_weights(task, algorithm):
+    first, again, other = (
+        weights(train(quick(algorithm, seed=seed), **task)) for seed in (3, 3, 4)
+    )
+    assert all(torch.equal(*each) for each in zip(first, again, strict=True))
+    assert not all(torch.equal(*each) for each in zip(first, other, strict=True))
+
+
+def test_global_generators_are_left_alone(task):
+    def states():
+        return random.random(), np.random.random(), torch.rand(1).item()  # noqa: NPY002
+
+    kept = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+    before = states()
+    random.setstate(kept[0])
+    np.random.set_state(kept[1])  # noqa: NPY002
+    torch.random.set_rng_state(kept[2])
+    train(quick(), **task)
+    assert states() == before
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "RecurrentPPO", "DQN"])
+def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
+    """The environment always shows more; evaluation shows what the model's space has."""
+    model = train(quick(algorithm, sees=("step", "features")), **task)
+    assert {*model.observation_space} == {"features", "hidden_state", "step"}
+    model.save(tmp_path / "model.zip")
+    loaded = load_sb3(tmp_path / "model.zip")
+    grid_size = 7 if algorithm == "DQN" else None
+    assert gf_env.evaluate(loaded, **task, grid_size=grid_size).correct.shape == (20, 5)
+    rng = np.random.default_rng(0)
+    observation = {
+        key: rng.normal(size=(6, *space.shape)).astype(np.float32)
+        for key, space in model.observation_space.items()
+    }
+    actions, _ = model.predict(observation, deterministic=True)
+    changed = {**observation, "hidden_state": observation["hidden_state"] + 1}
+    assert np.array_equal(loaded.predict(changed, deterministic=True)[0], actions)
+    changed["step"] = observation["step"] + 50
+    assert not np.array_equal(loaded.predict(changed, deterministic=True)[0], actions)
+
+
+def test_recurrent_memory_is_cleared_at_an_episodes_start(task):
+    model = train(quick("RecurrentPPO"), **task)
+    observation = {
+        key: np.full((2, *space.shape), 0.5, np.float32)
+        for key, space in model.observation_space.items()
+    }
+    first, memory = model.predict(observation, None, np.array([True, True]), True)
+    second, _ = model.predict(observation, memory, np.array([True, False]), True)
+    assert np.array_equal(second[0], first[0])
+    assert not np.array_equal(second[1], first[1])
+
+
+def test_updates_of_rollouts(task):
+    seen = []
+    train(quick(total_timesteps=96), seen.append, **task)
+    assert [update.number for update in seen] == [1, 2, 3]
+    assert [update.steps for update in seen] == [32, 64, 96]
+    assert seen[0].seconds < seen[-1].seconds
+    for update in seen:
+        assert update.metrics.keys() == {
+            *(f"charts/{name}" for name in ("episodic_return", "accuracy", "SPS"))
+        }
+        assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
+        assert -1 <= update.metrics["charts/episodic_return"] <= 1
+        assert (update.metrics["charts/accuracy"] * update.steps / 4) % 1 == pytest.approx(0)
+
+
+def test_updates_off_policy_are_not_of_every_step(task):
+    seen = []
+    settings = {"learning_starts": 10_000}
+    train(quick("DQN", total_timesteps=5000, num_envs=40, settings=settings), seen.append, **task)
+    assert [update.steps for update in seen] == [4120, 5000]
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
+def test_a_time_limit_stops_it(task, algorithm):
+    seen = []
+    model = train(quick(algorithm, total_timesteps=10**7, max_seconds=0.5), seen.append, **task)
+    assert 0.5 <= seen[-1].seconds < 30
+    assert seen[-1].steps == model.num_timesteps
+
+
+def test_callbacks_and_tensorboard_as_sb3_users_expect(task, tmp_path):
+    """A model of `train` goes on learning as any of SB3 does."""
+    model = train(quick(settings={"tensorboard_log": str(tmp_path / "logs")}), **task)
+    assert [*(tmp_path / "logs").rglob("events.out.tfevents.*")]
+    held_out = VecMonitor(GlanceFocusVecEnv(4, network=task["network"], dataset=random_dataset(8)))
+    callback = EvalCallback(
+        held_out,
+        n_eval_episodes=8,
+        eval_freq=8,
+        best_model_save_path=str(tmp_path / "best"),
+        log_path=str(tmp_path / "evaluations"),
+        verbose=0,
+    )
+    checkpoints = CheckpointCallback(8, str(tmp_path / "checkpoints"))
+    model.learn(128, callback=[callback, checkpoints], reset_num_timesteps=False)
+    assert model.num_timesteps == 256
+    assert -1 <= callback.last_mean_reward <= 1
+    assert np.load(tmp_path / "evaluations" / "evaluations.npz")["results"].shape == (2, 8)
+    assert np.load(tmp_path / "evaluations" / "evaluations.npz")["successes"].shape == (2, 8)
+    saved = sorted((tmp_path / "checkpoints").iterdir())
+    assert [path.name for path in saved] == ["rl_model_192_steps.zip", "rl_model_256_steps.zip"]
+    for path in (*saved, tmp_path / "best" / "best_model.zip"):
+        assert isinstance(load_sb3(path), PPO)
+
+
+def test_settings_are_merged_over_the_defaults(task):
+    settings = {"gamma": 0.5, "policy_kwargs": {"net_arch": [5]}}
+    model = train(quick(encoder="flat", settings=settings), **task)
+    assert (model.gamma, model.gae_lambda) == (0.5, DEFAULTS["PPO"]["gae_lambda"])
+    assert model.policy_kwargs["net_arch"] == [5]
+    assert model.policy_kwargs["log_std_init"] == DEFAULTS["PPO"]["policy_kwargs"]["log_std_init"]
+    assert isinstance(model.policy.features_extractor, GlanceFocusExtractor)
+    assert not [*model.policy.features_extractor.parameters()]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_defaults_are_arguments_that_there_are(algorithm):
+    SB3Config(algorithm, settings=DEFAULTS[algorithm])
+
+
+def test_the_configuration_survives_json():
+    config = quick(sees=("step", "glance"))
+    described = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert SB3Config(**described) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"algorithm": "ppo"}, r"algorithm must be one of \['PPO'.*got 'ppo'"),
+        ({"sees": ()}, "one or more different names"),
+        ({"sees": ("label",)}, r"got \('label',\)"),
+        ({"encoder": "mlp"}, "unknown encoder 'mlp'"),
+        *(({name: 0}, f"{name} must be positive, got 0") for name in ("total_timesteps",)),
+        *(({name: 0}, f"{name} must be positive, got 0") for name in ("num_envs", "max_seconds")),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"settings": {"buffer_size": 9}}, r"\['buffer_size'\], which PPO does not take"),
+        ({"settings": {"seed": 9}}, r"\['seed'\].*choose from \['learning_rate'"),
+        ({"algorithm": "SAC", "settings": {"n_epochs": 9}}, r"\['n_epochs'\], which SAC"),
+    ],
+    ids=str,
+)
+def test_impossible_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        SB3Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "arguments", "message"),
+    [
+        ("SAC", {"grid_size": 3}, r"SAC has continuous actions only; leave out grid_size.*'PPO'"),
+        ("TD3", {"grid_size": 3}, "TD3 has continuous actions only"),
+        ("DQN", {"lattice_stride": 4}, "DQN has grid actions only"),
+        ("PPO", {"observe": ("step",)}, "observe follows from.*`sees`"),
+        ("PPO", {"split": "nowhere", "dataset": "cluttered-digits"}, "nowhere"),
+    ],
+)
+def test_impossible_tasks(task, algorithm, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        train(quick(algorithm), **{**task, **arguments})
+
+
+def bare(task):
+    return GlanceFocusVecEnv(2, network=task["network"], dataset=task["dataset"])
+
+
+class OwnPolicy(MultiInputActorCriticPolicy):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "home"),
+    [
+        (lambda env: TRPO("MultiInputPolicy", env, device="cpu"), "stable_baselines3.common"),
+        (lambda env: TQC("MultiInputPolicy", env, buffer_size=9), "sb3_contrib.tqc"),
+        (lambda env: PPO(OwnPolicy, env, device="cpu"), "test_sb3_learners"),
+    ],
+    ids=["TRPO", "TQC", "own policy"],
+)
+def test_files_of_other_algorithms_are_refused(task, make, home, tmp_path):
+    make(bare(task)).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=rf"model.zip holds a policy of {home}.*none of \['PPO'"):
+        load_sb3(tmp_path / "model")
+
+
+def test_files_of_something_else_are_refused(tmp_path):
+    (tmp_path / "text.zip").write_text("no archive")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("something", "else")
+    for number, data in enumerate((b"{", b"[]", b"{}", b'{"policy_class": 3}', b"\xff")):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr("data", data)
+    for path in tmp_path.glob("*.zip"):
+        with pytest.raises(ValueError, match=r"\.zip is no file that Stable-Baselines3 saved"):
+            load_sb3(path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_sb3(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def toy(target_task):
+    return {"network": target_task.network, "dataset": target_task.dataset}
+
+
+SMALL = {
+    "learning_starts": 512,
+    "gradient_steps": 4,
+    "policy_kwargs": {"net_arch": [64, 64]},
+}
+LEARNS = {
+    "PPO": (20_000, {"n_steps": 6, "batch_size": 96, "learning_rate": 2e-3}),
+    "A2C": (30_000, {"n_steps": 3, "learning_rate": 2e-3}),
+    "RecurrentPPO": (12_000, {"n_steps": 6, "batch_size": 192, "learning_rate": 3e-3}),
+    "DQN": (6_000, {**SMALL, "target_update_interval": 512}),
+    "SAC": (8_000, {**SMALL, "learning_rate": 3e-3}),
+    "TD3": (10_000, SMALL),
+}
+
+
+def success_after_learning(toy, algorithm):
+    steps, settings = LEARNS[algorithm]
+    toy = {**toy, "grid_size": 3} if algorithm == "DQN" else toy
+    config = SB3Config(
+        algorithm, steps, num_envs=64, sees=("features",), encoder="flat", settings=settings
+    )
+    return gf_env.evaluate(train(config, **toy), **toy, num_images=500).accuracy[-1]
+
+
+@pytest.mark.parametrize("algorithm", LEARNS)
+def test_learns_a_toy_task(toy, algorithm):
+    assert success_after_learning(toy, algorithm) > (0.85 if algorithm == "DQN" else 0.5)
+
+
+class Shuffled(GlanceFocusVecEnv):
+    """Rewards go to other episodes than those that earned them."""
+
+    def step_wait(self):
+        observation, rewards, *others = super().step_wait()
+        order = np.random.default_rng(0).permutation(self.num_envs)
+        return observation, rewards[order], *others
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
+def test_does_not_learn_from_shuffled_rewards(toy, algorithm, monkeypatch):
+    """The test above can fail."""
+    monkeypatch.setattr(learners, "GlanceFocusVecEnv", Shuffled)
+    assert success_after_learning(toy, algorithm) < 0.4

@@ -1,0 +1,77 @@
+"""The presets are what the paper's release does, family by family."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.stages.presets import PRESETS, preset
+from gf_env.datasets import ImageSpec
+from gf_env.network.families import family_of
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.training.recipe import Recipe
+
+# backbone rate, weight decay, epochs, lambda, global encoder trained
+PAPER = {
+    "resnet": (0.01, 1e-4, 60, 1, True),
+    "densenet": (0.01, 1e-4, 60, 1, True),
+    "regnet": (0.02, 5e-5, 60, 1, True),
+    "efficientnet": (0.005, 1e-4, 30, 5, False),
+    "mobilenetv3": (0.005, 1e-4, 90, 5, False),
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_schedules(name):
+    config = preset(name)
+    rate, decay, epochs, weight, trained = PAPER[name]
+    for stage, classifier_rate in ((config.recipe.stage1, 0.1), (config.recipe.stage3, 0.01)):
+        assert stage.learning_rate == rate
+        assert stage.weight_decay == decay
+        assert stage.epochs == epochs
+        assert stage.classifier_learning_rate == classifier_rate
+        assert (stage.momentum, stage.batch_size) == (0.9, 256)
+        assert (stage.anneal, stage.warmup_fraction) == ("epoch", 0.0)
+    assert config.recipe.auxiliary_weight == weight
+    assert config.recipe.train_global_encoder is trained
+    assert config.given.full_resolution == "timm"
+    stage2 = config.stage2
+    assert (stage2.epochs, stage2.num_envs, stage2.learning_rate) == (15, 256, 3e-4)
+    assert (stage2.gamma, stage2.clip_range, stage2.vf_coef) == (0.7, 0.2, 0.5)
+    assert stage2.action_std == 0.1
+    family = family_of(config.recipe.encoder)
+    assert (stage2.state_encoder, stage2.hidden_size) == (
+        family.state_encoder,
+        family.policy_hidden_size,
+    )
+
+
+@pytest.mark.parametrize("name", PAPER)
+@torch.no_grad()
+def test_glance_and_focus_with_each_family(name):
+    recipe = preset(name).recipe
+    wanted = recipe.wanted_images()
+    assert wanted.image_size == (260 if name == "efficientnet" else 224)
+    images = ImageSpec(**{**wanted.__dict__, "classes": ("a", "b", "c")})
+    network = GlanceFocusNet(recipe.network_config(images)).eval()
+    size = images.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, size, size), np.uint8)
+    batch = torch.from_numpy(pixels)
+    glimpse = network.glance(batch)
+    for _ in range(recipe.sequence_length - 1):
+        glimpse = network.focus(batch, torch.rand(2, 2), glimpse.hidden)
+    assert glimpse.logits.shape == (2, 3)
+    assert glimpse.features.shape[2:] == (3, 3)
+
+
+def test_size_and_crop_of_files():
+    assert Recipe().wanted_images() is None
+    small = Recipe(image_size=96, crop_fraction=1.0).wanted_images()
+    assert (small.image_size, small.crop_fraction) == (96, 1.0)
+    b3 = Recipe(encoder="efficientnet_b3").wanted_images()
+    assert (b3.image_size, b3.crop_fraction) == (300, 0.904)
+
+
+def test_unknown_preset():
+    with pytest.raises(ValueError, match=r"unknown preset 'alexnet'.*cluttered-digits.*resnet"):
+        preset("alexnet")
+    assert set(PRESETS) == {"cluttered-digits", *PAPER}

@@ -1,0 +1,40 @@
+"""The tables in docs/RESULTS.md are those that the benchmark wrote."""
+
+import json
+
+import pytest
+
+from agents.benchmark.suite import load_suite
+from tests.helpers.paths import ROOT
+
+DOCS = ROOT / "docs"
+TEXT = (DOCS / "RESULTS.md").read_text()
+REPORTS = sorted((DOCS / "results").glob("*/report.md"))
+
+
+def test_every_table_is_a_reports():
+    written = {line for path in REPORTS for line in path.read_text().splitlines()}
+    rows = [line for line in TEXT.splitlines() if line.startswith("|")]
+    assert len(rows) > 50
+    assert [row for row in rows if row not in written] == []
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
+def test_reports_are_of_todays_suites(path):
+    suite = load_suite(path.parent.name)
+    report = json.loads((path.parent / "report.json").read_text())
+    (setting,) = report["settings"]
+    names = {line["name"] for line in setting["lines"]}
+    assert names == {entry.name for entry in suite.entries}
+    assert all(line["accuracy"] for line in setting["lines"])
+
+
+def test_learners_have_five_seeds_and_lie_above_blind_rules():
+    report = json.loads((DOCS / "results" / "learners" / "report.json").read_text())
+    lines = report["settings"][0]["lines"]
+    learners = [line for line in lines if line["kind"] == "learner"]
+    blind = [line for line in lines if line["kind"] == "rule" and "saliency" not in line["name"]]
+    assert all(len(line["seeds"]) >= 5 for line in learners)
+    ends = [line["accuracy"][-1] for line in blind]
+    highest = max(end["estimate"] if end["high"] is None else end["high"] for end in ends)
+    assert all(line["accuracy"][-1]["low"] > highest for line in learners)

@@ -1,0 +1,65 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from torchvision import datasets as tv_datasets
+
+from gf_env.datasets import ImageSpec, load_dataset
+from tests.helpers.image_trees import LIKE, cut_off, write_tree
+
+GREY = ImageSpec(28, 1, ("x", "y"), (0.1,), (0.3,))
+
+
+def write_mnist(root, count=7):
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        pixels = np.arange(count, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
+        labels = np.arange(count, dtype=np.uint8)
+        images = struct.pack(">iiii", 2051, count, 28, 28) + pixels.tobytes()
+        targets = struct.pack(">ii", 2049, count) + labels.tobytes()
+        for name, content in (("images-idx3", images), ("labels-idx1", targets)):
+            (raw / f"{prefix}-{name}-ubyte").write_bytes(content)
+            with gzip.open(raw / f"{prefix}-{name}-ubyte.gz", "wb") as file:
+                file.write(content)
+    return root
+
+
+def test_by_name_and_root(tmp_path, monkeypatch):
+    write_mnist(tmp_path)
+    data = load_dataset(f"torchvision:MNIST@{tmp_path}", "test", like=GREY)
+    assert data.labels.tolist() == list(range(7))
+    assert len(data.spec.classes) == 10
+    assert data.images(np.array([3, 6])).flatten(1).unique(dim=1).tolist() == [[3], [6]]
+    assert data.augmented_images(np.array([5]), 0).unique().tolist() == [5]
+    monkeypatch.setenv("GF_ENV_DATA", str(tmp_path))
+    assert len(load_dataset("torchvision:MNIST", "train", like=GREY)) == 7
+
+
+def test_nothing_to_skip(tmp_path):
+    name = f"torchvision:MNIST@{write_mnist(tmp_path)}"
+    assert load_dataset(name, "test", like=GREY, unreadable="skip").num_skipped == 0
+
+
+def test_files_of_a_torchvision_data_set_are_named(tmp_path, monkeypatch):
+    class Splits(tv_datasets.ImageFolder):  # as torchvision's ImageNet is one
+        def __init__(self, root, split):
+            super().__init__(f"{root}/{split}")
+
+    monkeypatch.setattr(tv_datasets, "Splits", Splits, raising=False)
+    cut_off(write_tree(tmp_path) / "train" / "dog" / "1.png")
+    name = f"torchvision:Splits@{tmp_path}"
+    with pytest.raises(ValueError, match=r"dog.1\.png cannot be decoded"):
+        load_dataset(name, "train", like=LIKE).images(np.array([4]))
+    with pytest.warns(UserWarning, match=r"1 of 6 .*dog.1\.png"):
+        load_dataset(name, "train", like=LIKE, unreadable="skip")
+
+
+def test_errors(tmp_path):
+    with pytest.raises(ValueError, match=r"no data set 'Imagenette9'.*CIFAR10"):
+        load_dataset("torchvision:Imagenette9", "train")
+    with pytest.raises(ValueError, match=r"CIFAR10 is not whole.*CIFAR10@<folder>"):
+        load_dataset(f"torchvision:CIFAR10@{tmp_path}", "train")
+    with pytest.raises(ValueError, match="train and test, not 'validation'"):
+        load_dataset(f"torchvision:MNIST@{tmp_path}", "validation")

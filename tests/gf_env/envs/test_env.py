@@ -1,0 +1,295 @@
+import warnings
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env as gymnasium_check_env
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import gf_env
+from tests.helpers.tiny import random_dataset
+
+IDS = ["GlanceFocus-v0", "GlanceFocusGrid-v0"]
+ALLOWED_WARNINGS = (
+    # feature maps are what a network's last layer gives: they have no bounds
+    "minimum value is -infinity",
+    "maximum value is infinity",
+    # Stable-Baselines3 takes every three-dimensional array for a picture, feature maps too
+    "is an image but its `dtype` is (float32)",
+    "is an image but the upper and lower bounds are not in [0, 255]",
+    "The minimal resolution for an image is 36x36",
+    "Treating image space as channels-last",
+    # a sequence of places is two-dimensional
+    "unconventional shape",
+)
+
+
+def make(env_id="GlanceFocus-v0", **kwargs):
+    return gym.make(env_id, split="validation", **kwargs)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("observe", [(), ("glance", "locations", "step")])
+@pytest.mark.parametrize("check", [gymnasium_check_env, sb3_check_env])
+def test_check_env(env_id, observe, check):
+    env = make(env_id, observe=observe, render_mode="rgb_array")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check(env.unwrapped)
+    messages = [str(warning.message) for warning in caught]
+    unexpected = [
+        message
+        for message in messages
+        if not any(allowed in message for allowed in ALLOWED_WARNINGS)
+    ]
+    assert not unexpected
+
+
+def test_spaces():
+    env = make(observe=("glance", "locations", "step"))
+    assert env.action_space == gym.spaces.Box(-1, 1, (2,), np.float32)
+    shapes = {key: space.shape for key, space in env.observation_space.spaces.items()}
+    assert shapes == {
+        "features": (128, 3, 3),
+        "hidden_state": (128,),
+        "glance": (128, 3, 3),
+        "locations": (4, 2),
+        "step": (1,),
+    }
+    assert set(make().observation_space.spaces) == {"features", "hidden_state"}
+    assert make("GlanceFocusGrid-v0").action_space == gym.spaces.Discrete(49)
+    assert make("GlanceFocusGrid-v0", grid_size=3).action_space == gym.spaces.Discrete(9)
+
+
+def episode(env, seed, actions):
+    seen = [env.reset(seed=seed)]
+    seen += [env.step(action) for action in actions]
+    return seen
+
+
+def assert_same(first, second):
+    assert type(first) is type(second)
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, (tuple, list)):
+        for left, right in zip(first, second, strict=True):
+            assert_same(left, right)
+    else:
+        assert np.array_equal(first, second)
+
+
+def test_same_seed_same_episode_bit_for_bit():
+    actions = np.random.default_rng(0).uniform(-1, 1, (4, 2)).astype(np.float32)
+    first, second = (episode(make(), 7, actions) for _ in range(2))
+    assert_same(first, second)
+    other = episode(make(), 8, actions)
+    assert other[0][1]["index"] != first[0][1]["index"]
+
+
+def test_info_and_return():
+    env = make()
+    _, info = env.reset(seed=3)
+    assert list(info) == [
+        "index",
+        "label",
+        "prediction",
+        "confidence",
+        "max_probability",
+        "correct",
+        "step",
+        "patch",
+        "multiply_adds",
+    ]
+    assert (
+        info["label"] == gf_env.load_dataset("cluttered-digits", "validation").labels[info["index"]]
+    )
+    assert info["patch"].tolist() == [0, 0, 96, 96]
+    types = [type(value) for value in info.values()]
+    assert types == [int, int, int, float, float, bool, int, np.ndarray, int]
+    first, costs, total = info["confidence"], [info["multiply_adds"]], 0.0
+    for number in range(4):
+        _, reward, terminated, truncated, info = env.step(np.array([-1.0, 0.5], np.float32))
+        assert type(reward) is float
+        assert type(terminated) is bool
+        assert truncated is False
+        assert terminated == (number == 3)
+        assert info["step"] == number + 2
+        assert info["patch"].tolist() == [0, 54, 24, 24]  # 0.75 of a travel of 72
+        assert info["correct"] == (info["prediction"] == info["label"])
+        assert ("is_success" in info) == terminated
+        costs.append(info["multiply_adds"])
+        total += reward
+    assert info["is_success"] is info["correct"]
+    assert total == pytest.approx(info["confidence"] - first, abs=1e-6)
+    assert len(set(np.diff(costs))) == 1
+
+
+def test_observations_never_hold_the_label_and_are_fresh():
+    env = make(observe=("glance", "locations", "step"))
+    first, _ = env.reset(options={"index": 5})
+    kept = {key: value.copy() for key, value in first.items()}
+    second, *_ = env.step(np.array([0.5, -0.5], np.float32))
+    for value in first.values():
+        value[:] = 1e9  # whoever scribbles on an observation must not change the episode
+    env.unwrapped.reset(options={"index": 5})
+    again, *_ = env.step(np.array([0.5, -0.5], np.float32))
+    assert_same(again, second)
+    assert np.array_equal(again["glance"], kept["features"])
+    assert again["locations"].tolist() == [[0.5, -0.5], [0, 0], [0, 0], [0, 0]]
+    assert again["step"].tolist() == [2.0]
+
+
+def test_scribbling_on_an_observation_does_not_change_the_episode():
+    env, other = make(), make()
+    (first, _), _ = env.reset(options={"index": 5}), other.reset(options={"index": 5})
+    for value in first.values():
+        value[:] = 1e9
+    action = np.zeros(2, np.float32)
+    assert_same(env.step(action), other.step(action))
+
+
+def test_actions_outside_are_clipped():
+    far, edge = make(), make()
+    far.reset(options={"index": 1})
+    edge.reset(options={"index": 1})
+    outside, inside = np.float32([-7, 3]), np.float32([-1, 1])
+    assert_same(far.unwrapped.step(outside), edge.unwrapped.step(inside))
+
+
+def test_grid_actions_are_row_major_patches():
+    env = make("GlanceFocusGrid-v0")
+    for action, corner in ((0, [0, 0]), (6, [0, 72]), (42, [72, 0]), (48, [72, 72]), (9, [12, 24])):
+        env.reset(seed=0)
+        assert env.step(action)[4]["patch"].tolist() == [*corner, 24, 24]
+
+
+def test_info_says_where_was_really_looked():
+    env = make(lattice_stride=50, observe=("locations",))
+    assert env.action_space == make().action_space
+    env.reset(seed=0)
+    for number, (action, corner) in enumerate(
+        (([0.3, 0.5], [50, 50]), ([0.7, 1.0], [50, 72]), ([-0.4, -1.0], [0, 0]))
+    ):
+        observation, *_, info = env.step(np.float32(action))
+        assert info["patch"].tolist() == [*corner, 24, 24]
+        looked = (observation["locations"][number] + 1) / 2 * 72
+        assert np.floor(looked + 1e-3).tolist() == corner
+
+
+def test_sequence_length_and_exits():
+    env = make(sequence_length=3, exit_thresholds=(0, 0, 0))
+    env.reset(seed=0)
+    assert env.step(np.zeros(2, np.float32))[2] is True
+    env = make(sequence_length=8)
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(2, np.float32))[2] for _ in range(7)]
+    assert ends == [False] * 6 + [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"dataset": "mnist"}, "unknown dataset 'mnist'.*cluttered-digits"),
+        ({"network": "vgg"}, "unknown network 'vgg'.*cluttered-digits"),
+        ({"split": "dev"}, "unknown split 'dev'.*pretrain.*train"),
+        ({"reward": "gold"}, "unknown reward 'gold'.*confidence_gain"),
+        ({"observe": ("label",)}, "glance.*locations.*step.*label"),
+        ({"observe": "step"}, "takes a tuple"),
+        ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*rgb_array"),
+        ({"exit_thresholds": (0.5,)}, "each of 5 steps, got 1"),
+        ({"sequence_length": 0}, "2 at least"),
+        ({"lattice_stride": 0}, "a pixel or more, got 0"),
+        ({"lattice_stride": 4, "grid_size": 3}, "leave it or grid_size out"),
+        ({"precision": "float16"}, "unknown precision 'float16'.*bfloat16"),
+        ({"dataset": random_dataset()}, "image_size 96 against 16.*classes 10 against 3"),
+        ({"dataset": random_dataset(size=96, channels=3)}, "channels 1 against 3"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*render_mode.*:UserWarning")  # Gymnasium's own word
+def test_bad_arguments(arguments, message):
+    for create in (gym.make, gym.make_vec):
+        with pytest.raises(ValueError, match=message):
+            create("GlanceFocus-v0", **{"split": "validation", **arguments})
+
+
+def test_arguments_that_do_not_exist():
+    for create in (gym.make, gym.make_vec):
+        with pytest.raises(
+            TypeError, match=r"unexpected arguments \['patch'\]; choose from .*reward"
+        ):
+            create("GlanceFocus-v0", patch=24)
+
+
+@pytest.mark.parametrize("grid_size", [0, -2])
+def test_bad_grid(grid_size):
+    with pytest.raises(ValueError, match="grid_size must be 1 or more"):
+        make("GlanceFocusGrid-v0", grid_size=grid_size)
+
+
+def test_a_network_in_training_mode_is_refused(tiny_network, tiny_dataset):
+    with pytest.raises(ValueError, match="eval"):
+        gym.make("GlanceFocus-v0", network=tiny_network.train(), dataset=tiny_dataset)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        np.array([np.nan, 0.0], np.float32),
+        np.zeros(3, np.float32),
+        np.zeros((1, 2), np.float32),
+        0.5,
+        "left",
+        None,
+    ],
+)
+def test_bad_actions_lose_nothing(action):
+    env, other = (make().unwrapped for _ in range(2))
+    env.reset(seed=0)
+    other.reset(seed=0)
+    with pytest.raises(ValueError, match=r"NaN|shape"):
+        env.step(action)
+    good = np.zeros(2, np.float32)
+    assert_same(env.step(good), other.step(good))
+
+
+@pytest.mark.parametrize("action", [49, -1, 2.0, np.array([1, 2])])
+def test_bad_grid_actions(action):
+    env = make("GlanceFocusGrid-v0").unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="grid indices"):
+        env.step(action)
+
+
+def test_step_before_reset_and_after_the_end():
+    env = make().unwrapped
+    with pytest.raises(ResetNeeded, match="reset"):
+        env.step(np.zeros(2))
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(np.zeros(2))
+    with pytest.raises(ResetNeeded, match="ended"):
+        env.step(np.zeros(2))
+    env.reset()
+    env.step(np.zeros(2))
+
+
+@pytest.mark.parametrize("index", [2000, -1, 1.5, "7", True])
+def test_bad_index(index):
+    with pytest.raises(ValueError, match="index"):
+        make().reset(options={"index": index})
+
+
+def test_unknown_option():
+    with pytest.raises(ValueError, match=r"\['image'\].*index"):
+        make().reset(options={"image": 3})
+
+
+def test_a_built_network_and_dataset_are_taken(tiny_network, tiny_dataset):
+    env = gym.make("GlanceFocus-v0", network=tiny_network, dataset=tiny_dataset)
+    observation, info = env.reset(options={"index": 4})
+    assert observation["features"].shape == (128, 1, 1)
+    assert info["label"] == tiny_dataset.labels[4]
+    assert info["patch"].tolist() == [0, 0, 16, 16]

@@ -1,0 +1,422 @@
+import logging
+import math
+import os
+import subprocess
+import sys
+from collections import namedtuple
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from gf_env.envs.make_task import make_task
+from gf_env.feature_bank.bank_file import BankFile, stored_lattice
+from gf_env.geometry import Lattice
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.storage.tensors import TensorFileError
+from tests.helpers.paths import ROOT
+from tests.helpers.tiny import ArrayDataset, random_dataset, tiny_config
+
+GRID = Lattice.grid(3, 16, 8)
+IMAGE_BYTES = 10 * (128 + 128) * 2
+"""Glance and nine patches, of each 128 features and as many pooled, in float16."""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GF_ENV_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch):
+    """Twenty images are four pieces: of six, six, six and two."""
+    monkeypatch.setattr("gf_env.storage.chunked_file._CHUNK_BYTES", 6 * IMAGE_BYTES)
+
+
+@pytest.fixture
+def bank_file(tiny_network, tiny_dataset, tmp_path):
+    return BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "banks" / "bank.npy")
+
+
+def stop_after(images):
+    def progress(done, count):
+        if done >= images:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def forbid(monkeypatch, name):
+    monkeypatch.setattr(GlanceFocusNet, name, lambda *_: pytest.fail("nothing is to be encoded"))
+
+
+def flip(path, position):
+    """Change a byte; the clock may be too coarse to show that the file changed."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1))
+
+
+def test_progress_and_plan(bank_file, tmp_path):
+    plan = bank_file.plan()
+    assert (plan.num_images, plan.images_done) == (20, 0)
+    assert plan.num_bytes == 20 * IMAGE_BYTES
+    assert 0 < plan.seconds < 60
+    assert not bank_file.path.exists()
+    seen = []
+    bank = bank_file.build(lambda *done: seen.append(done))
+    assert seen == [(6, 20), (12, 20), (18, 20), (20, 20)]
+    assert bank.num_bytes == plan.num_bytes
+    assert bank_file.path == plan.path == tmp_path / "banks" / "bank.npy"
+    assert str(plan).startswith("feature bank of 20 images: 0.00 GB in")
+    assert str(bank_file.path) in str(plan)
+
+
+def test_a_stopped_build_is_gone_on_with(tiny_network, tiny_dataset, bank_file, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        bank_file.build(stop_after(12))
+    assert not bank_file.is_built()
+    for use in (
+        bank_file.open,
+        lambda: make_task(
+            network=tiny_network, dataset=tiny_dataset, feature_bank=bank_file.path, grid_size=3
+        ),
+    ):
+        with pytest.raises(TensorFileError, match="not whole: it has 2 of 4 pieces"):
+            use()
+    plan = bank_file.plan()
+    assert plan.images_done == 12
+    assert "20 images, 12 done before" in str(plan)
+    seen = []
+    bank_file.build(lambda *done: seen.append(done))
+    assert seen == [(18, 20), (20, 20)]
+    assert bank_file.is_built()
+
+    other = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "at-once.npy")
+    other.build()
+    for ending in (".npy", ".json"):
+        found = bank_file.path.with_suffix(ending).read_bytes()
+        assert found == other.path.with_suffix(ending).read_bytes()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_build_begins_at_the_first_bad_piece(bank_file, stopped):
+    bank_file.build()
+    whole = bank_file.path.read_bytes()
+    if stopped:
+        bank_file.path.unlink()
+        bank_file.path.with_suffix(".json").unlink()
+        with pytest.raises(KeyboardInterrupt):
+            bank_file.build(stop_after(18))
+    flip(bank_file.path, len(whole) - 10 * IMAGE_BYTES)  # image 10
+    seen = []
+    bank_file.build(lambda *done: seen.append(done))
+    assert seen == [(12, 20), (18, 20), (20, 20)]
+    assert bank_file.path.read_bytes() == whole
+
+
+def test_what_is_built_is_not_built_again(bank_file, monkeypatch):
+    bank_file.build()
+    forbid(monkeypatch, "encode_glance")
+    bank_file.build(lambda *_: pytest.fail("nothing is to be written"))
+
+
+def cut_off(path):
+    os.truncate(path, 15 * IMAGE_BYTES)
+
+
+def alter_notes(path):
+    notes = path.with_suffix(".json")
+    assert '"dataset": "arrays"' in notes.read_text()
+    notes.write_text(notes.read_text().replace('"arrays"', '"others"'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_off, "does not match its checksums"),
+        (lambda path: flip(path, -1), "does not match its checksums"),
+        (lambda path: flip(path, 0), "does not match its checksums"),
+        (alter_notes, r"bank\.json is damaged"),
+        (lambda path: os.truncate(path.with_suffix(".json"), 50), r"bank\.json"),
+        (lambda path: path.with_suffix(".json").unlink(), r"bank\.json"),
+        (lambda path: path.unlink(), r"there is no .*bank\.npy"),
+    ],
+)
+@pytest.mark.parametrize("named", ["grid", "bank's own"])
+def test_a_damaged_bank_is_refused(tiny_network, tiny_dataset, bank_file, damage, message, named):
+    bank_file.build()
+    damage(bank_file.path)
+    with pytest.raises(TensorFileError, match=message):
+        bank_file.open()
+    with pytest.raises(TensorFileError, match=message):
+        make_task(
+            network=tiny_network,
+            dataset=tiny_dataset,
+            feature_bank=bank_file.path,
+            grid_size=3 if named == "grid" else None,
+        )
+
+
+def test_an_altered_lattice_is_noticed_where_the_bank_says_which(
+    tiny_network, tiny_dataset, bank_file
+):
+    bank_file.build()
+    notes = bank_file.path.with_suffix(".json")
+    lines = notes.read_text()
+    assert Lattice(16, 8, (0, 4, 8)) == GRID
+    altered = lines.replace("\n    4,\n", "\n    5,\n")
+    assert altered != lines
+    notes.write_text(altered)
+    with pytest.raises(TensorFileError, match="damaged"):
+        make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=bank_file.path)
+
+
+def test_a_path_that_holds_no_bank(tiny_network, tiny_dataset, tmp_path):
+    path = tmp_path / "other.npy"
+    np.save(path, np.zeros(3))
+    path.with_suffix(".json").write_text('{"lr": 0.1}')
+    with pytest.raises(TensorFileError, match=r"is no feature bank: other\.json beside it cannot"):
+        stored_lattice(path)
+    before = path.read_bytes(), path.with_suffix(".json").read_bytes()
+    with pytest.raises(TensorFileError, match=r"other\.json is damaged, or something else"):
+        BankFile(tiny_network, tiny_dataset, GRID, path).build()
+    assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
+
+
+def other_network():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return GlanceFocusNet(tiny_config()).eval()
+
+
+def other_images():
+    """One pixel of one image is another."""
+    dataset = random_dataset()
+    images = dataset.images(np.arange(20)).clone()
+    images[7, 0, 3, 3] ^= 1
+    return ArrayDataset(images, dataset.labels, dataset.spec)
+
+
+def with_other(**attributes):
+    dataset = random_dataset()
+    for name, value in attributes.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": other_network()}, r"bank(\.npy)? has network '\w+' instead of '\w+'$"),
+        ({"dataset": other_images()}, r"has dataset version '\w+' instead of '\w+'$"),
+        ({"dataset": with_other(split="test")}, "has split 'train' instead of 'test'$"),
+        ({"dataset": with_other(name="others")}, "has dataset 'arrays' instead of 'others'$"),
+        (
+            {"dataset": with_other(labels=np.zeros(20, np.int64))},
+            r"has dataset version '\w+' instead of '\w+'$",
+        ),
+        (
+            {"dataset": random_dataset(21)},
+            r"has dataset version '\w+' instead of '\w+'(; shape \[20.* instead of \[21.*)?$",
+        ),
+        ({"grid_size": 4}, r"has lattice {.*\[0, 4, 8\]} instead of {.*\[0, 2, 5, 8\]}"),
+        (
+            {"grid_size": None, "lattice_stride": 5},
+            r"has lattice {.*\[0, 4, 8\]} instead of {.*\[0, 5, 8\]}$",
+        ),
+    ],
+)
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_bank_of_something_else(tiny_network, tiny_dataset, bank_file, changes, message, opened):
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "grid_size": 3}
+    bank = bank_file.build()
+    given = bank if opened else bank_file.path
+    assert make_task(**arguments, feature_bank=given).rules.lattice == GRID
+    with pytest.raises(TensorFileError, match=message):
+        make_task(**{**arguments, **changes}, feature_bank=given)
+
+
+def test_equal_objects_are_the_same_thing(tiny_network, tiny_dataset, bank_file):
+    bank = bank_file.build()
+    twin = GlanceFocusNet(tiny_config()).eval()
+    twin.load_state_dict(tiny_network.state_dict())
+    task = make_task(network=twin, dataset=random_dataset(), feature_bank=bank)
+    assert task.glimpse_source is bank
+
+
+def test_a_bank_and_a_network_on_two_devices(tiny_network, tiny_dataset, bank_file):
+    bank = bank_file.build()
+    with pytest.raises(ValueError, match="bank is on cpu, but the network on meta; open"):
+        make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=bank, device="meta")
+
+
+def test_true_builds_once_in_the_cache(tiny_network, tiny_dataset, own_cache, monkeypatch, caplog):
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "feature_bank": True}
+    with caplog.at_level(logging.WARNING, "gf_env"):
+        gym.make("GlanceFocusGrid-v0", **arguments)
+        assert "building a feature bank of 20 images" in caplog.text
+        caplog.clear()
+        make_task(**arguments, grid_size=2)
+        make_task(**arguments, lattice_stride=3)
+        paths = sorted((own_cache / "banks").glob("arrays-train-*.npy"))
+        assert len(paths) == 3
+        caplog.clear()
+        forbid(monkeypatch, "encode_patches")
+        for _ in range(2):
+            make_task(**arguments, grid_size=2)
+        assert not caplog.text
+    assert sorted((own_cache / "banks").glob("*.npy")) == paths
+
+
+def test_true_refuses_a_damaged_bank(tiny_network, tiny_dataset):
+    file = BankFile(tiny_network, tiny_dataset, GRID)
+    file.build()
+    flip(file.path, -1)
+    with pytest.raises(TensorFileError, match="does not match its checksums; build it again"):
+        make_task(network=tiny_network, dataset=tiny_dataset, grid_size=3, feature_bank=True)
+
+
+Usage = namedtuple("Usage", ["total", "used", "free"])
+
+
+@pytest.mark.parametrize("use", ["plan", "build"])
+def test_too_little_disk(bank_file, monkeypatch, use):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 20 * IMAGE_BYTES - 1))
+    for name in ("encode_glance", "encode_patches"):
+        forbid(monkeypatch, name)
+    with pytest.raises(OSError, match=r"needs 0\.00 GB more, but .* free; take a coarser lattice"):
+        getattr(bank_file, use)()
+    assert not list(bank_file.path.parent.parent.rglob("*.npy"))
+
+
+def test_what_is_written_needs_no_more_room(bank_file, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        bank_file.build(stop_after(12))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 8 * IMAGE_BYTES))
+    assert bank_file.plan().images_done == 12
+    bank_file.build()
+
+
+def test_larger_than_memory(bank_file, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda _: 8)
+    with pytest.warns(UserWarning, match="larger than the memory of .*wait for the disk"):
+        bank_file.plan()
+    with pytest.warns(UserWarning, match="larger than the memory"):
+        assert bank_file.build().num_bytes == 20 * IMAGE_BYTES
+
+
+@pytest.mark.parametrize("value", [1e6, math.nan])
+def test_values_that_float16_cannot_hold(tiny_network, tiny_dataset, tmp_path, value):
+    tiny_network.local_encoder.layers[-2].bias.fill_(value)  # of the last normalisation
+    file = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "bank.npy")
+    with pytest.raises(ValueError, match="images 0 to 5 are too large for float16 or not finite"):
+        file.build()
+    assert not file.is_built()
+    assert not file.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "say lattice_stride, or grid_size"),
+        ({"grid_size": 3, "lattice_stride": 2}, "leave it or grid_size out"),
+        ({"grid_size": 3, "precision": "bfloat16"}, "leave out precision and compiled"),
+        ({"grid_size": 3, "compiled": True}, "leave out precision and compiled"),
+        ({"grid_size": 0}, "grid_size must be 1 or more"),
+        ({"lattice_stride": 0}, "a pixel or more, got 0"),
+        ({"grid_size": 3, "feature_bank": "bank.bin"}, r"ends with \.npy, got bank\.bin"),
+    ],
+)
+def test_arguments_that_do_not_go_together(
+    tiny_network, tiny_dataset, own_cache, arguments, message
+):
+    given = {"network": tiny_network, "dataset": tiny_dataset, "feature_bank": True, **arguments}
+    with pytest.raises(ValueError, match=message):
+        make_task(**given)
+    assert not own_cache.exists()
+
+
+def test_a_network_in_training_mode(tiny_network, tiny_dataset, bank_file):
+    bank = bank_file.build()
+    tiny_network.train()
+    with pytest.raises(ValueError, match="eval"):
+        BankFile(tiny_network, tiny_dataset, GRID)
+    for given in (True, bank, bank_file.path):
+        with pytest.raises(ValueError, match="eval"):
+            make_task(network=tiny_network, dataset=tiny_dataset, grid_size=3, feature_bank=given)
+
+
+BUILD = """
+import sys
+import time
+import torch
+from tests.helpers.tiny import random_dataset, tiny_config
+from gf_env.storage import chunked_file
+from gf_env.feature_bank.bank_file import BankFile
+from gf_env.geometry import Lattice
+from gf_env.network.glance_focus_net import GlanceFocusNet
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+chunked_file._CHUNK_BYTES = 5120
+network = GlanceFocusNet(tiny_config()).eval()
+file = BankFile(network, random_dataset(), Lattice.grid(3, 16, 8), sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()  # both begin at once
+pieces = []
+
+
+def progress(done, count):
+    pieces.append(done)
+    time.sleep(0.02)  # so that the other comes in between, if it can
+
+
+bank = file.build(progress)
+print(len(pieces), len(bank.dataset))
+"""
+
+
+def test_two_processes_build_one_file(tiny_network, tiny_dataset, tmp_path):
+    (tmp_path / "build.py").write_text(BUILD)
+    path = tmp_path / "shared.npy"
+    command = [sys.executable, "build.py", str(path)]
+    builders = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for builder in builders:
+        assert builder.stdout.readline() == "ready\n"
+    for builder in builders:
+        builder.stdin.write("go\n")
+        builder.stdin.flush()
+    said = sorted(builder.communicate(timeout=60)[0] for builder in builders)
+    assert [builder.returncode for builder in builders] == [0, 0]
+    assert said == ["0 20\n", "20 20\n"]  # one built all pieces, the other found them
+    alone = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "alone.npy")
+    alone.build()
+    # to float16's last digit, since a process with one thread may add up in another order
+    assert np.allclose(np.load(path), np.load(alone.path), rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu(tiny_network, tiny_dataset, bank_file):
+    """The file is made on the CPU and used on the GPU."""
+    bank_file.build()
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "grid_size": 3}
+    banked = make_task(**arguments, feature_bank=bank_file.path, device="cuda")
+    direct = make_task(**arguments, device="cuda")
+    for task in (banked, direct):
+        assert task.device.type == "cuda"
+    found, expected = (task.start(np.arange(4)).logits for task in (banked, direct))
+    assert torch.allclose(found, expected, atol=5e-3)

@@ -1,0 +1,307 @@
+"""Images leave the batch when they are sure, and get what the plain path would have given them."""
+
+import numpy as np
+import pytest
+import torch
+
+import agents
+import gf_env
+from gf_env.envs.episodes import Episodes
+from gf_env.envs.make_task import make_task
+from gf_env.inference.adaptive import AdaptiveClassifier
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.tiny import random_dataset, tiny_config
+
+INF = float("inf")
+
+
+@pytest.fixture
+def cascaded_network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = tiny_config(classifier="cascaded", first_step="own_head")
+        return GlanceFocusNet(config).eval().requires_grad_(False)
+
+
+def paper_policy(network):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        glimpse = network.glance(
+            torch.zeros(1, network.config.channels, *[network.config.image_size] * 2)
+        )
+        config = agents.PatchProposalConfig(tuple(glimpse.features.shape[1:]))
+        policy = agents.PaperPolicy(agents.PatchProposalNetwork(config))
+        policy.network.actor.weight.data *= 20  # or all patches are near the centre
+    return policy
+
+
+class Remembering:
+    """Looks where its memory of the episode says, so that a mixed-up row changes the results.
+
+    `kind` is how it keeps its memory: one `array`, one `tensor`, or a `tuple` of arrays
+    (layers, n, 2).
+    """
+
+    observe = ("glance", "locations", "step")
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        seen = [observation[key].reshape(len(episode_start), -1) for key in sorted(observation)]
+        seen = np.concatenate([values[:, :6] for values in seen], axis=1)
+        past = 0 if state is None else self._read(state)
+        memory = past + np.stack([seen[:, ::2].sum(1), seen[:, 1::2].sum(1)], axis=1)
+        return np.sin(9 * memory).astype(np.float32), self._write(memory)
+
+    def _read(self, state):
+        return (state[0][0] + state[1][1]) if self.kind == "tuple" else np.asarray(state)
+
+    def _write(self, memory):
+        if self.kind == "tuple":
+            half = np.stack([memory / 2, memory / 2])
+            return half, half
+        return torch.from_numpy(memory) if self.kind == "tensor" else memory
+
+
+POLICIES = {
+    "centre, corners": lambda network: agents.CentreCornerPolicy(),
+    "paper": paper_policy,
+    "array": lambda network: Remembering("array"),
+    "tensor": lambda network: Remembering("tensor"),
+    "tuple": lambda network: Remembering("tuple"),
+}
+
+
+def thresholds_between(max_probability, q=1.0):
+    """Thresholds with which images leave at every step, none of them within a rounding error."""
+    thresholds = gf_env.exit_thresholds(max_probability.T, q)
+    for step in range(len(thresholds) - 1):
+        lower = max_probability[:, step][max_probability[:, step] < thresholds[step]].max()
+        thresholds[step] = (thresholds[step] + lower) / 2
+    return thresholds
+
+
+def first_at(max_probability, thresholds):
+    """(n,) number of looks when each image leaves at the first threshold that it reaches."""
+    leave = max_probability >= thresholds
+    leave[:, -1] = True
+    return leave.argmax(1) + 1
+
+
+def assert_equal_to_the_plain_path(policy, network, dataset, count, as_float=False):
+    plain = gf_env.evaluate(policy, network=network, dataset=dataset, num_images=count)
+    thresholds = thresholds_between(plain.max_probability)
+    looks = first_at(plain.max_probability, thresholds)
+    assert set(looks) == {1, 2, 3, 4, 5}
+    images = make_task(network=network, dataset=dataset, split="test").dataset.images(
+        np.arange(count)
+    )
+    images = network.normalise(images) if as_float else images
+    done = AdaptiveClassifier(network, policy).classify(images, thresholds)
+    rows = np.arange(count)
+    assert done.looks.tolist() == looks.tolist()
+    np.testing.assert_allclose(
+        done.max_probability, plain.max_probability[rows, looks - 1], atol=1e-5
+    )
+    assert (done.prediction.numpy() == plain.labels).tolist() == plain.correct[
+        rows, looks - 1
+    ].tolist()
+    best, prediction = done.probabilities.max(1)
+    assert torch.equal(best, done.max_probability)
+    assert torch.equal(prediction, done.prediction)
+    assert torch.allclose(done.probabilities.sum(1), torch.ones(count))
+    dtypes = (done.prediction.dtype, done.max_probability.dtype, done.looks.dtype)
+    assert dtypes == (torch.int64, torch.float32, torch.int64)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_builtin_network(network, name):
+    assert_equal_to_the_plain_path(POLICIES[name](network), network, "cluttered-digits", 120)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_cascaded_network(cascaded_network, name):
+    policy = POLICIES[name](cascaded_network)
+    assert_equal_to_the_plain_path(policy, cascaded_network, random_dataset(60), 60)
+
+
+def test_normalised_images(network):
+    policy = agents.CentreCornerPolicy()
+    assert_equal_to_the_plain_path(policy, network, "cluttered-digits", 60, as_float=True)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 200])
+def test_waiting_images_take_the_places_of_those_that_left(cascaded_network, name, batch_size):
+    """However many are inside at a time, and at whatever steps, each image fares the same."""
+    dataset = random_dataset(60)
+    images = dataset.images(np.arange(60))
+    policy = POLICIES[name](cascaded_network)
+    plain = gf_env.evaluate(policy, network=cascaded_network, dataset=dataset)
+    thresholds = thresholds_between(plain.max_probability)
+    classifier = AdaptiveClassifier(cascaded_network, policy)
+    together = classifier.classify(images, thresholds)
+    seen = []
+    cascaded_network.local_encoder.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0]))
+    )
+    done = classifier.classify(images, thresholds, batch_size=batch_size)
+    assert torch.equal(done.looks, together.looks)
+    assert torch.equal(done.prediction, together.prediction)
+    assert torch.allclose(done.probabilities, together.probabilities, atol=1e-5)
+    assert max(seen) <= batch_size
+    assert sum(seen) == int((done.looks - 1).sum())
+    if batch_size == 16:  # three quarters full at least until nobody waits any more
+        assert min(seen[: len(seen) // 2]) > 12
+
+
+def test_a_batch_has_one_image_at_least(tiny_network, tiny_dataset):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
+        classifier.classify(tiny_dataset.images(np.arange(2)), batch_size=0)
+
+
+def test_grid_policies(tiny_network, tiny_dataset):
+    class Corner:
+        def predict(self, observation, state=None, episode_start=None, deterministic=False):
+            return np.full(len(observation["features"]), 8), None
+
+    plain = gf_env.evaluate(Corner(), network=tiny_network, dataset=tiny_dataset, grid_size=3)
+    images = tiny_dataset.images(np.arange(20))
+    done = AdaptiveClassifier(tiny_network, Corner(), grid_size=3).classify(images)
+    np.testing.assert_allclose(done.max_probability, plain.max_probability[:, -1], atol=1e-6)
+
+
+class Recorder:
+    """Keeps how it is called."""
+
+    def __init__(self, actions=None, state=None):
+        self.calls = []
+        self.answer = actions, state
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        count = len(observation["features"])
+        self.calls.append((set(observation), count, episode_start.tolist(), deterministic))
+        actions, memory = self.answer
+        return (np.zeros((count, 2), np.float32) if actions is None else actions), memory
+
+
+def test_fewer_and_fewer_rows_are_encoded(tiny_network, tiny_dataset):
+    images = tiny_dataset.images(np.arange(20))
+    policy = Recorder()
+    plain = gf_env.evaluate(policy, network=tiny_network, dataset=tiny_dataset)
+    policy.calls.clear()
+    thresholds = thresholds_between(plain.max_probability)
+    rows = {"global": [], "local": []}
+    for name, encoder in (
+        ("global", tiny_network.global_encoder),
+        ("local", tiny_network.local_encoder),
+    ):
+        encoder.register_forward_hook(
+            lambda module, inputs, _, seen=rows[name]: seen.append(len(inputs[0]))
+        )
+    looks = AdaptiveClassifier(tiny_network, policy).classify(images, thresholds).looks
+    expected = [int((looks > step).sum()) for step in range(1, 5)]
+    assert 20 > expected[0] > expected[1] > expected[2] > expected[3] > 0
+    assert rows == {"global": [20], "local": expected}
+    # and the policy sees those rows only, as in an environment
+    keys = {"features", "hidden_state"}
+    starts = [[step == 0] * count for step, count in enumerate(expected)]
+    assert policy.calls == [
+        (keys, count, start, True) for count, start in zip(expected, starts, strict=True)
+    ]
+
+
+def test_nobody_left_nothing_run(tiny_network, tiny_dataset):
+    policy = Recorder()
+    classifier = AdaptiveClassifier(tiny_network, policy)
+    images = tiny_dataset.images(np.arange(4))
+    done = classifier.classify(images, [0, INF, INF, INF, INF])
+    assert done.looks.tolist() == [1] * 4
+    assert policy.calls == []
+    empty = classifier.classify(images[:0], [0.5] * 5)
+    assert [tuple(each.shape) for each in empty] == [(0,), (0,), (0,), (0, 3)]
+    assert policy.calls == []
+
+
+@pytest.mark.parametrize("thresholds", [None, [INF] * 5, [1.5] * 5, [INF, INF, INF, INF, 0.0]])
+def test_all_looks_without_a_copy(tiny_network, tiny_dataset, thresholds, monkeypatch):
+    monkeypatch.delattr(Episodes, "take")
+    images = tiny_dataset.images(np.arange(4))
+    policy = agents.CentreCornerPolicy()
+    done = AdaptiveClassifier(tiny_network, policy).classify(images, thresholds)
+    plain = gf_env.evaluate(policy, network=tiny_network, dataset=tiny_dataset, num_images=4)
+    assert done.looks.tolist() == [5] * 4
+    np.testing.assert_allclose(done.max_probability, plain.max_probability[:, -1], atol=1e-6)
+
+
+def test_a_threshold_that_is_just_reached_is_reached(tiny_network, tiny_dataset):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    images = tiny_dataset.images(np.arange(1))
+    sure = classifier.classify(images, [0.0] * 5).max_probability.double().item()
+    above = np.nextafter(sure, 2)  # the next float64: as a float32 it would be the same
+    assert classifier.classify(images, [sure, INF, INF, INF, INF]).looks.item() == 1
+    assert classifier.classify(images, [above, INF, INF, INF, INF]).looks.item() == 5
+
+
+def test_fewer_looks(tiny_network, tiny_dataset):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy(), sequence_length=2)
+    done = classifier.classify(tiny_dataset.images(np.arange(3)))
+    assert classifier.sequence_length == 2
+    assert done.looks.tolist() == [2] * 3
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ([0.5] * 4, r"each of 5 steps, got shape \(4,\)"),
+        (0.5, r"each of 5 steps, got shape \(\)"),
+        ([0.5, float("nan"), 0.5, 0.5, 0.5], "0 or more.*nan"),
+        ([0.5, 0.5, -0.1, 0.5, 0.5], r"0 or more.*-0\.1"),
+    ],
+)
+def test_bad_thresholds(tiny_network, tiny_dataset, thresholds, message):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    with pytest.raises(ValueError, match=message):
+        classifier.classify(tiny_dataset.images(np.arange(2)), thresholds)
+
+
+@pytest.mark.parametrize(
+    ("actions", "state", "message"),
+    [
+        (np.zeros((3, 3)), None, r"shape \(4, 2\), got shape \(3, 3\)"),
+        (np.full((4, 2), np.nan), None, "NaN"),
+        (None, 7, "array with 4 rows.*got int"),
+        (None, np.zeros((3, 2)), r"array with 4 rows.*got shape \(3, 2\)"),
+        (None, (np.zeros((4, 2)),), r"\(layers, 4, size\).*got shape \(4, 2\)"),
+    ],
+)
+def test_bad_policies(tiny_network, tiny_dataset, actions, state, message):
+    classifier = AdaptiveClassifier(tiny_network, Recorder(actions, state))
+    with pytest.raises(ValueError, match=message):
+        classifier.classify(tiny_dataset.images(np.arange(4)))
+
+
+def test_bad_images(tiny_network):
+    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    with pytest.raises(ValueError, match=r"shape \(n, 1, 16, 16\), got \(2, 3, 16, 16\)"):
+        classifier.classify(torch.zeros(2, 3, 16, 16))
+    with pytest.raises(ValueError, match=r"uint8 or normalised float images, got torch\.int64"):
+        classifier.classify(torch.zeros(2, 1, 16, 16, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r"torch tensor.*got ndarray"):
+        classifier.classify(np.zeros((2, 1, 16, 16), np.uint8))
+
+
+def test_what_it_cannot_be_made_of(tiny_network, cascaded_network):
+    policy = agents.CentrePolicy()
+    for other in (object(), agents.GreedyOracle()):
+        with pytest.raises(TypeError, match=f"{type(other).__name__} is no policy"):
+            AdaptiveClassifier(tiny_network, other)
+    with pytest.raises(ValueError, match="made for 5 steps cannot take 6"):
+        AdaptiveClassifier(cascaded_network, policy, sequence_length=6)
+    with pytest.raises(ValueError, match="training mode"):
+        AdaptiveClassifier(tiny_network.train(), policy)
+    policy.observe = ("label",)
+    with pytest.raises(ValueError, match="label"):
+        AdaptiveClassifier(cascaded_network, policy)

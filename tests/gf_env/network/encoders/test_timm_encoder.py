@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import timm
+import torch
+
+from gf_env.network.encoders.factory import image_settings, make_encoder
+from gf_env.network.families import PAPER_NAMES
+from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from tests.helpers.tiny import random_dataset, tiny_config
+
+MAPS = {
+    "resnet50": (2048, 2048),
+    "densenet121": (1024, 1024),
+    "densenet169": (1664, 1664),
+    "densenet201": (1920, 1920),
+    "mobilenetv3_large_100": (960, 1280),
+    "mobilenetv3_large_125": (1200, 1280),
+    "efficientnet_b2": (1408, 1408),
+    "efficientnet_b3": (1536, 1536),
+    "regnety_600m": (608, 608),
+    "regnety_800m": (768, 768),
+    "regnety_1.6g": (888, 888),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@torch.no_grad()
+def test_the_papers_networks_are_timms(name):
+    encoder = make_encoder(name, 3, 7).eval()
+    images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    encoding = encoder(images)
+    channels, length = MAPS[name]
+    assert encoding.features.shape == (2, channels, 3, 3)
+    assert encoding.pooled.shape == (2, length)
+    assert encoder.num_features == length
+    features = encoder.model.forward_features(images)
+    assert torch.equal(encoding.features, features)
+    assert torch.equal(encoding.pooled, encoder.model.forward_head(features, pre_logits=True))
+    assert torch.allclose(encoder.own_logits(encoding.pooled), encoder.model(images), atol=1e-5)
+    if name != "mobilenetv3_large_125":
+        plain = timm.create_model(PAPER_NAMES[name], num_classes=7)
+        assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
+
+
+@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@torch.no_grad()
+def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
+    config = tiny_config(
+        encoder=name,
+        image_size=60,
+        patch_size=40,
+        channels=3,
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        glance_interpolation="bicubic",
+    )
+    network = GlanceFocusNet(config).eval()
+    images = random_dataset(count=2, size=60, channels=3).images(np.arange(2))
+    glimpse = network.glance(images)
+    looked = network.focus(images, torch.rand(2, 2), glimpse.hidden)
+    assert looked.logits.shape == (2, 3)
+    assert looked.features.shape == glimpse.features.shape
+    network.save(tmp_path / "net.safetensors")
+    loaded = load_network(tmp_path / "net.safetensors")
+    assert torch.equal(loaded.glance(images).logits, glimpse.logits)
+    assert loaded.step_cost == network.step_cost
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "crop", "interpolation"),
+    [
+        ("resnet50", 224, 0.875, "bilinear"),
+        ("densenet201", 224, 0.875, "bilinear"),
+        ("regnety_1.6g", 224, 0.875, "bilinear"),
+        ("mobilenetv3_large_125", 224, 0.875, "bilinear"),
+        ("efficientnet_b2", 260, 0.875, "bicubic"),
+        ("efficientnet_b3", 300, 0.904, "bicubic"),
+        ("resnet18", 224, 0.95, "bicubic"),  # timm's own settings
+    ],
+)
+def test_images_a_backbone_is_made_for(name, size, crop, interpolation):
+    settings = image_settings(name)
+    assert settings.image_size == size
+    assert settings.crop_fraction == crop
+    assert settings.resize_interpolation == interpolation
+    assert settings.mean == (0.485, 0.456, 0.406)
+
+
+def test_the_small_cnn_takes_any_image():
+    assert image_settings("small-cnn") is None
+    with pytest.raises(ValueError, match="unknown encoder 'no-such-net'"):
+        image_settings("no-such-net")
+
+
+def test_dropout_of_the_pooled_vector_in_training():
+    encoder = make_encoder("efficientnet_b2", 3, 7)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    zeros = [(encoder.train(mode)(images).pooled == 0).float().mean() for mode in (True, False)]
+    assert zeros[0] == pytest.approx(0.3, abs=0.05)
+    assert zeros[1] < 0.01
+
+
+def test_a_network_without_a_feature_map():
+    encoder = make_encoder("vit_tiny_patch16_224", 3, 4)
+    with pytest.raises(ValueError, match="feature map"):
+        encoder(torch.rand(1, 3, 224, 224))

@@ -1,0 +1,136 @@
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import agents
+import gf_env
+from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+from gf_env.envs.make_task import make_task
+from gf_env.network.accelerated import AcceleratedNetwork, make_glimpse_source
+
+
+@pytest.fixture
+def digits(network):
+    return {"network": network, "dataset": ClutteredDigits("test", 20)}
+
+
+def run(task, looks=4):
+    """Return an episode's states on six images, at the same random places in every run."""
+    generator = torch.Generator().manual_seed(0)
+    states = [task.start(np.arange(6))]
+    for _ in range(looks):
+        state, _, _ = task.step(states[-1], torch.rand(6, 2, generator=generator))
+        states.append(state)
+    return states
+
+
+def relative_error(found, expected):
+    return float((found - expected).norm() / expected.norm())
+
+
+def test_bfloat16_is_close(digits):
+    """It has eight bits, so a value is off by 0.4 %; some three times that come out at the end."""
+    found, expected = (run(make_task(**digits, precision=each)) for each in ("bfloat16", "float32"))
+    for rough, exact in zip(found, expected, strict=True):
+        for name in ("features", "hidden", "logits"):
+            values = getattr(rough, name)
+            assert values.dtype == torch.float32
+            assert 0 < relative_error(values, getattr(exact, name)) < 0.03
+        assert torch.allclose(rough.logits.softmax(1), exact.logits.softmax(1), atol=0.05)
+
+
+def test_bfloat16_in_environments_and_evaluation(digits):
+    arguments = {**digits, "precision": "bfloat16"}
+    env = gym.make("GlanceFocus-v0", **arguments)
+    observation, info = env.reset(options={"index": 3})
+    assert env.observation_space.contains(observation)
+    found = gf_env.evaluate(agents.CentrePolicy(), **arguments)
+    assert found.confidence[3, 0] == pytest.approx(info["confidence"], abs=0.02)
+    expected = gf_env.evaluate(agents.CentrePolicy(), **digits)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=0.05)
+    assert not np.array_equal(found.confidence, expected.confidence)
+
+
+def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset):
+    images = tiny_dataset.images(np.arange(3))
+    locations, rows = torch.rand(4, 2), torch.tensor([2, 0, 2, 1])
+    hidden = torch.zeros(4, 6)
+    glimpse_source = make_glimpse_source(tiny_network, "bfloat16", compiled=False)
+    found = glimpse_source.focus(images, locations, hidden, rows)
+    expected = tiny_network.focus(images, locations, hidden, rows)
+    assert relative_error(found.pooled, expected.pooled) < 0.03
+
+
+def test_nothing_faster_is_asked_for(tiny_network):
+    assert make_glimpse_source(tiny_network, "float32", compiled=False) is tiny_network
+
+
+@pytest.mark.parametrize("precision", ["float16", "", None])
+def test_unknown_precision(tiny_network, tiny_dataset, precision):
+    message = r"unknown precision .*; choose one of \['float32', 'bfloat16'\]"
+    for compiled in (False, True):
+        with pytest.raises(ValueError, match=message):
+            make_task(
+                network=tiny_network, dataset=tiny_dataset, precision=precision, compiled=compiled
+            )
+
+
+class Compiled(nn.Module):
+    """What a compiler returns: another module that does the same."""
+
+    def __init__(self, encoder, options):
+        super().__init__()
+        self.encoder, self.options = encoder, options
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        return self.encoder(images)
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Return what torch.compile was asked for; the real one takes half a minute."""
+    made = []
+
+    def compile_nothing(encoder, *, options):
+        made.append(Compiled(encoder, options))
+        return made[-1]
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    return made
+
+
+def test_both_encoders_are_compiled_and_used(tiny_network, tiny_dataset, compiled):
+    arguments = {"network": tiny_network, "dataset": tiny_dataset}
+    task = make_task(**arguments, compiled=True)
+    assert isinstance(task.glimpse_source, AcceleratedNetwork)
+    assert [each.encoder for each in compiled] == [
+        tiny_network.global_encoder,
+        tiny_network.local_encoder,
+    ]
+    for each in compiled:
+        assert each.options == {"freezing": True, "triton.cudagraphs": False}
+    found, expected = run(task), run(make_task(**arguments))
+    assert [each.calls for each in compiled] == [1, 4]
+    for left, right in zip(found, expected, strict=True):
+        assert torch.allclose(left.logits, right.logits, atol=1e-6)
+        assert torch.equal(left.locations, right.locations)
+
+
+def test_compiled_in_bfloat16(tiny_network, tiny_dataset, compiled):
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "precision": "bfloat16"}
+    found, expected = (run(make_task(**arguments, compiled=each)) for each in (True, False))
+    assert [each.calls for each in compiled] == [1, 4]
+    assert torch.equal(found[-1].logits, expected[-1].logits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_really_compiled(tiny_network, tiny_dataset, precision):
+    arguments = {"network": tiny_network, "dataset": tiny_dataset, "precision": precision}
+    found, expected = (run(make_task(**arguments, compiled=each)) for each in (True, False))
+    for left, right in zip(found, expected, strict=True):
+        assert relative_error(left.logits, right.logits) < 0.01

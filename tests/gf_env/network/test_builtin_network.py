@@ -1,0 +1,84 @@
+"""The committed networks and policy do what the figures beside them say, and the task needs."""
+
+import json
+from importlib import resources
+
+import numpy as np
+import pytest
+
+import agents
+import gf_env
+from gf_env.network.image_classifier import load_image_classifier, measure_accuracy
+from tests.helpers.paths import ROOT
+
+ASSETS = resources.files("gf_env") / "assets"
+STAGE_1, STAGE_3 = "cluttered-digits", "cluttered-digits-stage3"
+README = ROOT / "README.md"
+
+
+def figures(name):
+    return json.loads((ASSETS / f"{name}.json").read_text())
+
+
+def test_full_resolution_classifier():
+    classifier = load_image_classifier(str(ASSETS / "full_resolution" / f"{STAGE_1}.safetensors"))
+    accuracy = measure_accuracy(classifier, gf_env.load_dataset("cluttered-digits", "test"))
+    assert accuracy == pytest.approx(figures(STAGE_1)["full_resolution_accuracy"], abs=0.002)
+    assert accuracy >= 0.975
+
+
+@pytest.mark.parametrize("name", [STAGE_1, STAGE_3])
+def test_every_look_of_every_policy(name):
+    recorded = figures(name)["accuracy_per_look"]
+    policies = {
+        "random": agents.RandomPolicy(),
+        "paper_policy": agents.PaperPolicy.load("cluttered-digits"),
+        "greedy_oracle": agents.GreedyOracle(7),
+    }
+    found = {
+        policy: gf_env.evaluate(made, network=name, split="test")
+        for policy, made in policies.items()
+    }
+    for policy, result in found.items():
+        assert len(result.labels) == figures(name)["test_images"] == 2000
+        assert result.accuracy == pytest.approx(recorded[policy], abs=0.005)
+    # there is much to win by looking, and the glance alone does not do it
+    assert 0.40 <= found["random"].accuracy[0] <= 0.60
+    assert found["random"].accuracy[4] <= 0.70
+    assert found["greedy_oracle"].accuracy[4] >= 0.97
+
+
+def test_stage_3_is_two_points_better_with_the_same_policy():
+    first, third = (
+        figures(name)["accuracy_per_look"]["paper_policy"] for name in (STAGE_1, STAGE_3)
+    )
+    assert third[4] >= first[4] + 0.02
+
+
+def test_reward_means_the_same_on_train_and_test_scenes():
+    for policy in (agents.RandomPolicy, agents.GreedyOracle):
+        returns = [
+            gf_env.evaluate(policy(), split=split, num_images=2000).mean_return
+            for split in ("train", "test")
+        ]
+        assert abs(np.diff(returns)[0]) <= 0.05
+
+
+def test_the_readme_says_what_the_files_say():
+    text = README.read_text()
+    for stage, name in (("stage 1", STAGE_1), ("stage 3", STAGE_3)):
+        for title, policy in (
+            ("random patches", "random"),
+            ("the paper's policy", "paper_policy"),
+            ("greedy oracle (sees labels)", "greedy_oracle"),
+        ):
+            looks = figures(name)["accuracy_per_look"][policy]
+            row = " ".join(f"{value:.3f}".removeprefix("0") for value in looks)
+            assert f"| {stage} | {title} | {row} |" in text
+    assert f"right in {figures(STAGE_1)['full_resolution_accuracy']:.3f} of cases" in text
+
+
+def test_files_are_small():
+    folders = [ASSETS, ASSETS / "full_resolution", resources.files("agents") / "assets"]
+    files = [item for folder in folders for item in folder.iterdir() if item.is_file()]
+    assert sum(len(item.read_bytes()) for item in files) <= 6 * 2**20

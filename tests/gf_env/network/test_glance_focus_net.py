@@ -1,0 +1,213 @@
+import dataclasses
+import json
+import os
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import gf_env
+from gf_env.network import preprocessing
+from gf_env.network.glance_focus_net import GlanceFocusNet, network_names
+from tests.helpers.tiny import tiny_config
+
+
+def images(count=3, size=16):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 1, size, size), generator=generator).to(torch.uint8)
+
+
+def test_glance_is_encoder_and_classifier_on_the_small_copy(tiny_network):
+    whole = tiny_network.normalise(images())
+    encoding = tiny_network.global_encoder(preprocessing.resize(whole, 8, "bilinear"))
+    hidden = tiny_network.classifier.rnn(encoding.pooled, torch.zeros(3, 6))
+    glimpse = tiny_network.glance(images())
+    assert torch.allclose(glimpse.features, encoding.features, atol=1e-5)
+    assert torch.allclose(glimpse.hidden, hidden, atol=1e-5)
+    assert torch.allclose(glimpse.logits, tiny_network.classifier.fc(hidden), atol=1e-5)
+    assert glimpse.features.shape == (3, 128, 1, 1)
+    assert glimpse.logits.shape == (3, 3)
+
+
+def test_focus_sees_the_patch_and_nothing_else(tiny_network):
+    location = torch.tensor([[0.5, 1.0]])  # corner (4, 8)
+    before = images(1)
+    outside = before.clone()
+    outside[:, :, :4] = 0
+    inside = before.clone()
+    inside[:, :, 4, 8] ^= 255
+    hidden = torch.rand(1, 6)
+    looks = [tiny_network.focus(each, location, hidden) for each in (before, outside, inside)]
+    assert torch.equal(looks[0].logits, looks[1].logits)
+    assert not torch.equal(looks[0].logits, looks[2].logits)
+
+
+def test_bytes_and_normalised_floats_are_the_same_images(tiny_network):
+    raw, normalised = images(), tiny_network.normalise(images())
+    locations = torch.rand(3, 2, generator=torch.Generator().manual_seed(2))
+    first, second = tiny_network.glance(raw), tiny_network.glance(normalised)
+    assert torch.allclose(first.logits, second.logits, atol=1e-5)
+    for each in (raw, normalised):
+        assert torch.equal(
+            tiny_network.focus(each, locations, first.hidden).logits,
+            tiny_network.focus(raw, locations, first.hidden).logits,
+        )
+
+
+def test_state_is_an_argument_and_a_result(tiny_network):
+    locations = torch.full((3, 2), 0.5)
+    start = tiny_network.glance(images()).hidden
+    once = tiny_network.focus(images(), locations, start)
+    again = tiny_network.focus(images(), locations, start)
+    assert torch.equal(once.logits, again.logits)
+    onward = tiny_network.focus(images(), locations, once.hidden)
+    assert not torch.equal(onward.logits, once.logits)
+
+
+def test_save_and_load(tiny_network, tmp_path):
+    path = tmp_path / "folder" / "net.safetensors"
+    tiny_network.save(path)
+    loaded = gf_env.load_network(path)
+    assert loaded.config == tiny_network.config
+    assert torch.equal(loaded.glance(images()).logits, tiny_network.glance(images()).logits)
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert os.stat(path).st_mode & 0o777 == 0o644
+    assert [item.name for item in path.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_a_failed_save_keeps_the_file_that_was_there(tiny_network, tmp_path, monkeypatch):
+    path = tmp_path / "net.safetensors"
+    tiny_network.save(path)
+    good = path.read_bytes()
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        tiny_network.save(path)
+    assert path.read_bytes() == good
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unknown_network_names_the_built_in_ones():
+    with pytest.raises(ValueError, match=r"unknown network 'resnet'.*cluttered-digits"):
+        gf_env.load_network("resnet")
+    assert "cluttered-digits" in network_names()
+
+
+@pytest.fixture
+def saved(tiny_network, tmp_path):
+    path = tmp_path / "net.safetensors"
+    tiny_network.save(path)
+    return path
+
+
+@pytest.mark.parametrize("keep", [0, 4, 1000, -1])
+def test_a_cut_off_file(saved, keep):
+    saved.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(gf_env.TensorFileError, match="damaged"):
+        gf_env.load_network(saved)
+
+
+def test_an_altered_weight(saved):
+    content = bytearray(saved.read_bytes())
+    content[-5] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(gf_env.TensorFileError, match="checksum"):
+        gf_env.load_network(saved)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.abort, ())
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(gf_env.TensorFileError, match="safetensors"):
+        gf_env.load_network(path)
+
+
+def test_another_kind_of_file(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(gf_env.TensorFileError, match=r"expected .* to hold a 'gf_env\.Glance"):
+        gf_env.load_network(path)
+
+
+def test_weights_of_another_configuration(tiny_network, tmp_path):
+    path = tmp_path / "net.safetensors"
+    object.__setattr__(tiny_network, "config", tiny_config(hidden_size=7))
+    tiny_network.save(path)
+    with pytest.raises(gf_env.TensorFileError, match=r"classifier.* is \(.*instead of"):
+        gf_env.load_network(path)
+
+
+def test_configuration_is_json():
+    config = tiny_config()
+    assert type(config)(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
+    network = GlanceFocusNet(tiny_config()).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.save(tmp_path / "net.safetensors")
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"patch_size": 17}, "patch_size 17 does not fit images of 16 x 16"),
+        ({"patch_size": 0}, "patch_size 0"),
+        ({"channels": 2}, "channels must be 1 .* or 3"),
+        ({"mean": (0.5, 0.5)}, "one value for each of 1 channels"),
+        ({"classes": ("one",)}, "two classes"),
+        ({"sequence_length": 1}, "2 at least"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"glance_interpolation": "nearest"}, "bilinear.*bicubic.*area"),
+        ({"classifier": "linear"}, "unknown classifier 'linear'.*recurrent.*cascaded"),
+        ({"first_step": "last"}, "unknown first_step 'last'.*own_head_at_inference"),
+        ({"classifier": "cascaded"}, "first_step must be 'own_head', got 'classifier'"),
+        ({"crop_fraction": 1.2}, r"crop_fraction must be in \(0, 1\]"),
+        ({"resize_interpolation": "area"}, "resize_interpolation 'area'.*bicubic"),
+    ],
+)
+def test_impossible_configurations(changes, message):
+    with pytest.raises(ValueError, match=message):
+        tiny_config(**changes)
+
+
+def test_unknown_encoder():
+    with pytest.raises(ValueError, match=r"unknown encoder 'no-such-net'.*small-cnn.*resnet50"):
+        GlanceFocusNet(tiny_config(encoder="no-such-net"))
+
+
+def test_wrong_images_and_locations(tiny_network):
+    with pytest.raises(ValueError, match=r"\(n, 1, 16, 16\), got \(3, 1, 20, 20\)"):
+        tiny_network.glance(images(size=20))
+    with pytest.raises(ValueError, match=r"locations of shape \(3, 2\), got \(2, 2\)"):
+        tiny_network.focus(images(), torch.zeros(2, 2), torch.zeros(3, 6))
+
+
+def test_multiply_adds_counted_by_hand(tiny_network):
+    # convolutions on 8 x 8 input: side after each layer 8, 4, 4, 2, 2, 1
+    widths = [1, 16, 16, 32, 64, 64, 128]
+    sides = [8, 4, 4, 2, 2, 1]
+    convolutions = sum(
+        9 * into * out * side * side
+        for (into, out), side in zip(pairwise(widths), sides, strict=True)
+    )
+    gru = 3 * 6 * (128 + 6)
+    linear = 6 * 3
+    cost = tiny_network.step_cost
+    assert cost.glance == cost.focus == convolutions + gru + linear
+    assert cost.cumulative(3) == [cost.glance * k for k in (1, 2, 3)]
+    assert np.issubdtype(type(cost.focus), np.integer) or isinstance(cost.focus, int)

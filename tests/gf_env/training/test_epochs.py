@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+
+from gf_env.datasets.batches import Loading, read_batches
+from gf_env.training import processes
+from gf_env.training.epochs import epoch_batches, epoch_seed
+from tests.helpers.tiny import random_dataset
+
+HERE = Loading(torch.device("cpu"))
+
+
+class Numbered:
+    """A data set whose images hold their own index."""
+
+    def __init__(self, count):
+        source = random_dataset(count)
+        self.name, self.split, self.spec = source.name, source.split, source.spec
+        self.labels = np.arange(count) * 2
+
+    def __len__(self):
+        return len(self.labels)
+
+    def images(self, indices):
+        return torch.as_tensor(indices, dtype=torch.uint8)[:, None, None, None]
+
+
+class Varied(Numbered):
+    """One that can be augmented: copies hold their index plus the seed."""
+
+    def augmented_images(self, indices, seed):
+        return self.images(np.asarray(indices) + seed)
+
+
+def numbers(dataset, **changes):
+    arguments = {"batch_size": 4, "seed": 1, "loading": HERE, "augment": True, **changes}
+    return [batch.images.flatten().tolist() for batch in epoch_batches(dataset, **arguments)]
+
+
+def test_every_image_once_in_whole_batches():
+    seen = numbers(Numbered(10))
+    assert [len(batch) for batch in seen] == [4, 4]
+    assert len({*seen[0], *seen[1]}) == 8
+    assert numbers(Numbered(10)) == seen
+    assert numbers(Numbered(10), seed=2) != seen
+    (only,) = numbers(Numbered(3))
+    assert sorted(only) == [0, 1, 2]
+
+
+def test_labels_go_with_their_images():
+    for images, labels in epoch_batches(Numbered(10), 4, 0, HERE, augment=True):
+        assert labels.tolist() == [2 * number for number in images.flatten().tolist()]
+
+
+def test_workers_read_the_same():
+    there = Loading(torch.device("cpu"), workers=2)
+    assert numbers(Varied(10), loading=there) == numbers(Varied(10))
+
+
+def test_copies_are_varied_where_they_can_be():
+    plain, varied = numbers(Numbered(8)), numbers(Varied(8), seed=1)
+    assert [[number + 1 for number in batch] for batch in plain] == varied
+    assert numbers(Varied(8), augment=False) == plain
+
+
+def test_each_process_has_its_share(monkeypatch):
+    whole = numbers(Numbered(10))
+    monkeypatch.setattr(processes, "world_size", lambda: 2)
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        shares.append(numbers(Numbered(10)))
+    assert [sorted(a + b) for a, b in zip(*shares, strict=True)] == [sorted(b) for b in whole]
+    assert all(len(batch) == 2 for share in shares for batch in share)
+
+
+def test_a_batch_too_small_for_the_processes(monkeypatch):
+    monkeypatch.setattr(processes, "world_size", lambda: 5)
+    with pytest.raises(ValueError, match="batch of 4 images cannot be shared by 5 processes"):
+        numbers(Numbered(10))
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    numbers(Varied(10), loading=Loading(torch.device("cpu"), workers=1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_batches_as_asked_for():
+    batches = [np.array([3, 1]), np.array([0])]
+    read = list(read_batches(Numbered(5), batches, HERE))
+    assert [batch.images.flatten().tolist() for batch in read] == [[3, 1], [0]]
+
+
+def test_seeds_differ_by_seed_phase_and_epoch():
+    seeds = {
+        epoch_seed(seed, phase, epoch)
+        for seed in range(3)
+        for phase in ("stage1", "stage3")
+        for epoch in range(50)
+    }
+    assert len(seeds) == 300
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_negative_workers():
+    with pytest.raises(ValueError, match="workers must be 0 or more, got -1"):
+        Loading(torch.device("cpu"), workers=-1)

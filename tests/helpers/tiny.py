@@ -1,0 +1,74 @@
+"""Small networks and data sets that several test modules use."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gf_env.datasets import ImageSpec
+from gf_env.network.config import NetworkConfig
+from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
+
+
+def tiny_config(**changes) -> NetworkConfig:
+    """A network for 16 x 16 grey images of three classes."""
+    values = {
+        "encoder": "small-cnn",
+        "image_size": 16,
+        "patch_size": 8,
+        "channels": 1,
+        "classes": ("a", "b", "c"),
+        "mean": (0.5,),
+        "std": (0.25,),
+        "hidden_size": 6,
+    }
+    return NetworkConfig(**{**values, **changes})
+
+
+class ArrayDataset:
+    """A `Dataset` over arrays in memory."""
+
+    def __init__(self, images, labels, spec, name="arrays", split="train"):
+        self.name, self.split, self.spec = name, split, spec
+        self.labels = np.asarray(labels, np.int64)
+        self._images = torch.as_tensor(images, dtype=torch.uint8)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def images(self, indices):
+        return self._images[torch.as_tensor(indices)]
+
+
+def random_dataset(count=20, size=16, channels=1, classes=("a", "b", "c")) -> ArrayDataset:
+    """Noise images with labels in turn."""
+    rng = np.random.default_rng(0)
+    spec = ImageSpec(size, channels, classes, (0.5,) * channels, (0.25,) * channels)
+    images = rng.integers(0, 256, (count, channels, size, size), np.uint8)
+    return ArrayDataset(images, np.arange(count) % len(classes), spec)
+
+
+class TargetNetwork(GlanceFocusNet):
+    """A hand-made network for a toy task: one bright pixel, whose place the glance shows.
+
+    It is sure of class 1 once a patch covers the bright pixel, and undecided before.
+    """
+
+    def glance(self, images, rows=None):
+        images = images if rows is None else images[rows]
+        return self._see(images, torch.zeros(len(images), dtype=torch.bool))
+
+    def focus(self, images, locations, hidden, rows=None):
+        images = images if rows is None else images[rows]
+        config = self.config
+        corner = (locations * (config.image_size - config.patch_size)).floor()
+        target = images.flatten(1).argmax(1)
+        place = torch.stack([target // config.image_size, target % config.image_size], dim=1)
+        inside = ((place >= corner) & (place < corner + config.patch_size)).all(1)
+        return self._see(images, inside | (hidden[:, 0] > 0))
+
+    def _see(self, images, found):
+        features = torch.nn.functional.adaptive_max_pool2d(images.float() / 255, 8)
+        logits = torch.stack([torch.zeros(len(found)), found.float() * 6], dim=1)
+        hidden = found.float()[:, None].expand(-1, self.config.hidden_size).clone()
+        return Glimpse(features, logits, hidden, hidden)
