@@ -14,7 +14,7 @@ test: $(READY)
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)
-	$(BIN)/python -m benchmarks.speed --output docs/performance
+	$(BIN)/python -m performance.speed --output docs/performance
 
 # the tables of docs/RESULTS.md, with five seeds everywhere; goes on where it was stopped. The learners'
 # suite alone took 1.9 hours of core time
@@ -26,6 +26,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
