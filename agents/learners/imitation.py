@@ -28,7 +28,6 @@ from agents.learners.on_policy import (
     Figures,
     check_config,
     follow_schedules,
-    locations,
     new_network,
 )
 from agents.policies.oracle import GreedyOracle
@@ -174,11 +173,9 @@ class ImitationLearner:
     """
 
     def __init__(self, task: Task, config: ImitationConfig) -> None:
-        if task.grid is None:
-            raise ValueError(
-                "imitation needs grid actions, since its teacher tries every one; "
-                "make the task with grid_size"
-            )
+        grid_size = task.actions.require_grid(
+            "the teacher of imitation tries every patch of a grid"
+        )
         self._task, self._config = task, config
         self._course = EpisodeSchedule(
             task,
@@ -201,7 +198,7 @@ class ImitationLearner:
             map_channels=config.map_channels,
             repeats=config.repeats,
         )
-        self._teacher = GreedyOracle(math.isqrt(len(task.grid)))
+        self._teacher = GreedyOracle(grid_size)
         self._optimiser = torch.optim.AdamW(
             self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
@@ -278,7 +275,7 @@ def collect(
         draws = torch.rand(len(best), generator=generator, device=generator.device)
         own = network.actor.sample(log_probs, generator)
         actions = torch.where(draws.to(task.device) < beta, best_patch, own)
-        state, rewards, terminated = task.step(state, locations(task, actions))
+        state, rewards, terminated = task.step(state, task.actions.look(actions))
         columns.append((confidences, rewards, active, likeliest >= best - 0.01))
         correct = torch.where(active, episodes.readout(state).correct, correct)
         active = active & ~terminated

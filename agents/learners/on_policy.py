@@ -17,11 +17,11 @@ import torch
 
 from agents.policies.actors import GaussianActor
 from agents.policies.recurrent_network import RecurrentPolicyConfig, RecurrentPolicyNetwork
-from gf_env.datasets.batches import Batch, Loading
+from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
-from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 
 Figures = dict[str, torch.Tensor]
 """What one update did: scalars by name."""
@@ -50,7 +50,7 @@ def new_network(
     spaces = dataclasses.replace(task, observe=extra).observation_space
     config = RecurrentPolicyConfig(
         {name: tuple(spaces[name].shape or ()) for name in sees},
-        None if task.grid is None else math.isqrt(len(task.grid)),
+        task.actions.grid_size,
         hidden_size,
         recurrent,
         **more,
@@ -96,9 +96,8 @@ class EpisodeSchedule:
         device = self._task.device
         seed = epoch_seed(self._seed, self._phase, number)
         generator = torch.Generator(device).manual_seed(seed)
-        batches = epoch_batches(
-            self._task.source, self._num_envs, seed, Loading(device), augment=True
-        )
+        indices = epoch_indices(len(self._task.dataset), self._num_envs, seed)
+        batches = self._task.images.batches(indices, augmentation_seed=seed)
         first = number * self.steps_per_epoch
         for done, batch in zip(range(first, self._total), batches, strict=False):
             yield done / self._total, batch, generator
@@ -192,7 +191,7 @@ def collect(
         choice, values, memory = network(shown, memory)
         actions = network.actor.sample(choice, generator)
         log_probs = network.actor.log_prob(choice, actions)
-        state, rewards, terminated = task.step(state, locations(task, actions))
+        state, rewards, terminated = task.step(state, task.actions.look(actions))
         columns.append((actions, log_probs, values, rewards, active))
         correct = torch.where(active, episodes.readout(state).correct, correct)
         active = active & ~terminated
@@ -203,7 +202,7 @@ def collect(
 
 def locations(task: Task, actions: torch.Tensor) -> torch.Tensor:
     """Return where to look, (n, 2) in [0, 1], for what the actor chose; see `Rollout.actions`."""
-    return actions.clamp(0, 1) if task.grid is None else task.grid[actions]
+    return task.actions.look(actions).locations
 
 
 def check_config(

@@ -25,11 +25,11 @@ import torch
 from agents.learners.base import Update, run_updates
 from agents.learners.masked_statistics import discounted_returns
 from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
-from gf_env.datasets.batches import Batch, Loading
+from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.task import Task
 from gf_env.training import processes
-from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
 
 PHASE = "stage2"
@@ -144,7 +144,7 @@ class PaperLearner:
         batch_size = min(config.num_envs, len(task.dataset))
         self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
         self._task, self._config, self._validate = task, config, validate
-        self._loading, self._augment = Loading(task.device, workers), augment
+        self._workers, self._augment = workers, augment
         self._network = _new_policy(task, config)
         self._optimiser = torch.optim.Adam(
             self._network.parameters(), config.learning_rate, betas=(0.9, 0.999)
@@ -156,12 +156,10 @@ class PaperLearner:
         generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
         self._network.train()
         left = self._total - epoch * self.steps_per_epoch
-        batches = epoch_batches(
-            self._task.source,
-            self._config.num_envs,
-            seed,
-            self._loading,
-            augment=self._augment,
+        batches = self._task.images.batches(
+            epoch_indices(len(self._task.dataset), self._config.num_envs, seed),
+            workers=self._workers,
+            augmentation_seed=seed if self._augment else None,
         )
         for _, batch in zip(range(left), batches, strict=False):
             rollout = collect(self._task, self._network, batch, generator)
@@ -222,7 +220,7 @@ def collect(
         features.append(state.features)
         locations.append(chosen)
         log_probs.append(gaussian_log_prob(chosen, mean, policy.config.action_std))
-        state, reward, _ = task.step(state, chosen)
+        state, reward, _ = task.step(state, task.actions.look(chosen))
         rewards.append(reward)
     return Rollout(
         torch.stack(features),

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from gf_env.envs.actions import Look
 from gf_env.envs.rewards import AGAINST_RANDOM, get_reward
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
@@ -210,7 +211,7 @@ def reset(
 
 @torch.no_grad()
 def step(
-    glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, locations: torch.Tensor
+    glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, look: Look
 ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
     """Look once more in every episode.
 
@@ -218,14 +219,15 @@ def step(
         glimpse_source: that of the episodes' reset.
         rules: see `Rules`.
         episodes: none of them at its end.
-        locations: (n, 2) float32 in [0, 1], (row, col).
+        look: where.
 
     Returns:
         The episodes after it, rewards (n,) float32 and terminated (n,) bool.
     """
+    locations = look.locations
     if rules.lattice is not None:
         locations = rules.lattice.snap(locations)
-    after = look(glimpse_source, episodes, locations)
+    after = advance(glimpse_source, episodes, locations)
     against = (
         random_look(glimpse_source, rules, episodes)
         if rules.reward in AGAINST_RANDOM
@@ -236,8 +238,14 @@ def step(
 
 
 @torch.no_grad()
-def look(glimpse_source: GlimpseSource, episodes: Episodes, locations: torch.Tensor) -> Episodes:
-    """Look once more, as `step` does, for those who want neither reward nor end."""
+def advance(glimpse_source: GlimpseSource, episodes: Episodes, locations: torch.Tensor) -> Episodes:
+    """Look once more, as `step` does, without reward and end.
+
+    Args:
+        glimpse_source: that of the episodes' reset.
+        episodes: none of them at its end.
+        locations: (n, 2) float32 in [0, 1], (row, col).
+    """
     glimpse = glimpse_source.focus(episodes.images, locations, episodes.hidden, episodes.rows)
     slot = (episodes.step[:, None, None] - 1).expand(-1, 1, 2)
     return episodes._replace(

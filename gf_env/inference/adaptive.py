@@ -13,11 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gf_env.envs import episodes
-from gf_env.envs.actions import to_locations
 from gf_env.envs.episodes import Episodes, Rules
-from gf_env.envs.make_task import check_network
+from gf_env.envs.make_task import check_network, network_actions
 from gf_env.envs.observations import check_observe, observation
-from gf_env.geometry import Lattice
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by
 
@@ -79,11 +77,7 @@ class AdaptiveClassifier:
         check_network(network, self._rules)
         self._observe = observed_by(policy)
         check_observe(self._observe)
-        self._grid: torch.Tensor | None = None
-        grid_size = grid_size_of(policy) if grid_size is None else grid_size
-        if grid_size is not None:
-            grid = Lattice.grid(grid_size, config.image_size, config.patch_size)
-            self._grid = grid.locations(network.device)
+        self._actions = network_actions(network, grid_size_of(policy, grid_size))
 
     @property
     def sequence_length(self) -> int:
@@ -151,8 +145,8 @@ class AdaptiveClassifier:
         starts = (state.step == 1).cpu().numpy()
         actions, memory = self.policy.predict(seen, inside.memory, starts, deterministic=True)
         _check_memory(memory, count)
-        locations = to_locations(actions, count, self._grid, self.network.device)
-        return _Inside(episodes.look(self.network, state, locations), inside.images, memory)
+        locations = self._actions.decode(actions, count).locations
+        return _Inside(episodes.advance(self.network, state, locations), inside.images, memory)
 
 
 class _Inside(NamedTuple):
