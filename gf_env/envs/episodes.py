@@ -9,11 +9,11 @@ device.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 
+from gf_env.configuration import configuration
 from gf_env.envs.actions import Look
 from gf_env.envs.rewards import AGAINST_RANDOM, get_reward
 from gf_env.geometry import Lattice
@@ -45,7 +45,7 @@ class GlimpseSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@configuration
 class Rules:
     """What can be chosen about an episode.
 
@@ -93,7 +93,7 @@ class Episodes(NamedTuple):
 
     Attributes:
         images: (n, C, S, S), uint8 or normalised float; with `rows`, (m, C, S, S). With a feature
-            bank, their places in it, (n,) or (m,) int64.
+            bank, their numbers in it, (n,) or (m,) int64.
         labels: (n,) int64, the true classes.
         step: (n,) int64, looks taken so far: 1 after the glance, T at the end.
         features: (n, channels, h, w) float32, feature map of the newest look.
@@ -103,7 +103,7 @@ class Episodes(NamedTuple):
         locations: (n, T - 1, 2) float32 in [0, 1], (row, col), where the episode has looked; 0.5
             where it has not.
         rows: (n,) int64 in [0, m), which of the images they are of, so that images need not be
-            copied when some episodes are taken; None: the first of the first image and so on.
+            copied when some episodes are taken; None: episode i is of image i.
     """
 
     images: torch.Tensor
