@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from gf_env.datasets.base import Dataset, dataset_digest
@@ -140,8 +139,7 @@ class BankFile:
             OSError: there is no room for it.
             ValueError: a feature is too large for float16.
         """
-        self._file.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self._file.path}.lock"):
+        with self._file.exclusive():
             for rows in self._file.missing_pieces():
                 self._check_room(rows.start)
                 self._file.write(rows, self._encode(rows))

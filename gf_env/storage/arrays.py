@@ -7,13 +7,14 @@ pair of files is never overwritten, except in the cache, where it is made again 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import os
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,13 @@ class ArrayFile:
         """
         return sum(map(len, self.pieces[: len(self._checksums())]))
 
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Make other processes wait that want to write the file, too; makes its folder."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            yield
+
     def missing_pieces(self) -> list[range]:
         """Return the pieces from the first one on that is not written or damaged.
 
@@ -91,7 +99,7 @@ class ArrayFile:
         return self.pieces[len(list(sound)) :]
 
     def write(self, rows: range, values: NDArray[Any]) -> None:
-        """Write one of `missing_pieces`; they are written in order, by one process at a time.
+        """Write one of `missing_pieces`; in order, and while the file is `exclusive`.
 
         Raises:
             OSError: no room or no permission; the pieces before stay.
@@ -252,8 +260,7 @@ def cached_array(
     try:
         array = _read_if_sound(cached)
         if array is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{cached.path}.lock"):
+            with cached.exclusive():
                 array = _read_if_sound(cached)  # another process may have made it while we waited
                 if array is None:
                     _make_anew(cached, make)

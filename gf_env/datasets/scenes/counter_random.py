@@ -40,9 +40,14 @@ class SceneWords:
 
     def take(self, *shape: int) -> NDArray[np.uint64]:
         """Return each scene's next words, (n, *shape) uint64."""
-        words = self._words[:, self._used : self._used + int(np.prod(shape))]
-        self._used += words.shape[1]
-        return words.reshape(len(words), *shape)
+        first, count = self._used, int(np.prod(shape))
+        self._used += count
+        if self._used > self._words.shape[1]:
+            raise ValueError(
+                f"there are {self._words.shape[1]} words a scene, {self._used} were asked for; "
+                "raise words_per_scene"
+            )
+        return self._words[:, first : self._used].reshape(-1, *shape)
 
     def below(self, bound: int, *shape: int) -> NDArray[np.int64]:
         """Return integers in [0, bound), (n, *shape) int64, by multiplying the upper 32 bits."""
