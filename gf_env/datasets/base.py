@@ -96,6 +96,9 @@ class Augmented(Protocol):
 
         Each is a function of `seed` (0 or more) and its index alone, whatever the batch or the
         process; no global generator is used or changed.
+
+        Raises:
+            ValueError: a negative seed.
         """
         ...
 

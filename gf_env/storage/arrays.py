@@ -258,14 +258,13 @@ def cached_array(
     folder = cache_dir()
     cached = ArrayFile(folder / f"{name}.npy", shape, np.uint8, {}, _CACHE_PIECE_BYTES)
     try:
-        array = _read_if_sound(cached)
-        if array is None:
-            with cached.exclusive():
-                array = _read_if_sound(cached)  # another process may have made it while we waited
-                if array is None:
-                    _make_anew(cached, make)
-                    array = cached.read()
-        return array
+        with contextlib.suppress(TensorFileError):
+            return cached.read()
+        with cached.exclusive():
+            with contextlib.suppress(TensorFileError):
+                return cached.read()  # another process made it while we waited
+            _make_anew(cached, make)
+            return cached.read()
     except OSError as error:
         warnings.warn(
             f"cannot cache in {folder} ({error}); the values are made in memory instead. "
@@ -273,13 +272,6 @@ def cached_array(
             stacklevel=3,
         )
         return np.concatenate([make(rows) for rows in cached.pieces])
-
-
-def _read_if_sound(cached: ArrayFile) -> NDArray[np.uint8] | None:
-    try:
-        return cached.read()
-    except TensorFileError:
-        return None
 
 
 def _make_anew(cached: ArrayFile, make: Callable[[range], NDArray[np.uint8]]) -> None:

@@ -27,6 +27,11 @@ def halve(content):
     del content[len(content) // 2 :]
 
 
+def cut_at(size):
+    """Leave the first bytes."""
+    return lambda content: content.__delitem__(slice(size, None))
+
+
 def put(new):
     """Put something else in the file."""
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from gf_env.datasets.base import ImageSpec
+from gf_env.datasets.base import Dataset, ImageSpec, InMemory
 from gf_env.datasets.scenes.counter_random import SceneWords
 from gf_env.datasets.scenes.digit_scans import digit_quarters, digit_scans, draw_digits
 from gf_env.datasets.scenes.drawing import clear_offsets, join_quarters, lay, linear_maps
@@ -73,8 +74,8 @@ class Layout:
     distractor_quarters: NDArray[np.int64]
 
 
-class ClutteredDigits:
-    """One split of the built-in task, a `Dataset`.
+class ClutteredDigits(Dataset, InMemory):
+    """One split of the built-in task: (n, 1, 96, 96) uint8 scenes, memory-mapped.
 
     Args:
         split: `pretrain` (the frozen network learns on it), `train` (policies learn on it),
@@ -112,16 +113,16 @@ class ClutteredDigits:
         """(n, 2) int64: top-left pixel of each digit's box, (row, col)."""
         self.spec = SPEC
 
+    @override
     def __len__(self) -> int:
-        """Return the number of scenes."""
         return self._size
 
+    @override
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Return the scenes at `indices`, (len(indices), 1, 96, 96) uint8."""
         return torch.from_numpy(self._images[indices])
 
+    @override
     def tensor(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Return all scenes, (n, 1, 96, 96) uint8, memory-mapped; all are valid."""
         return self._tensor
 
 
@@ -163,6 +164,7 @@ def render_scenes(split: str, start: int, count: int) -> NDArray[np.uint8]:
 
 
 def _words(use: str, split: str, start: int, count: int, words_per_scene: int) -> SceneWords:
+    # the names of version 1 were cut off to fit a key
     return SceneWords(f"{VERSION}{use}-{split}"[:16], start, count, words_per_scene)
 
 

@@ -6,21 +6,20 @@ They are the 1,797 that scikit-learn carries (UCI, Alpaydin and Kaynak 1998).
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gf_env.datasets.scenes.counter_random import SceneWords
-from gf_env.datasets.scenes.drawing import cut_quarters, warp
+from gf_env.datasets.scenes.drawing import Floats, cut_quarters, warp
 
 INK = 12
 """Brightness of one of a scan's 16 grey levels, of 255."""
 _HELD_OUT = 200
 
 
-@dataclass(frozen=True)
-class DigitScans:
+class DigitScans(NamedTuple):
     """Some scans of digits.
 
     Attributes:
@@ -28,7 +27,7 @@ class DigitScans:
         labels: (n,) int64, the digits.
     """
 
-    scans: NDArray[np.float64]
+    scans: Floats
     labels: NDArray[np.int64]
 
 
@@ -42,16 +41,13 @@ def digit_scans(part: str) -> DigitScans:
     order = np.argsort(SceneWords("1scans", 0, len(digits.target), 4).take(), kind="stable")
     test, validation, train = np.split(order, [_HELD_OUT, 2 * _HELD_OUT])
     chosen = {"test": test, "validation": validation, "train": train}[part]
-    return DigitScans(
-        digits.images[chosen].astype(np.float64), digits.target[chosen].astype(np.int64)
-    )
+    scans, labels = digits.images[chosen], digits.target[chosen]
+    return DigitScans(scans.astype(np.float64), labels.astype(np.int64))
 
 
-def draw_digits(
-    scans: NDArray[np.float64], transforms: NDArray[np.float64], size: int
-) -> NDArray[np.uint8]:
-    """Draw scans (n, 8, 8) through `transforms` (n, 2, 2), see `warp`, as (n, size, size) uint8."""
-    return np.floor(warp(scans, transforms, size) * INK + 0.5).astype(np.uint8)
+def draw_digits(scans: Floats, maps: Floats, size: int) -> NDArray[np.uint8]:
+    """Draw scans (n, 8, 8) through maps (n, 2, 2), see `warp`, as (n, size, size) uint8."""
+    return np.floor(warp(scans, maps, size) * INK + 0.5).astype(np.uint8)
 
 
 @functools.cache

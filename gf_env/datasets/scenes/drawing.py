@@ -9,43 +9,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 
-def linear_maps(
-    turn: NDArray[np.float64],
-    shear: NDArray[np.float64],
-    row_scale: NDArray[np.float64],
-    col_scale: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return maps from offsets in a drawn object to offsets in its original.
+
+def linear_maps(turn: Floats, shear: Floats, row_scale: Floats, col_scale: Floats) -> Floats:
+    """Return maps from offsets (row, col) in what is drawn to those in its original, (n, 2, 2).
 
     Args:
         turn: (n,) tangent of the angle.
-        shear: (n,) columns a row.
-        row_scale: (n,) rows of the original a drawn row.
-        col_scale: (n,) likewise.
-
-    Returns:
-        (n, 2, 2) float64, on (row, col).
+        shear: (n,) how far a row is shifted against the one before.
+        row_scale: (n,) how far apart drawn rows are in the original.
+        col_scale: (n,) the same of columns.
     """
     upper = np.stack([row_scale, turn * col_scale], axis=-1)
     lower = np.stack([(shear - turn) * row_scale, col_scale], axis=-1)
     return np.stack([upper, lower], axis=-2)
 
 
-def warp(
-    originals: NDArray[np.float64], transforms: NDArray[np.float64], size: int
-) -> NDArray[np.float64]:
-    """Draw square originals (n, k, k) as (n, size, size), bilinear, with zeros outside.
+def warp(originals: Floats, maps: Floats, size: int) -> Floats:
+    """Draw originals (n, k, k) as (n, size, size), bilinear, with zeros outside.
 
     Args:
         originals: (n, k, k).
-        transforms: (n, 2, 2), see `linear_maps`; the identity draws the whole original.
+        maps: (n, 2, 2), see `linear_maps`; the identity draws the whole original.
         size: height and width of what is drawn.
     """
     count, original_size = len(originals), originals.shape[-1]
     reach = (np.arange(size) - (size - 1) / 2) * (original_size / size)
     rows, cols = (axis[None] for axis in np.meshgrid(reach, reach, indexing="ij"))
-    matrix = transforms[:, :, :, None, None]
+    matrix = maps[:, :, :, None, None]
     centre = (original_size - 1) / 2 + 1  # in the original with a border of one pixel
     source_rows = matrix[:, 0, 0] * rows + matrix[:, 0, 1] * cols + centre
     source_cols = matrix[:, 1, 0] * rows + matrix[:, 1, 1] * cols + centre
@@ -58,7 +50,7 @@ def warp(
     n = np.arange(count)[:, None, None]
     upper = bordered[n, top, left] * (1 - right) + bordered[n, top, left + 1] * right
     lower = bordered[n, top + 1, left] * (1 - right) + bordered[n, top + 1, left + 1] * right
-    drawn: NDArray[np.float64] = upper * (1 - down) + lower * down
+    drawn: Floats = upper * (1 - down) + lower * down
     return drawn
 
 
