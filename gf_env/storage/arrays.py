@@ -1,8 +1,8 @@
 """Large arrays on disk: written piece by piece, every byte checked, memory-mapped.
 
 An array is a `.npy` file. Its notes, a `.json` file of the same name, say what the values are and
-hold the checksum (CRC-32) of every piece written so far, and one of themselves. What is not such a
-pair of files is never overwritten, except in the cache, where it is made again without a word.
+hold the checksum (CRC-32) of every piece written so far, and one of themselves. Whatever else is at
+such a path is never overwritten, except in the cache, which is made again without a word.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class ArrayFile:
     """One array and where it is kept.
 
     Attributes:
-        path: of the `.npy` file.
-        shape: of the whole array; pieces are cut along the first axis.
-        dtype: of the values.
+        path: the `.npy` file.
+        shape: shape of the whole array; pieces are cut along the first axis.
+        dtype: type of the values.
         about: what the values are; JSON-serialisable, by name.
         piece_bytes: largest size of a piece, unless a single row is larger.
     """
@@ -65,7 +65,7 @@ class ArrayFile:
 
     @property
     def notes_path(self) -> Path:
-        """Path of the `.json` file."""
+        """The `.json` file."""
         return self.path.with_suffix(".json")
 
     @property
@@ -126,7 +126,7 @@ class ArrayFile:
             TensorFileError: not there, incomplete, altered, or something else.
         """
         expected = self._checksums()
-        if not self.path.exists() or not self.notes_path.exists():
+        if not self.path.exists():
             raise TensorFileError(
                 f"there is no {self.path} with its {self.notes_path.name}; build it first"
             )
@@ -158,14 +158,23 @@ class ArrayFile:
     def _checksums(self) -> list[str]:
         """Return those of the pieces written so far; none where there is no file yet."""
         exists = self.path.exists()  # asked first, since others write the notes before the file
-        notes = self._read_notes()
-        if notes is None:
-            if exists:
-                raise TensorFileError(
-                    f"{self.path} exists without its {self.notes_path.name}; choose another path, "
-                    "or delete it"
-                )
-            return []
+        try:
+            notes: dict[str, Any] = json.loads(self.notes_path.read_text())
+            checksum = notes.pop("checksum")
+        except FileNotFoundError as error:
+            if not exists:
+                return []
+            raise TensorFileError(
+                f"{self.path} exists without its {self.notes_path.name}; choose another path, or "
+                "delete it"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            notes, checksum = {}, ""
+        if checksum != _notes_checksum(notes):
+            raise TensorFileError(
+                f"{self.notes_path} is damaged, or not the notes of {self.path.name}; "
+                "choose another path, or delete both"
+            )
         found = {**notes["about"], "shape": notes["shape"]}
         check_same({**self.about, "shape": self.shape}, found, str(self.path))
         checksums: list[str] = notes["checksums"]
@@ -194,22 +203,6 @@ class ArrayFile:
             if read_array_header_1_0(file) != (self.shape, False, np.dtype(self.dtype)):
                 raise ValueError("another shape, order or type of values")
             return file.tell()
-
-    def _read_notes(self) -> dict[str, Any] | None:
-        """Return what the notes say; None where there are none."""
-        try:
-            notes: dict[str, Any] = json.loads(self.notes_path.read_text())
-            checksum = notes.pop("checksum")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            notes, checksum = {}, ""
-        if checksum != _notes_checksum(notes):
-            raise TensorFileError(
-                f"{self.notes_path} is damaged, or not the notes of {self.path.name}; "
-                "choose another path, or delete both"
-            )
-        return notes
 
     def _write_notes(self, checksums: list[str]) -> None:
         notes = {"about": self.about, "shape": self.shape, "checksums": checksums}
@@ -247,8 +240,8 @@ def cached_array(
     Several processes that ask at once make it once.
 
     Args:
-        name: what the values depend on; the file is called so.
-        shape: of the whole array.
+        name: name of the file, without `.npy`; says everything that the values depend on.
+        shape: shape of the whole array.
         make: returns the values of some rows; only called when the array has to be made.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Files that are damaged, and processes that are stopped on the way."""
+"""Files that are damaged, and writers that are stopped on the way."""
 
 import itertools
 import os
@@ -7,57 +7,39 @@ import pytest
 
 
 def change(path, edit):
-    """Edit a file's bytes; the clock may be too coarse to show that it changed."""
-    content = bytearray(path.read_bytes())
-    edit(content)
-    path.write_bytes(content)
+    """Put what `edit` makes of a file's bytes in it; the clock may be too coarse to show that."""
+    path.write_bytes(edit(path.read_bytes()))
     os.utime(path, ns=(1, 1))
 
 
 def flip(position):
-    """Change one bit of a byte."""
+    """Change a bit of one byte, counted from the end where negative."""
 
     def edit(content):
+        content = bytearray(content)
         content[position] ^= 1
-
-    return edit
-
-
-def halve(content):
-    del content[len(content) // 2 :]
-
-
-def cut_at(size):
-    """Leave the first bytes."""
-    return lambda content: content.__delitem__(slice(size, None))
-
-
-def put(new):
-    """Put something else in the file."""
-
-    def edit(content):
-        content[:] = new
+        return content
 
     return edit
 
 
 def stopped_at_every_step(steps, action):
-    """Run `action` again and again, stopped at the first call of `steps`, at the second, and so on.
+    """Run `action` stopped at the first call of `steps`, then at the second, and so on.
 
     Args:
         steps: (module, name) pairs of functions that change files.
-        action: what is run.
+        action: what is run; called with 0, 1, 2, ...
 
     Yields:
-        How many calls were let pass before the stop, until the action runs to its end.
+        How many steps there were before the stop, until the action runs to its end.
     """
     for allowed in itertools.count():
+        left = iter(range(allowed))
         with pytest.MonkeyPatch.context() as patch:
-            left = iter(range(allowed))
             for module, name in steps:
                 patch.setattr(module, name, _only_while(left, getattr(module, name)))
             try:
-                action()
+                action(allowed)
                 return
             except KeyboardInterrupt:
                 pass

@@ -49,7 +49,7 @@ class ImageSource(Protocol):
         ...
 
     def place(self, index: int) -> str:
-        """Return what people know the image by."""
+        """Return the name of an image in messages: its path, or its number in the data set."""
         ...
 
     def read(self, index: int) -> Image.Image:
@@ -108,7 +108,7 @@ class FileSource(ImageSource):
 
     @override
     def fingerprint(self) -> str:
-        # what can be decoded also depends on Pillow and on what it is told to accept
+        # what can be decoded also depends on Pillow and on its settings
         pillow = (PIL.__version__, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
         digest = hashlib.sha256(repr(pillow).encode())
         for path in self.paths:
@@ -180,9 +180,9 @@ def _cannot_open(path: str, error: OSError) -> ValueError:
 
 
 def _unreadable(place: str, error: Exception) -> UnreadableImageError:
-    # Pillow's own message names an object in memory, which helps nobody
+    # Pillow's own message names an object in memory
     reason = "not an image" if isinstance(error, PIL.UnidentifiedImageError) else error
     return UnreadableImageError(
-        f"{place} cannot be decoded ({reason}): put a whole image in its place, or leave such "
+        f"{place} cannot be decoded ({reason}): replace it with an intact image, or leave such "
         'images out with load_dataset(..., unreadable="skip")'
     )
