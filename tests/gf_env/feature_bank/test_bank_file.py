@@ -1,7 +1,7 @@
+import contextlib
 import logging
 import math
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -40,12 +40,18 @@ def bank_file(tiny_network, tiny_dataset, tmp_path):
     return BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "banks" / "bank.npy")
 
 
-def stop_after(images):
-    def progress(done, count):
-        if done >= images:
+def build(bank_file, stop_at=None):
+    """Build a bank, or a part of it, and return the calls of `progress`."""
+    seen = []
+
+    def progress(*done):
+        seen.append(done)
+        if done[0] == stop_at:
             raise KeyboardInterrupt
 
-    return progress
+    with contextlib.suppress(KeyboardInterrupt):
+        bank_file.build(progress)
+    return seen
 
 
 def forbid(monkeypatch, name):
@@ -65,18 +71,15 @@ def test_progress_and_plan(bank_file, tmp_path):
     assert plan.num_bytes == 20 * IMAGE_BYTES
     assert 0 < plan.seconds < 60
     assert not bank_file.path.exists()
-    seen = []
-    bank = bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(6, 20), (12, 20), (18, 20), (20, 20)]
-    assert bank.num_bytes == plan.num_bytes
+    assert build(bank_file) == [(6, 20), (12, 20), (18, 20), (20, 20)]
+    assert bank_file.open().num_bytes == plan.num_bytes
     assert bank_file.path == plan.path == tmp_path / "banks" / "bank.npy"
     assert str(plan).startswith("feature bank of 20 images: 0.00 GB in")
     assert str(bank_file.path) in str(plan)
 
 
 def test_a_stopped_build_is_resumed(task_with, bank_file):
-    with pytest.raises(KeyboardInterrupt):
-        bank_file.build(stop_after(12))
+    assert build(bank_file, stop_at=12) == [(6, 20), (12, 20)]
     assert not bank_file.is_built()
     for use in (bank_file.open, lambda: task_with(feature_bank=bank_file.path, grid_size=3)):
         with pytest.raises(TensorFileError, match="incomplete: it has 2 of 4 pieces; resume"):
@@ -84,9 +87,7 @@ def test_a_stopped_build_is_resumed(task_with, bank_file):
     plan = bank_file.plan()
     assert plan.images_done == 12
     assert "20 images, 12 done before" in str(plan)
-    seen = []
-    bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(18, 20), (20, 20)]
+    assert build(bank_file) == [(18, 20), (20, 20)]
     assert bank_file.is_built()
 
 
@@ -94,16 +95,14 @@ def test_a_build_begins_at_the_first_bad_piece(bank_file):
     bank_file.build()
     whole = bank_file.path.read_bytes()
     change(bank_file.path, flip(-10 * IMAGE_BYTES))  # image 10
-    seen = []
-    bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(12, 20), (18, 20), (20, 20)]
+    assert build(bank_file) == [(12, 20), (18, 20), (20, 20)]
     assert bank_file.path.read_bytes() == whole
 
 
 def test_what_is_built_is_not_built_again(bank_file, monkeypatch):
     bank_file.build()
     forbid(monkeypatch, "encode_glance")
-    bank_file.build(lambda *_: pytest.fail("nothing is to be written"))
+    assert build(bank_file) == []
 
 
 def alter_notes(old, new):
@@ -259,8 +258,7 @@ def test_too_little_disk(bank_file, monkeypatch, use):
 
 
 def test_what_is_written_needs_no_more_room(bank_file, monkeypatch):
-    with pytest.raises(KeyboardInterrupt):
-        bank_file.build(stop_after(12))
+    build(bank_file, stop_at=12)
     leave_free(monkeypatch, 8 * IMAGE_BYTES)
     assert bank_file.plan().images_done == 12
     bank_file.build()
@@ -314,17 +312,9 @@ def test_a_network_in_training_mode(task_with, tiny_network, tiny_dataset, bank_
 
 def test_two_builders_write_one_file(tiny_network, tiny_dataset, bank_file):
     """Threads exclude each other by the same lock as processes do."""
-    both = threading.Barrier(2)
-
-    def build(_):
-        builder = BankFile(tiny_network, tiny_dataset, GRID, bank_file.path)
-        pieces = []
-        both.wait()
-        builder.build(lambda *done: pieces.append(done))
-        return len(pieces)
-
+    builders = [BankFile(tiny_network, tiny_dataset, GRID, bank_file.path) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(build, range(2))) == [0, 4]
+        assert sorted(map(len, pool.map(build, builders))) == [0, 4]
     assert bank_file.is_built()
 
 
