@@ -21,7 +21,7 @@ from gf_env.network.encoders.factory import image_settings
 from gf_env.network.families import MODEL_NAMES, Family, family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.tensors import TensorFileError, load_into
-from gf_env.storage.torch_pickles import describe, read_pickle, some
+from gf_env.storage.torch_pickles import first_names, kind_of, read_pickle
 
 GLOBAL_ENCODER = "model_prime_state_dict"
 LOCAL_ENCODER = "model_state_dict"
@@ -84,7 +84,7 @@ class OfficialCheckpoint:
         if not named or not found:
             raise TensorFileError(
                 f"expected tensors by name in {self.source(part)}, "
-                f"found {describe(found)}; this part was not saved, or is of another program"
+                f"found {kind_of(found)}; this part was not saved, or is of another program"
             )
         prefix = "module." if all(name.startswith("module.") for name in found) else ""
         return {name.removeprefix(prefix): value for name, value in found.items()}
@@ -98,7 +98,7 @@ class OfficialCheckpoint:
         tensors = self.tensors(part)
         if name not in tensors:
             raise TensorFileError(
-                f"expected {name} in {self.source(part)}, found {some(sorted(tensors))}; "
+                f"expected {name} in {self.source(part)}, found {first_names(sorted(tensors))}; "
                 "is it a checkpoint of another network?"
             )
         if tensors[name].ndim != ndim:
@@ -240,7 +240,7 @@ def _sequence_length(checkpoint: OfficialCheckpoint) -> int:
     if not listed or getattr(flops, "ndim", 1) != 1:
         raise TensorFileError(
             f"expected flops in {checkpoint.path} to be a list of one cost a step, "
-            f"found {describe(flops)}"
+            f"found {kind_of(flops)}"
         )
     return len(flops)
 

@@ -167,17 +167,17 @@ def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
     [
         ({"patch_size": 17}, "patch_size 17 does not fit images of 16 x 16"),
         ({"patch_size": 0}, "patch_size 0"),
-        ({"channels": 2}, "channels must be 1 .* or 3"),
+        ({"channels": 2}, "channels must be 1 or 3"),
         ({"mean": (0.5, 0.5)}, "one value for each of 1 channels"),
-        ({"classes": ("one",)}, "two classes"),
+        ({"classes": ("one",)}, "classes .*at least 2 items"),
         ({"sequence_length": 1}, "2 at least"),
         ({"hidden_size": 0}, "hidden_size"),
         ({"glance_interpolation": "nearest"}, "bilinear.*bicubic.*area"),
         ({"classifier": "linear"}, "unknown classifier 'linear'.*recurrent.*cascaded"),
         ({"first_step": "last"}, "unknown first_step 'last'.*own_head_at_inference"),
         ({"classifier": "cascaded"}, "first_step must be 'own_head', got 'classifier'"),
-        ({"crop_fraction": 1.2}, r"crop_fraction must be in \(0, 1\]"),
-        ({"resize_interpolation": "area"}, "resize_interpolation 'area'.*bicubic"),
+        ({"crop_fraction": 1.2}, "crop_fraction must be .* equal to 1"),
+        ({"resize_interpolation": "area"}, "resize_interpolation must be .*'bicubic', got 'area'"),
     ],
 )
 def test_impossible_configurations(changes, message):
