@@ -18,7 +18,7 @@ import torch
 
 from gf_env.network.config import NetworkConfig
 from gf_env.network.encoders.factory import image_settings
-from gf_env.network.families import MODEL_NAMES, Family, family_of
+from gf_env.network.families import BACKBONES, Family, family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.tensors import TensorFileError, load_into
 from gf_env.storage.torch_pickles import describe, read_pickle, some
@@ -116,15 +116,15 @@ def read_official(
 
     Args:
         path: the `.pth.tar` file.
-        model_name: which network it holds, one of `gf_env.network.families.MODEL_NAMES`; needed
+        model_name: which network it holds, one of `gf_env.network.families.BACKBONES`; needed
             where the file does not say, as those of the official training do not.
 
     Raises:
         ValueError: unknown or no model_name, or another one than the file's.
         TensorFileError: no file, a damaged one, or one that holds something else.
     """
-    if model_name is not None and model_name not in MODEL_NAMES:
-        raise ValueError(f"unknown model_name {model_name!r}; choose one of {sorted(MODEL_NAMES)}")
+    if model_name is not None and model_name not in BACKBONES:
+        raise ValueError(f"unknown model_name {model_name!r}; choose one of {sorted(BACKBONES)}")
     path = Path(path)
     content = read_pickle(path)
     stored = content.get("model_name")
@@ -133,12 +133,12 @@ def read_official(
     if stored is None:
         raise ValueError(
             f"{path} does not say which network it holds, as files of the official training do "
-            f"not; pass model_name, one of {sorted(MODEL_NAMES)}"
+            f"not; pass model_name, one of {sorted(BACKBONES)}"
         )
-    family = family_of(stored) if isinstance(stored, str) and stored in MODEL_NAMES else None
+    family = family_of(stored) if isinstance(stored, str) and stored in BACKBONES else None
     if family is None:
         raise TensorFileError(
-            f"expected model_name in {path} to be one of {sorted(MODEL_NAMES)}, found {stored!r}"
+            f"expected model_name in {path} to be one of {sorted(BACKBONES)}, found {stored!r}"
         )
     if model_name not in (None, stored):
         raise ValueError(f"{path} holds {stored!r}, but model_name is {model_name!r}; leave it out")

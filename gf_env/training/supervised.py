@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,20 +16,10 @@ from gf_env.network.image_classifier import ImageClassifier
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
-from gf_env.training.schedule import OptimiserConfig, set_rate
+from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_schedule
 
-PRECISIONS = ("bfloat16", "float32")
-
-
-def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
-    """Return the autocast context that training runs in.
-
-    Raises:
-        ValueError: unknown precision.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}; choose one of {list(PRECISIONS)}")
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+Precision = Literal["bfloat16", "float32"]
+"""Of the supervised phases; bfloat16 is mixed precision."""
 
 
 class SupervisedTrainee:
@@ -39,13 +29,13 @@ class SupervisedTrainee:
         phase: its name, a part of the seed.
         module: what is trained, validated and saved.
         objective: of the module; see `gf_env.training.objectives`.
-        optimiser: of the module's weights.
+        optimiser: of the module's weights, made by `gf_env.training.schedule.make_optimiser`.
         dataset: what it learns from.
         config: schedule.
-        validate: returns figures of the module, which is in eval mode.
+        validate: returns metrics of the module, which is in eval mode.
         loading: device and workers.
         augment: learn from varied copies of the images, where the data set has them.
-        precision: `bfloat16` or `float32`.
+        precision: of activations in training.
         seed: of everything drawn.
     """
 
@@ -61,7 +51,7 @@ class SupervisedTrainee:
         *,
         loading: Loading,
         augment: bool,
-        precision: str,
+        precision: Precision,
         seed: int,
     ) -> None:
         self.epochs = config.epochs
@@ -78,7 +68,7 @@ class SupervisedTrainee:
     ) -> None:
         """Train one epoch, counted from 0."""
         seed = epoch_seed(self._seed, self._phase, number)
-        own_seed = seed + processes.rank()  # processes look elsewhere and drop other features
+        own_seed = seed + processes.rank()  # processes draw other locations and dropout
         generator = torch.Generator().manual_seed(own_seed)
         torch.manual_seed(own_seed)
         device = self._loading.device
@@ -86,23 +76,21 @@ class SupervisedTrainee:
         batches = epoch_batches(
             self._dataset, self._config.batch_size, seed, self._loading, augment=self._augment
         )
-        for step, (images, labels) in enumerate(batches):
-            share = set_rate(
-                self._optimiser,
-                self._config,
-                number * self.steps_per_epoch + step,
-                self.steps_per_epoch,
-            )
+        first_step = number * self.steps_per_epoch
+        schedule = make_schedule(self._optimiser, self._config, self.steps_per_epoch, first_step)
+        mixed = self._precision == "bfloat16"
+        for images, labels in batches:
+            rate = schedule.get_last_lr()[0]
             self._optimiser.zero_grad()
-            with mixed_precision(device, self._precision):
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 loss = self._objective(images, labels, generator)
             loss.backward()
             self._optimiser.step()
-            rate = torch.tensor(share * self._config.learning_rate)
-            on_step({"losses/loss": loss.detach(), "charts/learning_rate": rate})
+            schedule.step()
+            on_step({"losses/loss": loss.detach(), "charts/learning_rate": torch.tensor(rate)})
 
     def validate(self) -> Metrics:
-        """Return the figures of the module in eval mode."""
+        """Return the metrics of the module in eval mode."""
         self._module.eval()
         return self._validate()
 
@@ -115,6 +103,6 @@ class SupervisedTrainee:
         return {"module": self._module.state_dict(), "optimiser": self._optimiser.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         self._module.load_state_dict(state["module"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self._optimiser, state["optimiser"])

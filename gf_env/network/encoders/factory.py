@@ -26,7 +26,7 @@ def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """Return a new encoder with random weights.
 
     Args:
-        name: `small-cnn`, a name in `gf_env.network.families.PAPER_NAMES`, or any of timm's.
+        name: `small-cnn`, a name in `gf_env.network.families.BACKBONES`, or any of timm's.
         channels: of the images.
         num_classes: number of logits of its own head.
 
@@ -60,7 +60,7 @@ def _timm(name: str) -> ModuleType:
     if not timm_encoder.is_timm_name(name):
         raise ValueError(
             f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of "
-            f"{sorted(families.PAPER_NAMES)}, or another name that timm knows "
+            f"{sorted(families.BACKBONES)}, or another name that timm knows "
             "(timm.list_models())"
         )
     return timm_encoder

@@ -4,7 +4,7 @@ import timm
 import torch
 
 from gf_env.network.encoders.factory import image_settings, make_encoder
-from gf_env.network.families import PAPER_NAMES
+from gf_env.network.families import BACKBONES
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
 from tests.helpers.tiny import random_dataset, tiny_config
 
@@ -23,7 +23,7 @@ MAPS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 @torch.no_grad()
 def test_the_papers_networks_are_timms(name):
     encoder = make_encoder(name, 3, 7).eval()
@@ -38,11 +38,11 @@ def test_the_papers_networks_are_timms(name):
     assert torch.equal(encoding.pooled, encoder.model.forward_head(features, pre_logits=True))
     assert torch.allclose(encoder.own_logits(encoding.pooled), encoder.model(images), atol=1e-5)
     if name != "mobilenetv3_large_125":
-        plain = timm.create_model(PAPER_NAMES[name], num_classes=7)
+        plain = timm.create_model(BACKBONES[name].timm_name, num_classes=7)
         assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
 
 
-@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     config = tiny_config(
