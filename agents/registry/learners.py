@@ -1,7 +1,7 @@
 """Learners by name, each with its settings, behind one call.
 
-A learner here is something that makes a policy of a task. The benchmark knows learners by what
-stands here, or as `package.module:function`.
+A learner here makes a policy for a task. The benchmark finds learners by the names here, or as
+`package.module:function`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Learner:
     """A way of making a policy.
 
     Attributes:
-        config: makes its configuration of settings by name and `seed`; refuses what cannot be.
+        config: makes its configuration from settings by name and `seed`, and checks them.
         train: see `Train`.
     """
 
@@ -97,19 +97,16 @@ def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: 
     """Return a learner's configuration.
 
     Raises:
-        ValueError: the settings cannot be, or it has none of that name.
+        ValueError: a setting is unknown or out of range.
     """
+    # files have lists where configurations have tuples
+    values = {
+        key: tuple(each) if isinstance(each, list) else each for key, each in settings.items()
+    }
     try:
-        return learner.config(
-            **{key: _as_tuple(value) for key, value in settings.items()}, seed=seed
-        )
+        return learner.config(**values, seed=seed)
     except TypeError as error:
         raise ValueError(f"settings {dict(settings)} do not fit {name}: {error}") from error
-
-
-def _as_tuple(value: Any) -> Any:
-    """Lists, which files have, become the tuples that configurations have."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _own_learner(name: str) -> Learner:
