@@ -25,6 +25,7 @@ from gf_env.feature_bank.bank_file import BankFile
 from gf_env.geometry import Lattice
 from gf_env.network.config import NetworkConfig
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.training.seeding import seeded_weights
 
 BUILTIN = "cluttered-digits"
 GRID_SIZE = 7
@@ -117,8 +118,7 @@ def random_network(setting: Setting) -> GlanceFocusNet:
         mean=spec.mean,
         std=spec.std,
     )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(0)
+    with seeded_weights(0):
         return GlanceFocusNet(config).eval().requires_grad_(False)
 
 

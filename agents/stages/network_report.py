@@ -24,7 +24,7 @@ ORACLE_GRID = 7
 RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
 
 
-def network_figures(
+def network_metrics(
     network: GlanceFocusNet,
     policy: PaperPolicy | None,
     train: Dataset,
@@ -39,12 +39,12 @@ def network_figures(
         network: in eval mode, on the device to use.
         policy: the paper's for this network, if there is one.
         train: what policies learn from.
-        test: what the figures are of.
+        test: what the metrics are of.
         num_images: how many at most of either.
         workers: processes that read images ahead.
 
     Returns:
-        JSON-serialisable figures: accuracy after each look of blind rules, of the policy and of the
+        JSON-serialisable metrics: accuracy after each look of blind rules, of the policy and of the
         greedy oracle, and the mean return of random patches on train and on test images; and the
         evaluations by name.
     """
@@ -64,7 +64,7 @@ def network_figures(
         policies[PAPER] = policy
     policies[ORACLE] = GreedyOracle(ORACLE_GRID)
     results = {name: measure(each, test) for name, each in policies.items()}
-    figures = {
+    metrics = {
         "test_images": len(results[RANDOM].labels),
         "glance_accuracy": float(results[RANDOM].accuracy[0]),
         "accuracy_per_look": {name: each.accuracy.tolist() for name, each in results.items()},
@@ -75,10 +75,10 @@ def network_figures(
         },
         "multiply_adds": results[RANDOM].multiply_adds.tolist(),
     }
-    return figures, results
+    return metrics, results
 
 
-def write_figures(run: TrainingRun, console: Console) -> None:
+def write_network_metrics(run: TrainingRun, console: Console) -> None:
     """Measure the networks of a training; write `figures.json` in the folders of their stages."""
     device = run.loading.device
     full, policy_source = run.source("full_resolution"), run.source("stage2")
@@ -93,12 +93,12 @@ def write_figures(run: TrainingRun, console: Console) -> None:
         if source is None:
             continue
         network = load_network(source, device)
-        figures, results = network_figures(
+        metrics, results = network_metrics(
             network, policy, run.policy_images, run.test, workers=run.loading.workers
         )
-        report = {**figures, **about}
+        report = {**metrics, **about}
         write_atomically(
             run.place(phase).path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
         )
         rows = compare(results, random=RANDOM, oracle=ORACLE)
-        console.print(table(rows, f"{phase}: {figures['test_images']:,} images of the test split"))
+        console.print(table(rows, f"{phase}: {metrics['test_images']:,} images of the test split"))

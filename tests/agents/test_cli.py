@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 from pathlib import Path
@@ -10,7 +11,6 @@ from PIL import Image
 import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.cli import _parse, main
-from agents.commands.train import preset_and_file
 from agents.stages import presets
 from agents.stages.config import claim_folder
 from tests.helpers.image_trees import write_image, write_stripes
@@ -83,22 +83,41 @@ def test_train_evaluate_and_curves(stripes, capsys):
 
 
 def test_settings_from_preset_file_and_command_line():
-    training, from_file = preset_and_file(["train", "--preset", "regnet"])
-    assert training.recipe.encoder == "regnety_600m"
-    assert from_file == []
     settings = {
         "recipe": {"stage1": {"epochs": 7}, "train_global_encoder": False, "image_size": None},
         "precision": "float32",
     }
     Path("settings.json").write_text(json.dumps(settings))
-    arguments = ["--preset", "regnet", "--config", "settings.json", "--recipe.patch-size", "64"]
-    command = _parse(["train", *arguments, "--recipe.stage1.epochs", "9"])
-    assert command.training.recipe.encoder == "regnety_600m"
-    assert command.training.recipe.stage1.epochs == 9  # the command line has the last word
-    assert command.training.recipe.patch_size == 64
-    assert command.training.recipe.train_global_encoder is False
-    assert command.training.recipe.image_size is None
-    assert command.training.precision == "float32"
+    given = [["--preset", "regnet"], ["--config", "settings.json"]]
+    changes = ["--recipe.patch-size", "64", "--recipe.stage1.epochs", "9"]
+    for arguments in ([*given, changes], [changes, *reversed(given)]):
+        training = _parse(["train", *itertools.chain(*arguments)]).training
+        assert training.recipe.encoder == "regnety_600m"
+        assert training.recipe.stage1.epochs == 9  # the command line has the last word
+        assert training.recipe.stage1.learning_rate == 0.02  # the preset's, which none changed
+        assert training.recipe.patch_size == 64
+        assert training.recipe.train_global_encoder is False
+        assert training.recipe.image_size is None
+        assert training.precision == "float32"
+    assert _parse(["curves", *itertools.chain(*given)]).training.recipe.stage1.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipe": {"stage1": {"epoch": 7}}}, "recipe.stage1.epoch"),
+        ({"recipe": {"stage1": {"epochs": -7}}}, "recipe.stage1.epochs must be"),
+        ({"recipe": 3}, "recipe must be"),
+        ({"precision": "half"}, "precision must be 'bfloat16' or 'float32', got 'half'"),
+        ([3], "expected an object of settings in settings.json, found [3]"),
+    ],
+)
+def test_settings_in_a_file_that_cannot_be(settings, message, capsys):
+    Path("settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--config", "settings.json"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "settings.json" in said
+    assert message in said
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
@@ -108,7 +127,7 @@ def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
 
-def test_a_training_is_gone_on_with_only_when_asked(stripes, capsys):
+def test_a_training_is_resumed_only_when_asked(stripes, capsys):
     arguments = train_arguments(stripes, "--phases", "full_resolution", "--no-figures")
     assert main(arguments) == 0
     assert main(arguments) == 1
@@ -195,7 +214,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         (["info", "nothing"], "unknown network 'nothing'"),
         (["evaluate", "--split", "dev"], "unknown split 'dev'"),
         (["train", "--data.dataset", "nowhere"], "unknown dataset 'nowhere'"),
-        (["train", "--recipe.stage1.epochs", "-1"], "epochs must be 0 or more"),
+        (["train", "--recipe.stage1.epochs", "-1"], "epochs must be greater than or equal to 0"),
         (["train", "--preset", "alexnet"], "unknown preset 'alexnet'; choose one of"),
         (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
         (["train", "--phases", "stage4", "--output", "x"], "unknown phases ['stage4']"),
