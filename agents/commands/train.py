@@ -1,4 +1,4 @@
-"""`gf-env train`: a network and its policy, from nothing or from what is given."""
+"""`gf-env train`: trains a network and its policy, from nothing or from given parts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from gf_env.training.loop import training_progress
 class Train:
     """Train GFNet: starting weights, stage 1, stage 2 (the policy), stage 3.
 
-    Every phase writes OUTPUT/PHASE/best.safetensors (what it made best, by validation accuracy
-    after the last look), last.safetensors (to resume from) and TensorBoard logs. Settings come from
+    Every phase writes OUTPUT/PHASE/best.safetensors (the best epoch by validation accuracy after
+    the last look), last.safetensors (to resume from) and TensorBoard logs. Settings come from
     a preset, then a file, then the command line. The defaults are those of the built-in networks.
 
     Attributes:

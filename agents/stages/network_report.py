@@ -1,4 +1,4 @@
-"""How good a frozen network is, and how much there is for a policy to win."""
+"""Metrics of a frozen network: its accuracy, and how much a policy can gain."""
 
 from __future__ import annotations
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from rich.progress import Progress
-from torch import nn
 
 from agents.learners.paper_ppo import PaperLearner
 from agents.policies.paper import PaperPolicy
@@ -36,9 +34,10 @@ from gf_env.training.objectives import (
     ClassifierObjective,
     LocationSampler,
     LooksObjective,
+    Objective,
     UniformSampler,
 )
-from gf_env.training.schedule import OptimiserConfig, make_optimiser
+from gf_env.training.schedule import OptimiserConfig
 from gf_env.training.seeding import seeded_weights
 from gf_env.training.starting_weights import load_starting_weights
 from gf_env.training.supervised import SupervisedTrainee
@@ -135,9 +134,7 @@ class TrainingRun:
             accuracy = measure_accuracy(classifier, self.validation, loading=self.loading)
             return {"validation/accuracy": accuracy}
 
-        optimiser = make_optimiser([classifier], [], schedule)
-        objective = ClassifierObjective(classifier)
-        self._supervise(phase, classifier, objective, optimiser, schedule, validate)
+        self._supervise(phase, ClassifierObjective(classifier), schedule, validate)
 
     def stage1(self) -> None:
         """Train all parts of the network on random patches."""
@@ -187,31 +184,18 @@ class TrainingRun:
         objective = LooksObjective(
             network, sampler, recipe.auxiliary_weight, recipe.train_global_encoder
         )
-        encoders = [network.global_encoder, network.local_encoder]
-        optimiser = make_optimiser(encoders, [network.classifier], schedule)
-        self._supervise(
-            phase,
-            network,
-            objective,
-            optimiser,
-            schedule,
-            lambda: self._validate(network, make_policy()),
-        )
+        self._supervise(phase, objective, schedule, lambda: self._validate(network, make_policy()))
 
     def _supervise(
         self,
         phase: str,
-        module: ImageClassifier | GlanceFocusNet,
-        objective: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        objective: Objective,
         schedule: OptimiserConfig,
         validate: Callable[[], Metrics],
     ) -> None:
         trainee = SupervisedTrainee(
             phase,
-            module,
             objective,
-            optimiser,
             self.images,
             schedule,
             validate,

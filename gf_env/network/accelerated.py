@@ -37,7 +37,7 @@ class AcceleratedEncoder(Encoder):
         self._runs: Any = encoder
         if compiled:
             # weights that are constants let the compiler fold batch normalisation into convolutions
-            options = {"freezing": True, "triton.cudagraphs": on_gpu}
+            options: dict[str, Any] = {"freezing": True, "triton.cudagraphs": on_gpu}
             self._runs = torch.compile(encoder, options=options)
         self.eval()
 

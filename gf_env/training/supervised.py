@@ -1,4 +1,4 @@
-"""A supervised phase: an objective, a data set and SGD."""
+"""A supervised phase: SGD on an objective and a data set."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.batches import Loading
-from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.network.image_classifier import ImageClassifier
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
-from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_schedule
+from gf_env.training.objectives import Objective
+from gf_env.training.schedule import (
+    OptimiserConfig,
+    load_optimiser,
+    make_optimiser,
+    make_schedule,
+)
 
 Precision = Literal["bfloat16", "float32"]
 """Of the supervised phases; bfloat16 is mixed precision."""
@@ -27,12 +30,10 @@ class SupervisedTrainee:
 
     Args:
         phase: its name, a part of the seed.
-        module: what is trained, validated and saved.
-        objective: of the module; see `gf_env.training.objectives`.
-        optimiser: of the module's weights, made by `gf_env.training.schedule.make_optimiser`.
+        objective: what it minimises, see `gf_env.training.objectives`.
         dataset: what it learns from.
         config: schedule.
-        validate: returns metrics of the module, which is in eval mode.
+        validate: returns metrics of the objective's module, which is in eval mode.
         loading: device and workers.
         augment: learn from varied copies of the images, where the data set has them.
         precision: of activations in training.
@@ -42,9 +43,7 @@ class SupervisedTrainee:
     def __init__(
         self,
         phase: str,
-        module: ImageClassifier | GlanceFocusNet,
-        objective: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        objective: Objective,
         dataset: Dataset,
         config: OptimiserConfig,
         validate: Callable[[], Metrics],
@@ -57,9 +56,10 @@ class SupervisedTrainee:
         self.epochs = config.epochs
         self.steps_per_epoch = steps_in_epoch(len(dataset), config.batch_size)
         self.samples_per_step = min(config.batch_size, len(dataset))
-        self._phase, self._module, self._dataset = phase, module, dataset
+        self._phase, self._module, self._dataset = phase, objective.module, dataset
         self._objective = processes.shared(objective) if config.epochs else objective
-        self._optimiser, self._config, self._validate = optimiser, config, validate
+        self._optimiser = make_optimiser(*objective.encoders_and_others(), config)
+        self._config, self._validate = config, validate
         self._loading, self._augment = loading, augment
         self._precision, self._seed = precision, seed
 
