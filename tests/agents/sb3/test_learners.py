@@ -9,6 +9,7 @@ import torch
 from sb3_contrib import TQC, TRPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
@@ -107,6 +108,10 @@ def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
     assert {*model.observation_space} == {"features", "hidden_state", "step"}
     model.save(tmp_path / "model.zip")
     loaded = load_sb3(tmp_path / "model.zip")
+    extractor = next(
+        each for each in loaded.policy.modules() if isinstance(each, GlanceFocusExtractor)
+    )
+    assert [*extractor.encoders] == ["features", "step"]
     grid_size = 7 if algorithm == "DQN" else None
     assert gf_env.evaluate(loaded, **task, grid_size=grid_size).correct.shape == (20, 5)
     rng = np.random.default_rng(0)
@@ -180,6 +185,7 @@ def test_callbacks_and_tensorboard_as_sb3_users_expect(task, tmp_path):
     model.learn(128, callback=[callback, checkpoints], reset_num_timesteps=False)
     assert model.num_timesteps == 256
     assert -1 <= callback.last_mean_reward <= 1
+    assert -1 <= evaluate_policy(model, held_out, n_eval_episodes=8)[0] <= 1
     assert np.load(tmp_path / "evaluations" / "evaluations.npz")["results"].shape == (2, 8)
     assert np.load(tmp_path / "evaluations" / "evaluations.npz")["successes"].shape == (2, 8)
     saved = sorted((tmp_path / "checkpoints").iterdir())

@@ -13,7 +13,6 @@ import agents
 import gf_env
 from agents.cli import main
 from gf_env.network import families
-from gf_env.network.encoders.timm_encoder import timm_image_settings
 from gf_env.network.preprocessing import resize
 from tests.helpers.official_checkpoints import NETWORKS, SMALL, Source, rollout, write
 
@@ -160,13 +159,6 @@ def photographs(tmp_path_factory):
         coarse = Image.fromarray(rng.integers(0, 256, (13, 13, 3), np.uint8))
         coarse.resize((width, height), Image.Resampling.NEAREST).save(folder / "0.png")
     return root
-
-
-def test_image_settings_are_the_tables_here():
-    for name, (_, _, *expected) in NETWORKS.items():
-        settings = timm_image_settings(name)
-        found = [settings.image_size, settings.crop_fraction, settings.resize_interpolation]
-        assert found == expected
 
 
 def test_an_episode_in_the_papers_setting(photographs, path):
