@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
 from agents.learners.base import Update
@@ -20,15 +20,8 @@ from gf_env.envs.make_task import TaskArguments, make_task
 
 OnUpdate = Callable[[Update], None]
 
-
-class Train(Protocol):
-    """Trains a policy with a configuration on the task that the arguments make."""
-
-    def __call__(
-        self, task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
-    ) -> Policy:
-        """Return the trained policy."""
-        ...
+Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
+"""Trains a policy, with a configuration, on the task that the arguments make."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +39,7 @@ class Learner:
 
 def _on_tasks(train: Callable[..., Policy]) -> Train:
     """Return a learner that takes a built task as one that takes its arguments."""
-
-    def on_arguments(
-        task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
-    ) -> Policy:
-        return train(make_task(**task_arguments), config, on_update)
-
-    return on_arguments
+    return lambda arguments, config, on_update: train(make_task(**arguments), config, on_update)
 
 
 def _train_sb3(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
