@@ -14,6 +14,7 @@ from agents.cli import _parse, main
 from agents.stages import presets
 from agents.stages.config import claim_folder
 from tests.helpers.image_trees import write_image, write_stripes
+from tests.helpers.quick_training import quick_arguments
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +46,8 @@ def stripes(tmp_path):
     return write_stripes(tmp_path / "images", counts=(24, 12, 12))
 
 
-def train_arguments(images, *more):
-    settings = ["--data.dataset", str(images), "--data.network-split", "train"]
-    settings += ["--recipe.image-size", "16", "--recipe.patch-size", "8"]
-    phases = ("full-resolution", "low-resolution", "stage1", "stage3")
-    for phase in phases:
-        settings += [f"--recipe.{phase}.epochs", "1", f"--recipe.{phase}.batch-size", "8"]
-    return ["train", *settings, "--stage2.epochs", "1", "--stage2.num-envs", "8", *more]
-
-
 def test_train_evaluate_and_curves(stripes, capsys):
-    assert main(train_arguments(stripes, "--output", "run")) == 0
+    assert main(["train", *quick_arguments(stripes, "--output", "run")]) == 0
     assert "stage3: 12 images of the test split" in capsys.readouterr().out
     report = json.loads(Path("run/stage3/figures.json").read_text())
     assert len(report["accuracy_per_look"]["paper_policy"]) == 5
@@ -70,7 +62,7 @@ def test_train_evaluate_and_curves(stripes, capsys):
     assert "images leave once the network is sure" in printed
     assert "oracle" not in printed
 
-    arguments = train_arguments(stripes, "--network", network, "--policy", policy)[1:]
+    arguments = quick_arguments(stripes, "--network", network, "--policy", policy)
     measured = ["--sizes", "8", "12", "16", "--latency.batches", "1", "--latency.repeats", "1"]
     assert main(["curves", *arguments, *measured]) == 0
     curves = json.loads(Path("runs/curves/curves.json").read_text())
@@ -128,7 +120,8 @@ def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
 
 
 def test_a_training_is_resumed_only_when_asked(stripes, capsys):
-    arguments = train_arguments(stripes, "--phases", "full_resolution", "--no-figures")
+    only = ["--phases", "full_resolution", "--no-figures"]
+    arguments = ["train", *quick_arguments(stripes, *only)]
     assert main(arguments) == 0
     assert main(arguments) == 1
     assert "--resume" in capsys.readouterr().err

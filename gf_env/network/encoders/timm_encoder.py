@@ -16,6 +16,7 @@ from timm.models import mobilenetv3
 from torch import nn
 
 from gf_env.network.encoders.base import Encoder, Encoding, ImageSettings
+from gf_env.network.encoders.small_cnn import SMALL_CNN
 from gf_env.network.families import BACKBONES, family_of
 
 _WIDE_MOBILENET = "mobilenetv3_large_125"
@@ -59,11 +60,6 @@ class TimmEncoder(Encoder):
         return head
 
 
-def is_timm_name(name: str) -> bool:
-    """Whether `TimmEncoder` knows the name."""
-    return name in BACKBONES or bool(timm.is_model(name))
-
-
 def timm_image_settings(name: str) -> ImageSettings:
     """Return what images a network of timm or of the paper is made for.
 
@@ -71,7 +67,7 @@ def timm_image_settings(name: str) -> ImageSettings:
     8a6775c), which for some differ from timm's of today.
 
     Raises:
-        ValueError: timm has no settings for it.
+        ValueError: unknown name, or timm has no settings for it.
     """
     backbone, family = BACKBONES.get(name), family_of(name)
     if backbone is not None and family is not None:
@@ -82,7 +78,7 @@ def timm_image_settings(name: str) -> ImageSettings:
             crop_fraction=backbone.crop_fraction,
             resize_interpolation=family.resize_interpolation,
         )
-    made_for = timm.get_pretrained_cfg(name)
+    made_for = timm.get_pretrained_cfg(_timm_name(name))
     if made_for is None:
         raise ValueError(f"timm does not say what images {name} is made for")
     return ImageSettings(
@@ -108,7 +104,14 @@ def pretrained_timm_weights(name: str, channels: int) -> dict[str, torch.Tensor]
 
 
 def _timm_name(name: str) -> str:
-    return BACKBONES[name].timm_name if name in BACKBONES else name
+    if name in BACKBONES:
+        return BACKBONES[name].timm_name
+    if not timm.is_model(name):
+        raise ValueError(
+            f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of {sorted(BACKBONES)}, or "
+            "another name that timm knows (timm.list_models())"
+        )
+    return name
 
 
 def _create(name: str, channels: int, num_classes: int) -> Any:

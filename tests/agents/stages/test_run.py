@@ -131,7 +131,7 @@ def test_same_seed_same_files(trained, tree, tmp_path, workers):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_going_on_ends_as_without_the_stop(trained, tree, tmp_path, phase, monkeypatch):
+def test_resuming_ends_as_without_the_stop(trained, tree, tmp_path, phase, monkeypatch):
     """The training is stopped in the middle of an epoch and again right after one."""
     for earlier in PHASES[: PHASES.index(phase)]:
         place = tmp_path / earlier
