@@ -1,4 +1,4 @@
-"""What a training's result depends on, and the folder that is one training's own."""
+"""The settings that a training's result depends on, and the check that a folder is its own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
 
 @configuration
 class DataConfig:
-    """What is learned from.
+    """The data set and its splits.
 
     Attributes:
         dataset: name or folder; see `gf_env.load_dataset`.
         network_split: what the network learns from: starting weights, stages 1 and 3.
-        policy_split: what the policy learns from, stage 2. On images that the network has learned
-            by heart there is little to win by looking, so others are better.
+        policy_split: what the policy learns from, stage 2. Other images than the network's are
+            better: on those it has memorised, there is little to gain by looking.
         validation_split: what every epoch is measured on.
         test_split: what the metrics at the end are of.
         augment: learn from random crops of images on disk, mirrored half of the time.
@@ -67,10 +67,10 @@ class TrainConfig:
     """Everything that a training's result depends on; the defaults are the built-in networks'.
 
     Attributes:
-        data: what is learned from.
-        recipe: what is made and how.
+        data: the data set and its splits.
+        recipe: the network and how it is trained.
         stage2: the paper's learner.
-        given: what comes from elsewhere.
+        given: parts to use instead of training them.
         precision: of the supervised phases; `bfloat16` is mixed precision.
     """
 

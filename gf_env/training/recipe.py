@@ -1,4 +1,4 @@
-"""How a network is made: sizes, schedules and everything else that its training depends on."""
+"""The recipe of a network: sizes, schedules and all else that its training depends on."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Recipe:
     seed: int = 0
 
     def wanted_images(self) -> ImageSpec | None:
-        """Return what files are made into, or None where the data set or the default decides."""
+        """Return what image files are resized to, or None where the data set decides."""
         settings = image_settings(self.encoder)
         values: dict[str, Any] = {} if settings is None else settings._asdict()
         for name in ("image_size", "crop_fraction"):
@@ -80,7 +80,7 @@ class Recipe:
                 values[name] = getattr(self, name)
         if not values:
             return None
-        any_classes = ("", "")  # they will be those of the folders
+        any_classes = ("", "")  # the folders' classes take their place
         return dataclasses.replace(imagenet_spec(any_classes), **values)
 
     def network_config(self, images: ImageSpec) -> NetworkConfig:
