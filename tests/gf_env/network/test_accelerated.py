@@ -9,7 +9,7 @@ import gf_env
 from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
 from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
-from gf_env.network.accelerated import AcceleratedNetwork, make_glimpse_source
+from gf_env.network.accelerated import AcceleratedEncoder, make_glimpse_source
 
 
 @pytest.fixture
@@ -107,7 +107,8 @@ def compiled(monkeypatch):
 def test_both_encoders_are_compiled_and_used(tiny_network, tiny_dataset, compiled):
     arguments = {"network": tiny_network, "dataset": tiny_dataset}
     task = make_task(**arguments, compiled=True)
-    assert isinstance(task.glimpse_source, AcceleratedNetwork)
+    assert isinstance(task.glimpse_source.local_encoder, AcceleratedEncoder)
+    assert task.network.local_encoder is tiny_network.local_encoder  # as it was
     assert [each.encoder for each in compiled] == [
         tiny_network.global_encoder,
         tiny_network.local_encoder,
