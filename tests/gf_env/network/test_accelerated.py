@@ -10,6 +10,8 @@ from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
 from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.network.accelerated import AcceleratedEncoder, make_glimpse_source
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.tiny import tiny_config
 
 
 @pytest.fixture
@@ -62,6 +64,15 @@ def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset):
     found = glimpse_source.focus(images, locations, hidden, rows)
     expected = tiny_network.focus(images, locations, hidden, rows)
     assert relative_error(found.pooled, expected.pooled) < 0.03
+
+
+def test_the_global_encoders_own_head_after_the_glance(tiny_dataset):
+    config = tiny_config(first_step="own_head_at_inference")
+    network = GlanceFocusNet(config).eval().requires_grad_(False)
+    glimpse_source = make_glimpse_source(network, "bfloat16", compiled=False)
+    images = tiny_dataset.images(np.arange(3))
+    found, expected = (each.glance(images).logits for each in (glimpse_source, network))
+    assert 0 < relative_error(found, expected) < 0.03
 
 
 def test_nothing_faster_is_asked_for(tiny_network):
