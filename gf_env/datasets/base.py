@@ -17,8 +17,8 @@ from gf_env.configuration import configuration
 UNREADABLE = ("stop", "skip")
 """What can be done about an image file that cannot be decoded."""
 
-Number = int | float
-"""An int stays one, since digests of data sets are taken over how it is written."""
+_Number = int | float
+"""Ints stay ints, since digests of data sets are taken over how they are written."""
 
 
 @configuration
@@ -39,9 +39,9 @@ class ImageSpec:
     image_size: PositiveInt
     channels: Literal[1, 3]
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    mean: tuple[Number, ...]
-    std: tuple[Number, ...]
-    crop_fraction: Annotated[Number, Field(gt=0, le=1)] = 0.875
+    mean: tuple[_Number, ...]
+    std: tuple[_Number, ...]
+    crop_fraction: Annotated[_Number, Field(gt=0, le=1)] = 0.875
     resize_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:

@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
-from gf_env.datasets import Augmented, ImageSpec, load_dataset
+from gf_env.datasets import Augmented, Dataset, ImageSpec, load_dataset
+from gf_env.datasets.scenes.registry import SCENES
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,16 @@ def test_sizes(tmp_path):
         load_dataset("cluttered-digits", "test", size=0)
 
 
+@pytest.mark.parametrize("name", SCENES)
+def test_every_built_in_task_is_a_data_set_of_its_name(name):
+    data = load_dataset(name, "test", size=3)
+    assert isinstance(data, Dataset)
+    assert (data.name, data.split, len(data), len(data.labels)) == (name, "test", 3, 3)
+    size = data.spec.image_size
+    assert data.images(np.array([2, 0])).shape == (2, data.spec.channels, size, size)
+    assert load_dataset(name, "test", size=3) is data  # shared by all who ask
+
+
 @pytest.mark.parametrize("dataset", ["cluttered-digits", "nowhere", None])
 def test_what_to_do_about_unreadable_images_is_checked_first(dataset, tiny_dataset):
     with pytest.raises(ValueError, match=r"\['stop', 'skip'\], got 'ignore'"):
@@ -35,7 +47,6 @@ def test_what_to_do_about_unreadable_images_is_checked_first(dataset, tiny_datas
 def test_data_sets_in_memory_have_no_unreadable_images(tiny_dataset):
     assert load_dataset(tiny_dataset, "test", unreadable="skip") is tiny_dataset
     digits = load_dataset("cluttered-digits", "test", size=3, unreadable="skip")
-    assert digits is load_dataset("cluttered-digits", "test", size=3)
     assert not isinstance(digits, Augmented)
 
 
