@@ -1,7 +1,5 @@
 """The `gf-env` command: parses the command line and runs the command that it names."""
 
-from __future__ import annotations
-
 import os
 import sys
 from typing import Annotated, Any

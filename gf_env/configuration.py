@@ -5,8 +5,6 @@ names, a tuple (which takes the lists of JSON and TOML). What concerns several f
 in `__post_init__`.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import Annotated, Any, TypeVar
 

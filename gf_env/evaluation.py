@@ -1,7 +1,5 @@
 """Every image of a split once, with one policy: the metrics that policies are compared by."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What a policy is, and what it says of itself: what it wants to see, and how it acts."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Protocol, runtime_checkable
 

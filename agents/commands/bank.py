@@ -1,7 +1,5 @@
 """`gf-env bank`: the features of all patches of all images, computed once for many trainings."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`gf-env benchmark`: policies x seeds x settings, and a report with intervals."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass

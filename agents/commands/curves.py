@@ -1,7 +1,5 @@
 """`gf-env curves`: accuracy against cost, for a network and for plain ones at several sizes."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass, field
@@ -69,10 +67,7 @@ class Curves:
         policy.network.to(device)
         with training_progress(console) as progress:
             run = TrainingRun(
-                self.training,
-                self.folder,
-                loading=Loading(device, self.workers),
-                progress=progress,
+                self.training, self.folder, loading=Loading(device, self.workers), progress=progress
             )
             self._check_sizes(run.images.spec.image_size)
             claim_folder(self.folder, self.training, resume=True)

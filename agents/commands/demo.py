@@ -1,7 +1,5 @@
 """`gf-env demo`: trains the paper's policy on the built-in task, compares it and draws episodes."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`gf-env evaluate`: policies on a frozen network, and what they save by stopping early."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

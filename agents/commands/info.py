@@ -1,7 +1,5 @@
 """`gf-env info`: a network's configuration and multiply-adds."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`gf-env train`: trains a network and its policy, from nothing or from given parts."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -66,10 +64,7 @@ class Train:
     def _run(self, device: torch.device, console: Console) -> None:
         with training_progress(console) as progress:
             run = TrainingRun(
-                self.training,
-                self.output,
-                loading=Loading(device, self.workers),
-                progress=progress,
+                self.training, self.output, loading=Loading(device, self.workers), progress=progress
             )
             if processes.is_main():
                 claim_folder(self.output, self.training, resume=self.resume)

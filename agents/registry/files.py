@@ -3,8 +3,6 @@
 Files are ours, those of the paper's release, or models that Stable-Baselines3 saved.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """Objects that a user names as `package.module:Name`: finds and calls them."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import pkgutil

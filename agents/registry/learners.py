@@ -4,8 +4,6 @@ A learner here makes a policy for a task. The benchmark finds learners by the na
 `package.module:function`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The benchmark and the command line find policies by the names here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,11 +34,7 @@ BOUNDS: Mapping[str, Callable[..., PrivilegedPolicy]] = {
 
 
 def make_policy(
-    name: str,
-    *,
-    network: GlanceFocusNet,
-    seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    name: str, *, network: GlanceFocusNet, seed: int = 0, settings: Mapping[str, Any] | None = None
 ) -> Policy | PrivilegedPolicy:
     """Return a policy by its name.
 

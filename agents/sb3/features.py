@@ -4,8 +4,6 @@ It encodes a feature map as the paper's policy does (section 3.1 and appendix): 
 convolution to 32 channels, or flat.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ One configuration and one `train` for all of them; what comes back is a plain SB
 `Policy` as it is.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 import random

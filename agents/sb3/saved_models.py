@@ -1,7 +1,5 @@
 """Saved models of Stable-Baselines3."""
 
-from __future__ import annotations
-
 import json
 import os
 import zipfile

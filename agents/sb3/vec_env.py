@@ -3,8 +3,6 @@
 Stable-Baselines3 has no adapter for `gymnasium.vector` of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

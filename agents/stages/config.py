@@ -1,7 +1,5 @@
 """The settings that a training's result depends on, and the check that a folder is its own."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Metrics of a frozen network: its accuracy, and how much a policy can gain."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from typing import Any

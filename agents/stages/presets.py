@@ -5,8 +5,6 @@ ImageNet, here those that timm fetches. It does not say how its weights for the 
 tuned, so that schedule is ours.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from agents.learners.paper_ppo import PaperPPOConfig
@@ -94,9 +92,7 @@ def _paper_config(paper: PaperSchedule) -> TrainConfig:
             train_global_encoder=paper.train_global_encoder,
         ),
         stage2=PaperPPOConfig(
-            epochs=15,
-            state_encoder=family.state_encoder,
-            hidden_size=family.policy_hidden_size,
+            epochs=15, state_encoder=family.state_encoder, hidden_size=family.policy_hidden_size
         ),
         given=Given(full_resolution="timm"),
     )

@@ -6,8 +6,6 @@ from the best of the phases before it, or from what was given in its place, and 
 `<phase>/best` and `<phase>/last`; see `gf_env.training.loop`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 

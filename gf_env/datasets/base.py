@@ -1,7 +1,5 @@
 """What every data set here offers: uint8 images by index, labels, and a description of both."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Batches of images on a device, read ahead by worker processes where asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple

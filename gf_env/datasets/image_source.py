@@ -5,8 +5,6 @@ and shown as pixels is the source's business. A feature bank has one of its own,
 `gf_env.feature_bank.bank.ImageIndices`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 

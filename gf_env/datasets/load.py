@@ -1,7 +1,5 @@
 """Data sets, by name, by path, or as objects."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Each codec has a Gymnasium space and the only code that knows what its actions m
 device use `look`; environments and the evaluation, which get NumPy arrays from policies, `decode`.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np

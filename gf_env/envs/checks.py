@@ -1,7 +1,5 @@
 """What both environments check and refuse alike."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium

@@ -1,7 +1,5 @@
 """`GlanceFocus-v0` as a `gymnasium.Env`: one episode, thin over `gf_env.envs.episodes`."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import gymnasium

@@ -1,7 +1,5 @@
 """A `Task` put together and checked once."""
 
-from __future__ import annotations
-
 import functools
 import math
 import os

@@ -4,8 +4,6 @@ The newest feature map and the classifier's state, as the paper's policies do or
 3.1), and more for ablations. The label is never in it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What an episode looks like: the image with its patches, the newest looks, the probabilities."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

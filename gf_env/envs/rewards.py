@@ -5,8 +5,6 @@ contrastive reward compares not with what was before, but with what a random loo
 so that what any look gains earns nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

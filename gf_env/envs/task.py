@@ -4,8 +4,6 @@ Both environments, the evaluation and the learners stand on a `Task`; it turns N
 locations and episodes into observations and infos.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Equal, step for step, to a `SyncVectorEnv` of single environments in all three autoreset modes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

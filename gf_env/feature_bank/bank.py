@@ -5,8 +5,6 @@ can be kept. A step is then a look-up and the classifier. Values are kept in flo
 memory-mapped file that all processes share.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 

@@ -3,8 +3,6 @@
 A bank belongs to one network, data set and lattice; it is refused for any other.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import hashlib

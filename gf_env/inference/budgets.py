@@ -4,8 +4,6 @@ Thresholds come from how sure the network is on one set of images and are used o
 paper's release searches them on augmented training images, a held-out split is sounder.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A frozen network that runs faster: its encoders in lower precision, compiled, or both."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -3,8 +3,6 @@
 Its state h_t^C is an argument and a result, so that an episode's past lies with the episode.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """What a `GlanceFocusNet` is made of: every choice that its weights depend on."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """The cost of a look: multiply-adds, counted on the modules as they run."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 GFNet's encoders start from such classifiers, and GFNet is compared with them.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 

@@ -5,8 +5,6 @@ top-left corner is floor(a * (S - P)). Patches are cut, never resized; the glanc
 image resized to the patch's size.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterable
 
@@ -118,10 +116,7 @@ def _sum(parts: Iterable[torch.Tensor]) -> torch.Tensor:
 
 
 def crop(
-    images: torch.Tensor,
-    corners: torch.Tensor,
-    patch_size: int,
-    rows: torch.Tensor | None = None,
+    images: torch.Tensor, corners: torch.Tensor, patch_size: int, rows: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Cut n patches out of images, in one gather of their rows of pixels.
 

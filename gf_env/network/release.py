@@ -4,8 +4,6 @@ Also those that its training code writes, which do not name the network that the
 pickles, of which only tensors, numbers, text and plain containers are read: no code in them runs.
 """
 
-from __future__ import annotations
-
 import operator
 import os
 import re

@@ -1,7 +1,5 @@
 """Trained networks and policies that come with the packages, by name."""
 
-from __future__ import annotations
-
 import os
 from importlib import resources
 from pathlib import Path

@@ -3,8 +3,6 @@
 Files are written whole or not at all, and read with checks; nothing is ever unpickled.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -3,8 +3,6 @@
 Only tensors, numbers, text and plain containers are accepted.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -4,8 +4,6 @@ A state is what `state_dict()` of modules and optimisers gives: dicts, lists and
 tensors among them. The tensors become those of a safetensors file and everything else JSON.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ All chance in an epoch (order, augmentation, locations, dropout) is a function o
 epoch's number, so that a training resumed after an epoch ends as one without the stop.
 """
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """TensorBoard logs of a training."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

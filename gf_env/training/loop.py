@@ -5,8 +5,6 @@ the best model so far, both written atomically. A training that was stopped is r
 `last.safetensors` and ends as it would have ended without the stop.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 import time
@@ -110,13 +108,7 @@ class History:
         return len(self.validations) - 1
 
 
-def run_phase(
-    trainee: Trainee,
-    folder: PhaseFolder,
-    *,
-    name: str,
-    progress: Progress,
-) -> History:
+def run_phase(trainee: Trainee, folder: PhaseFolder, *, name: str, progress: Progress) -> History:
     """Train the epochs that are left.
 
     Args:
@@ -174,10 +166,7 @@ def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, writer
         if metrics["validation/accuracy"] > history.best_accuracy:
             history.best_accuracy = metrics["validation/accuracy"]
             trainee.save(folder.best)
-        state = {
-            "trainee": trainee.state(),
-            "history": dataclasses.asdict(history),
-        }
+        state = {"trainee": trainee.state(), "history": dataclasses.asdict(history)}
         save_state(folder.last, state)
     else:
         history.validations.append({})

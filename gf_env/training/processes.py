@@ -4,8 +4,6 @@ Without a launcher there is one process. The main process writes the files; the 
 where they need them.
 """
 
-from __future__ import annotations
-
 import datetime
 import gc
 import os

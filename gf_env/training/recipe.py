@@ -1,7 +1,5 @@
 """The recipe of a network: sizes, schedules and all else that its training depends on."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The paper's optimiser and schedule: SGD with Nesterov momentum along a cosine (appendix)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Annotated, Literal

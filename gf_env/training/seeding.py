@@ -1,7 +1,5 @@
 """Weights that are a function of a seed."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Weights that training starts from: timm's, or those in a file."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A supervised phase: SGD on an objective and a data set."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +12,7 @@ from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
 from gf_env.training.objectives import Objective
-from gf_env.training.schedule import (
-    OptimiserConfig,
-    load_optimiser,
-    make_optimiser,
-    make_schedule,
-)
+from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_optimiser, make_schedule
 
 Precision = Literal["bfloat16", "float32"]
 """Of the supervised phases; bfloat16 is mixed precision."""

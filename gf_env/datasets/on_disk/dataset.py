@@ -1,7 +1,5 @@
 """Images on disk as a `Dataset`: decoded when asked for, and brought to the network's size."""
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
 

@@ -1,7 +1,5 @@
 """Which images of a source can be decoded, found out by decoding all of them once."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Trees of image files, `<root>/<split>/<class>/<image>`, as ImageNet is usually stored."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

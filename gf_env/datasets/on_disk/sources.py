@@ -4,8 +4,6 @@ A source tells two failures apart. `UnreadableImageError` is the image's own fau
 every try, so it can be left out of a split; any other error may be gone the next time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

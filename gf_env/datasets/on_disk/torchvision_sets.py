@@ -1,7 +1,5 @@
 """The data sets of torchvision, where they are already on disk."""
 
-from __future__ import annotations
-
 import inspect
 import os
 from collections.abc import Callable

@@ -5,8 +5,6 @@ random part of it is resized, and mirrored half of the time: torchvision's usual
 paper's experiments on ImageNet use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -8,8 +8,6 @@ distractors made of quarters of other digits.
 A scene is a function of the split and its index alone, see `counter_random`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +39,7 @@ MAX_SCALE = 0.05
 NOISE_SHIFT = 3
 """Noise is a random byte shifted right by this, so 0 to 31 of 255."""
 SPEC = ImageSpec(
-    image_size=IMAGE_SIZE,
-    channels=1,
-    classes=tuple("0123456789"),
-    mean=(0.087,),
-    std=(0.115,),
+    image_size=IMAGE_SIZE, channels=1, classes=tuple("0123456789"), mean=(0.087,), std=(0.115,)
 )
 
 _TRAVEL = IMAGE_SIZE - DIGIT_SIZE + 1

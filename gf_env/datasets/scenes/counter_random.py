@@ -5,8 +5,6 @@ the name of a stream and whose counter is the index. The arithmetic on the words
 machines choose the same, in whatever order and batches scenes are made.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 They are the 1,797 that scikit-learn carries (UCI, Alpaydin and Kaynak 1998).
 """
 
-from __future__ import annotations
-
 import functools
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ Only additions, multiplications and floors: exact or correctly rounded, hence eq
 machine.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

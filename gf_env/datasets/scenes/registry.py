@@ -3,17 +3,13 @@
 A new task is one file beside this one, and one line in the table.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
 
-SCENES: dict[str, Callable[[str, int | None], Dataset]] = {
-    ClutteredDigits.name: ClutteredDigits,
-}
+SCENES: dict[str, Callable[[str, int | None], Dataset]] = {ClutteredDigits.name: ClutteredDigits}
 """Called with a split and a number of scenes, None for the split's usual one."""
 
 

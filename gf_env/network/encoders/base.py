@@ -5,8 +5,6 @@ trained with before it becomes part of a `GlanceFocusNet`, and it gives the auxi
 stage 1.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

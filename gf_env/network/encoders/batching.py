@@ -1,7 +1,5 @@
 """Encoding a large batch in parts that fit the CPU's caches."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable
 
@@ -22,11 +20,7 @@ def encode(encoder: Encoder, images: torch.Tensor) -> Encoding:
 
 
 def encode_in_parts(
-    encoder: Encoder,
-    inputs: Callable[[slice], torch.Tensor],
-    count: int,
-    pixels: int,
-    device: str,
+    encoder: Encoder, inputs: Callable[[slice], torch.Tensor], count: int, pixels: int, device: str
 ) -> Encoding:
     """Encode images part by part, so that the CPU's caches hold the maps of a part.
 

@@ -3,8 +3,6 @@
 timm takes two seconds to import, so it is imported only where one of its networks is asked for.
 """
 
-from __future__ import annotations
-
 import torch
 
 from gf_env.network.encoders.base import Encoder, ImageSettings

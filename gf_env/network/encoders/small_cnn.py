@@ -1,7 +1,5 @@
 """The small backbone of the built-in tasks."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

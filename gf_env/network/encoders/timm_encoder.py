@@ -5,8 +5,6 @@ classifier, which for the paper's networks are what its release calls them (for 
 pooled vector comes after the head convolution).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import timm
