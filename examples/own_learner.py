@@ -11,9 +11,7 @@ import numpy as np
 import torch
 
 import gf_env
-from agents.learners.base import Update
-from gf_env.envs.episodes import readout
-from gf_env.envs.make_task import make_task
+from agents import Update
 
 
 class SeesFeatures:
@@ -55,7 +53,7 @@ def train(task, seed=0, on_update=None, updates=200, num_envs=256, learning_rate
         torch.nn.Flatten(),
         torch.nn.Linear(inputs, 128),
         torch.nn.ReLU(),
-        torch.nn.Linear(128, len(task.grid)),
+        torch.nn.Linear(128, task.actions.space.n),
     )
     optimiser = torch.optim.Adam(network.parameters(), learning_rate)
     for number in range(1, updates + 1):
@@ -64,7 +62,7 @@ def train(task, seed=0, on_update=None, updates=200, num_envs=256, learning_rate
         for _ in range(task.rules.sequence_length - 1):
             choice = torch.distributions.Categorical(logits=network(state.features))
             patches = choice.sample()
-            state, reward, _ = task.step(state, task.grid[patches])
+            state, reward, _ = task.step(state, task.actions.look(patches))
             log_probs.append(choice.log_prob(patches))
             rewards.append(reward)
         earned = torch.stack(rewards)  # (looks, n)
@@ -77,7 +75,7 @@ def train(task, seed=0, on_update=None, updates=200, num_envs=256, learning_rate
             steps, seconds = number * earned.numel(), time.perf_counter() - began
             metrics = {
                 "charts/episodic_return": earned.sum(0).mean().item(),
-                "charts/accuracy": readout(state).correct.float().mean().item(),
+                "charts/accuracy": gf_env.readout(state).correct.float().mean().item(),
             }
             on_update(Update(number, steps, seconds, metrics))
     return SeesFeatures(network, seed)
@@ -88,6 +86,6 @@ if __name__ == "__main__":
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--test-images", type=int, default=2000)
     arguments = parser.parse_args()
-    policy = train(make_task(grid_size=7), updates=arguments.updates)
+    policy = train(gf_env.make_task(grid_size=7), updates=arguments.updates)
     result = gf_env.evaluate(policy, grid_size=7, num_images=arguments.test_images)
     print(f"accuracy after each look: {result.accuracy.round(3).tolist()}")

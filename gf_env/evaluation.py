@@ -1,8 +1,7 @@
-"""Every image of a split once, with one policy: the figures that policies are compared by."""
+"""Every image of a split once, with one policy: the metrics that policies are compared by."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
-from gf_env.datasets import Dataset
-from gf_env.datasets.batches import Batch, Loading, read_batches
+from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
-from gf_env.envs.make_task import BUILTIN, make_task
+from gf_env.envs.actions import Look
+from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.task import Task
-from gf_env.feature_bank.bank import FeatureBank
-from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, PrivilegedPolicy, grid_size_of, observed_by
 
 
@@ -61,67 +59,38 @@ class Evaluation:
 def evaluate(
     policy: Policy | PrivilegedPolicy,
     *,
-    network: str | os.PathLike[str] | GlanceFocusNet = BUILTIN,
-    dataset: str | os.PathLike[str] | Dataset = BUILTIN,
-    split: str = "test",
     num_images: int | None = None,
     deterministic: bool = True,
-    sequence_length: int | None = None,
-    reward: str = "confidence_gain",
-    grid_size: int | None = None,
-    lattice_stride: int | None = None,
-    feature_bank: bool | str | os.PathLike[str] | FeatureBank | None = None,
-    precision: str = "float32",
     batch_size: int = 250,
-    device: str | torch.device = "cpu",
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    **task_arguments: Unpack[TaskArguments],
 ) -> Evaluation:
     """Run one episode of full length on every image of a split.
 
     Args:
-        policy: a `Policy`, a Stable-Baselines3 model as it is, or a `PrivilegedPolicy`. Extra
-            observation keys are those of its `observe` attribute, or of its `observation_space` as
-            Stable-Baselines3 models have one.
-        network: a built-in name, a file, or a network in eval mode.
-        dataset: see `gf_env.load_dataset`.
-        split: which part of it.
-        num_images: the first so many; all by default.
+        policy: a `Policy`, a Stable-Baselines3 model as it is, or a `PrivilegedPolicy`. What it
+            wants to see and how it acts is what it says of itself, see `gf_env.policy`.
+        num_images: the first so many of the split; all by default.
         deterministic: passed on to the policy.
-        sequence_length: T; the network's own by default.
-        reward: what `returns` sums up.
-        grid_size: for policies with grid actions; by default what the policy says, with an
-            attribute `grid_size` or the `action_space` that Stable-Baselines3 models have.
-        lattice_stride: see `gf_env.envs.make_task.TaskArguments`, and likewise
-        feature_bank: and
-        precision: of the encoders.
         batch_size: episodes at a time.
-        device: where the network runs.
         workers: processes that read images ahead.
         progress: called with (images done, images in all).
+        **task_arguments: what is played, see `gf_env.envs.make_task.TaskArguments`; the split is
+            `test` by default. `grid_size` is for policies that do not say theirs.
 
     Raises:
-        ValueError: unknown or unfitting arguments, or actions of a wrong shape, NaN or outside the
-            grid.
+        TypeError: no policy, or an argument that does not exist.
+        ValueError: unknown or unfitting arguments, among them `observe`, which the policy says, and
+            `exit_thresholds`, since episodes are of full length; or actions of a wrong shape, NaN
+            or outside the grid.
     """
     if not isinstance(policy, (Policy, PrivilegedPolicy)):
         raise TypeError(
             f"{type(policy).__name__} is no policy: it needs a method "
             "predict(observation, state, episode_start, deterministic)"
         )
-    task = make_task(
-        network=network,
-        dataset=dataset,
-        split=split,
-        sequence_length=sequence_length,
-        reward=reward,
-        observe=observed_by(policy),
-        grid_size=grid_size_of(policy) if grid_size is None else grid_size,
-        lattice_stride=lattice_stride,
-        feature_bank=feature_bank,
-        precision=precision,
-        device=device,
-    )
+    task = _task_for(policy, task_arguments)
     available = len(task.dataset)
     count = available if num_images is None else num_images
     if not 1 <= count <= available:
@@ -129,7 +98,7 @@ def evaluate(
     indices = np.arange(count)
     batches = np.split(indices, range(batch_size, count, batch_size))
     parts, done = [], 0
-    for batch in read_batches(task.source, batches, Loading(task.device, workers)):
+    for batch in task.images.batches(batches, workers=workers):
         parts.append(_run_episodes(task, policy, batch, deterministic))
         done += len(batch.labels)
         if progress is not None:
@@ -139,6 +108,18 @@ def evaluate(
         task.rules.sequence_length, policy=getattr(policy, "multiply_adds", 0)
     )
     return Evaluation(**joined, indices=indices, multiply_adds=np.array(costs, np.int64))
+
+
+def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Task:
+    for name, reason in (
+        ("observe", "the policy says what it wants to see"),
+        ("exit_thresholds", "episodes are run to their full length"),
+    ):
+        if arguments.get(name) is not None:
+            raise ValueError(f"evaluate takes no {name}: {reason}")
+    given: TaskArguments = {"split": "test", **arguments, "observe": observed_by(policy)}
+    given["grid_size"] = grid_size_of(policy, given.get("grid_size"))
+    return make_task(**given)
 
 
 def _run_episodes(
@@ -151,14 +132,14 @@ def _run_episodes(
     memory: Any = None
     for step in range(1, task.rules.sequence_length):
         if isinstance(policy, PrivilegedPolicy):
-            locations = policy.choose_locations(task, state)
+            look = Look(policy.choose_locations(task, state))
         else:
             starts = np.full(count, step == 1)
             actions, memory = policy.predict(
                 task.observation(state), memory, starts, deterministic=deterministic
             )
-            locations = task.locations(actions, count)
-        state, rewards, _ = task.step(state, locations)
+            look = task.actions.decode(actions, count)
+        state, rewards, _ = task.step(state, look)
         readouts.append(episodes.readout(state))
         returns += rewards
     columns = {

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from gf_env.configuration import configuration
+
 
 def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.Tensor:
     """Return the top-left pixel of each patch.
@@ -26,7 +28,7 @@ def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.
     return (locations * (image_size - patch_size)).floor().long()
 
 
-@dataclass(frozen=True)
+@configuration
 class Lattice:
     """All patches whose top and left pixels are both on one of some lines.
 
@@ -42,7 +44,6 @@ class Lattice:
 
     def __post_init__(self) -> None:
         """Check the lines."""
-        object.__setattr__(self, "lines", tuple(self.lines))  # JSON has lists only
         travel = self.image_size - self.patch_size
         if not self.lines or list(self.lines) != sorted(self.lines):
             raise ValueError(f"lines must be ascending pixels, one at least, got {self.lines}")

@@ -66,13 +66,20 @@ def observed_by(policy: Any) -> tuple[str, ...]:
     return tuple(key for key in EXTRA_OBSERVATIONS if key in shown)
 
 
-def grid_size_of(policy: Any) -> int | None:
-    """Return n where a policy says that it chooses among n x n patches, None for locations.
+def grid_size_of(policy: Any, given: int | None = None) -> int | None:
+    """Return n where a policy's actions number n x n patches, None where they are locations.
+
+    It is what the policy says, with an attribute `grid_size` or the `action_space` that
+    Stable-Baselines3 models have.
+
+    Args:
+        policy: any.
+        given: n in the place of what the policy says; None leaves it to the policy.
 
     Raises:
         ValueError: it numbers patches that are not of a square grid.
     """
-    said: int | None = getattr(policy, "grid_size", None)
+    said: int | None = getattr(policy, "grid_size", None) if given is None else given
     space = getattr(policy, "action_space", None)
     if said is not None or not isinstance(space, spaces.Discrete):
         return said

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from agents.learners.paper_ppo import PaperLearner, PaperPPOConfig
 from agents.sb3 import GlanceFocusVecEnv, learners
+from gf_env.envs.actions import Look
 from gf_env.envs.make_task import TaskArguments
 from gf_env.envs.task import Task
 from gf_env.network.encoders.base import Encoder, Encoding
@@ -118,7 +119,7 @@ def _core(materials: Materials, task: Task) -> Turn:
     def episode() -> None:
         state = task.start(next(drawn))
         for each in locations:
-            state, _, _ = task.step(state, each)
+            state, _, _ = task.step(state, Look(each))
 
     return Turn(episode, count * len(locations))
 

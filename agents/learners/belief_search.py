@@ -32,7 +32,6 @@ from agents.learners.base import (
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
 from agents.policies.oracle import GreedyOracle
 from gf_env.configuration import configuration
-from gf_env.datasets.batches import Loading, read_batches
 from gf_env.envs.task import Task
 
 _SURVEYED_AT_ONCE = 250
@@ -91,10 +90,9 @@ def train(
         ValueError: the task's actions are continuous.
     """
     config = BeliefLearnerConfig() if config is None else config
-    if task.grid is None:
-        raise ValueError("the oracle tries every patch of a grid; make the task with grid_size")
+    grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
     network = _new_network(task, config)
-    looks = len(task.dataset) * len(task.grid)
+    looks = len(task.dataset) * grid_size**2
     report_updates(
         updates(task, network, config), lambda number: looks, config.max_seconds, on_update
     )
@@ -111,14 +109,13 @@ def survey(task: Task) -> torch.Tensor:
     Returns:
         (N, n * n) float32 in [0, 1], the true class's probability after each patch.
     """
-    assert task.grid is not None
-    oracle = GreedyOracle(math.isqrt(len(task.grid)))
+    oracle = GreedyOracle(task.actions.require_grid("the oracle tries every patch of a grid"))
     every = np.arange(len(task.dataset))
     batches = np.split(every, range(_SURVEYED_AT_ONCE, len(every), _SURVEYED_AT_ONCE))
     return torch.cat(
         [
             oracle.confidences(task, task.reset(batch.images, batch.labels))
-            for batch in read_batches(task.source, batches, Loading(task.device))
+            for batch in task.images.batches(batches)
         ]
     )
 
@@ -193,8 +190,7 @@ def losses(
             stakes = stakes * (1 - answers.gather(1, chosen[:, None])[:, 0])
             left = places * unseen
             left = left / left.sum(1, keepdim=True).clamp_min(1e-6)
-            assert task.grid is not None
-            state, _, _ = task.step(state, task.grid[chosen])
+            state, _, _ = task.step(state, task.actions.look(chosen))
         logits = logits + network.evidence(state.features, chosen)
         log_belief = logits.masked_fill(unseen == 0, -1e9).log_softmax(1)
         later = later - ((left * log_belief).sum(1) * stakes).mean()
@@ -222,13 +218,12 @@ def posterior(
 
 
 def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
-    assert task.grid is not None
     channels, height, width = task.observation_space["features"].shape or ()
     about = BeliefConfig(
         (channels, height, width),
         task.network.config.image_size,
         task.network.config.patch_size,
-        math.isqrt(len(task.grid)),
+        task.actions.require_grid("the belief chooses among the patches of a grid"),
         config.places,
         config.margin,
         config.hidden_size,

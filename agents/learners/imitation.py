@@ -14,7 +14,6 @@ as in the other learners; what comes after the end is masked out.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -136,11 +135,9 @@ class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
     """
 
     def __init__(self, task: Task, config: ImitationConfig) -> None:
-        if task.grid is None:
-            raise ValueError(
-                "imitation needs grid actions, since its teacher tries every one; "
-                "make the task with grid_size"
-            )
+        grid_size = task.actions.require_grid(
+            "the teacher of imitation tries every patch of a grid"
+        )
         super().__init__(
             task,
             config,
@@ -150,7 +147,7 @@ class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
             map_channels=config.map_channels,
             repeats=config.repeats,
         )
-        self._teacher = GreedyOracle(math.isqrt(len(task.grid)))
+        self._teacher = GreedyOracle(grid_size)
         self._kept: list[Lessons] = []
 
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
@@ -188,7 +185,7 @@ def collect(
         task: what is played, with grid actions.
         network: the policy, on the task's device; its actions are sampled.
         teacher: tries the patches of the task's grid.
-        batch: images of the task's source and labels, on the device.
+        batch: of the task's images, on its device.
         beta: probability with which an action is the teacher's best instead.
         generator: of the actions, likewise.
     """

@@ -26,13 +26,13 @@ from agents.policies.recurrent_network import (
     check_sees,
 )
 from gf_env.configuration import configuration
-from gf_env.datasets.batches import Batch, Loading
+from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
 from gf_env.training import processes
-from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 
 
 @configuration
@@ -104,7 +104,7 @@ class EpisodeSchedule:
         batch_size = min(num_envs, len(task.dataset))
         self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
         self._task, self._phase, self._num_envs, self._seed = task, phase, num_envs, seed
-        self._loading, self._augment = Loading(task.device, workers), augment
+        self._workers, self._augment = workers, augment
 
     def epoch(self, number: int) -> Iterator[tuple[float, Batch, torch.Generator]]:
         """Yield what each update of an epoch, counted from 0, begins with.
@@ -114,8 +114,10 @@ class EpisodeSchedule:
         """
         seed = epoch_seed(self._seed, self._phase, number)
         generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
-        batches = epoch_batches(
-            self._task.source, self._num_envs, seed, self._loading, augment=self._augment
+        batches = self._task.images.batches(
+            epoch_indices(len(self._task.dataset), self._num_envs, seed),
+            workers=self._workers,
+            augmentation_seed=seed if self._augment else None,
         )
         first = number * self.steps_per_epoch
         for done, batch in zip(range(first, self._total), batches, strict=False):
@@ -220,7 +222,7 @@ def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPoli
     spaces = dataclasses.replace(task, observe=extra).observation_space
     network = RecurrentPolicyConfig(
         {name: tuple(spaces[name].shape or ()) for name in config.sees},
-        None if task.grid is None else math.isqrt(len(task.grid)),
+        task.actions.grid_size,
         config.hidden_size,
         config.recurrent,
         **more,
@@ -280,7 +282,7 @@ def collect(
     Args:
         task: what is played.
         network: the policy, on the task's device.
-        batch: images of the task's source and labels, likewise.
+        batch: of the task's images, likewise.
         generator: of the actions, likewise.
     """
 
@@ -310,7 +312,7 @@ def run_episodes(
     Args:
         task: what is played.
         network: the policy, on the task's device.
-        batch: images of the task's source and labels, likewise.
+        batch: of the task's images, likewise.
         act: chooses, by n episodes, what the actor returned (n, ...) and values (n,).
 
     Returns:
@@ -326,17 +328,12 @@ def run_episodes(
         shown = task.observation_tensors(state, network.observe)
         choice, values, memory = network(shown, memory)
         actions, kept = act(state, choice, values)
-        state, rewards, terminated = task.step(state, locations(task, actions))
+        state, rewards, terminated = task.step(state, task.actions.look(actions))
         seen.append({name: shown[name] for name in network.config.shapes})
         steps.append({**kept, "rewards": rewards, "active": active})
         correct = torch.where(active, episodes.readout(state).correct, correct)
         active = active & ~terminated
     return {"seen": stack(seen), "correct": correct, **stack(steps)}
-
-
-def locations(task: Task, actions: torch.Tensor) -> torch.Tensor:
-    """Return where to look, (n, 2) in [0, 1], for what the actor chose; see `Rollout.actions`."""
-    return actions.clamp(0, 1) if task.grid is None else task.grid[actions]
 
 
 def episode_metrics(rewards: torch.Tensor, active: torch.Tensor, correct: torch.Tensor) -> Metrics:

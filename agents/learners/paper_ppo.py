@@ -29,6 +29,7 @@ from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposa
 from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
+from gf_env.envs.actions import Look
 from gf_env.envs.task import Task
 from gf_env.training import loop
 
@@ -194,7 +195,7 @@ def collect(
         mean, _, hidden = policy(features, hidden)
         locations = policy.perturb(mean, generator)
         log_probs = gaussian_log_prob(locations, mean, policy.config.action_std)
-        state, rewards, _ = task.step(state, locations)
+        state, rewards, _ = task.step(state, Look(locations))
         steps.append(
             {
                 "features": features,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch.utils import data
 
 from gf_env.datasets.base import Augmented, Dataset
-from gf_env.datasets.on_device import ResidentImages, to_device
 
 
 class Batch(NamedTuple):
@@ -51,16 +50,15 @@ def read_batches(
     loading: Loading,
     augmentation_seed: int | None = None,
 ) -> Iterator[Batch]:
-    """Yield the images and labels at given indices, on the device.
+    """Yield the images and labels at given indices, on the device, read ahead by the workers.
 
-    They are read ahead by the workers, unless they are there already.
+    Args:
+        dataset: where the images come from.
+        batches: indices (n,) of each batch.
+        loading: device and workers.
+        augmentation_seed: of varied copies, where the data set can make them; None: the images as
+            they are.
     """
-    varied = augmentation_seed is not None
-    if isinstance(dataset, ResidentImages):
-        if not (varied and isinstance(dataset.dataset, Augmented)):
-            yield from _resident(dataset, batches)
-            return
-        dataset = dataset.dataset
     loader = data.DataLoader(
         _Reader(dataset, augmentation_seed),
         batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices will do
@@ -76,10 +74,11 @@ def read_batches(
         )
 
 
-def _resident(dataset: ResidentImages, batches: list[NDArray[np.int64]]) -> Iterator[Batch]:
-    for indices in batches:
-        labels = torch.from_numpy(dataset.labels[indices])
-        yield Batch(dataset.images(indices), to_device(labels, dataset.device))
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bring a tensor to a device without waiting for it: by way of pinned memory to a GPU."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 class _Reader(data.Dataset[Batch]):

@@ -1,63 +1,188 @@
-"""What policies answer, checked and turned into locations.
+"""Action codecs: how an agent says where to look, turned into looks, which the rules understand.
 
-Continuous actions are (row, col) in [-1, 1]; discrete ones number the patches of a grid.
+Each codec has a Gymnasium space and the only code that knows what its actions mean. Learners on the
+device use `look`; environments and the evaluation, which get NumPy arrays from policies, `decode`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gf_env.geometry import action_to_location
+from gf_env.geometry import Lattice, action_to_location, location_to_action
 
 
-def to_locations(
-    actions: Any, count: int, grid: torch.Tensor | None, device: torch.device
-) -> torch.Tensor:
-    """Turn `count` actions into locations (count, 2) float32 in [0, 1], (row, col).
+class Look(NamedTuple):
+    """The next look of n episodes.
+
+    Attributes:
+        locations: (n, 2) float32 in [0, 1], (row, col).
+    """
+
+    locations: torch.Tensor
+
+
+class ActionCodec(Protocol):
+    """What the rest of the system asks of actions."""
+
+    @property
+    def grid_size(self) -> int | None:
+        """N where actions number n x n patches; None where they are locations."""
+        ...
+
+    @property
+    def lattice(self) -> Lattice | None:
+        """All patches that there are actions for; None where actions reach every patch."""
+        ...
+
+    @property
+    def space(self) -> spaces.Space[Any]:
+        """The action space of one environment."""
+        ...
+
+    def decode(self, actions: Any, count: int) -> Look:
+        """Turn the actions of `count` episodes, an array of the space's values, into a look.
+
+        Raises:
+            ValueError: a wrong shape or type, NaN, or a number outside the space.
+        """
+        ...
+
+    def encode(self, look: Look) -> NDArray[Any]:
+        """Return the actions that mean a look, or the nearest one that there is."""
+        ...
+
+    def look(self, choices: torch.Tensor) -> Look:
+        """Turn what a network on the device chose into a look.
+
+        Args:
+            choices: (n, 2) locations, clipped to [0, 1], or (n,) int64 numbers of patches.
+        """
+        ...
+
+    def require_grid(self, why: str) -> int:
+        """Return `grid_size` for those who need one.
+
+        Args:
+            why: a clause that says what for.
+
+        Raises:
+            ValueError: actions are locations.
+        """
+        ...
+
+
+class LocationActions:
+    """(row, col) in [-1, 1], from the top-left patch to the bottom-right one; clipped outside.
 
     Args:
-        actions: (count, 2) numbers in [-1, 1], clipped outside, or, with a grid, (count,) integers.
-        count: number of episodes.
-        grid: (k, 2) float32 locations on the device, or None for continuous actions.
-        device: where the locations go.
+        device: where looks go.
+    """
+
+    grid_size = None
+    lattice = None
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    @property
+    def space(self) -> spaces.Box:
+        """`Box(-1, 1, (2,), float32)`."""
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def decode(self, actions: Any, count: int) -> Look:
+        """Turn (count, 2) numbers into a look; errors as of `ActionCodec.decode`."""
+        array = np.asarray(actions)
+        if array.shape != (count, 2) or array.dtype.kind not in "fiu":
+            raise ValueError(
+                f"expected {count} (row, col) actions in [-1, 1], numbers of shape ({count}, 2), "
+                f"got shape {array.shape} of {array.dtype}"
+            )
+        bad = np.flatnonzero(np.isnan(array).any(axis=1))
+        if bad.size:
+            raise ValueError(
+                f"actions must not be NaN, got {array[bad[0]]} in episode {bad[0]} and "
+                f"{len(bad)} of {count} in all"
+            )
+        return Look(action_to_location(_on(self._device, array.astype(np.float32))))
+
+    def encode(self, look: Look) -> NDArray[np.float32]:
+        """Return (n, 2) float32 in [-1, 1]."""
+        actions: NDArray[np.float32] = location_to_action(look.locations).cpu().numpy()
+        return actions
+
+    def look(self, choices: torch.Tensor) -> Look:
+        """Return a look at (n, 2) locations, clipped to [0, 1]."""
+        return Look(choices.clamp(0, 1))
+
+    def require_grid(self, why: str) -> int:
+        """Refuse: there is no grid; see `ActionCodec.require_grid`."""
+        raise ValueError(f"{why}, but the task's actions are locations; make it with grid_size")
+
+
+class GridActions:
+    """The number of a patch in a regular grid of n x n patches, row-major.
+
+    Args:
+        grid: the patches.
+        device: where looks go.
+    """
+
+    def __init__(self, grid: Lattice, device: torch.device) -> None:
+        self.grid_size = len(grid.lines)
+        self.lattice, self._device = grid, device
+        self._locations = grid.locations(device)  # (n * n, 2)
+
+    @property
+    def space(self) -> spaces.Discrete:
+        """`Discrete(n * n)`."""
+        return spaces.Discrete(len(self.lattice))
+
+    def decode(self, actions: Any, count: int) -> Look:
+        """Turn (count,) integers into a look; errors as of `ActionCodec.decode`."""
+        array = np.asarray(actions)
+        if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(
+                f"expected {count} grid indices, integers of shape ({count},), "
+                f"got shape {array.shape} of {array.dtype}"
+            )
+        bad = np.flatnonzero((array < 0) | (array >= len(self.lattice)))
+        if bad.size:
+            raise ValueError(
+                f"grid indices must be in [0, {len(self.lattice)}), got {array[bad[0]]} in episode "
+                f"{bad[0]} and {len(bad)} of {count} in all"
+            )
+        return self.look(_on(self._device, array.astype(np.int64)))
+
+    def encode(self, look: Look) -> NDArray[np.int64]:
+        """Return (n,) int64, the numbers of the nearest patches."""
+        numbers: NDArray[np.int64] = self.lattice.index(look.locations).cpu().numpy()
+        return numbers
+
+    def look(self, choices: torch.Tensor) -> Look:
+        """Return a look at patches, (n,) int64 in [0, n * n)."""
+        return Look(self._locations[choices])
+
+    def require_grid(self, why: str) -> int:
+        """Return n."""
+        return self.grid_size
+
+
+def action_codec(
+    grid_size: int | None, image_size: int, patch_size: int, device: torch.device
+) -> ActionCodec:
+    """Return the codec for n x n patches, or for locations where `grid_size` is None.
 
     Raises:
-        ValueError: wrong shape or type, NaN, or a grid index that does not exist.
+        ValueError: grid_size below 1.
     """
-    array = np.asarray(actions)
-    if grid is None:
-        return action_to_location(_on(device, _continuous(array, count)))
-    if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"expected {count} grid indices, integers of shape ({count},), "
-            f"got shape {array.shape} of {array.dtype}"
-        )
-    bad = np.flatnonzero((array < 0) | (array >= len(grid)))
-    if bad.size:
-        raise ValueError(
-            f"grid indices must be in [0, {len(grid)}), got {array[bad[0]]} in episode {bad[0]} "
-            f"and {len(bad)} of {count} in all"
-        )
-    return grid[_on(device, array.astype(np.int64))]
-
-
-def _continuous(array: NDArray[Any], count: int) -> NDArray[np.float32]:
-    if array.shape != (count, 2) or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"expected {count} (row, col) actions in [-1, 1], numbers of shape ({count}, 2), "
-            f"got shape {array.shape} of {array.dtype}"
-        )
-    if np.isnan(array).any():
-        bad = np.flatnonzero(np.isnan(array).any(axis=1))
-        raise ValueError(
-            f"actions must not be NaN, got {array[bad[0]]} in episode {bad[0]} and "
-            f"{len(bad)} of {count} in all"
-        )
-    return array.astype(np.float32)
+    if grid_size is None:
+        return LocationActions(device)
+    return GridActions(Lattice.grid(grid_size, image_size, patch_size), device)
 
 
 def _on(device: torch.device, array: NDArray[Any]) -> torch.Tensor:

@@ -11,12 +11,10 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from gf_env.envs import rendering
+from gf_env.envs import checks
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.observations import Observation
-
-RENDER_MODES = ["rgb_array"]
 
 
 class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
@@ -71,14 +69,14 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         ValueError: an unknown or unfitting one.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 2}  # type: ignore[misc]
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": checks.RENDER_MODES, "render_fps": 2}  # type: ignore[misc]
 
     def __init__(
         self, *, render_mode: str | None = None, **arguments: Unpack[TaskArguments]
     ) -> None:
-        self.render_mode = check_render_mode(render_mode)
+        self.render_mode = checks.check_render_mode(render_mode)
         self.task = make_task(**arguments)
-        self.action_space = self.task.action_space
+        self.action_space = self.task.actions.space
         self.observation_space = self.task.observation_space  # type: ignore[assignment]
         self._episode: Episodes | None = None
         self._index = np.zeros(1, np.int64)
@@ -98,8 +96,8 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
             ValueError: unknown option or an index outside the split.
         """
         super().reset(seed=seed)
-        check_options(options, ("index",))
-        if options and "index" in options:
+        options = checks.check_options(options, ("index",))
+        if "index" in options:
             index = self.task.check_index(options["index"])
         else:
             index = int(self.np_random.integers(len(self.task.dataset)))
@@ -119,11 +117,11 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
             ResetNeeded: before the first reset or after the end.
             ValueError: NaN or a wrong shape.
         """
-        episode = self._current()
+        episode = checks.started(self._episode)
         if self._ended:
             raise ResetNeeded("the episode has ended; call reset() before the next step()")
-        locations = self.task.locations(np.asarray(action)[None], 1)
-        self._episode, rewards, terminated = self.task.step(episode, locations)
+        look = self.task.actions.decode(np.asarray(action)[None], 1)
+        self._episode, rewards, terminated = self.task.step(episode, look)
         self._ended = bool(terminated[0])
         info = self._info(self._episode)
         if self._ended:
@@ -136,18 +134,8 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         Raises:
             ResetNeeded: before the first reset.
         """
-        if self.render_mode is None:
-            gymnasium.logger.warn(
-                "render() was called without a render mode; "
-                'make the env with render_mode="rgb_array"'
-            )
-            return None
-        return rendering.draw_episodes(self.task, self._current())[0]
-
-    def _current(self) -> Episodes:
-        if self._episode is None:
-            raise ResetNeeded("there is no episode yet; call reset() first")
-        return self._episode
+        pictures = checks.render(self.render_mode, self.task, self._episode)
+        return pictures[0] if pictures else None
 
     def _observation(self, episode: Episodes) -> Observation:
         return {key: value[0] for key, value in self.task.observation(episode).items()}
@@ -157,27 +145,3 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         return {
             key: value[0].item() if value.ndim == 1 else value[0] for key, value in info.items()
         }
-
-
-def check_render_mode(render_mode: str | None) -> str | None:
-    """Return a valid render mode.
-
-    Raises:
-        ValueError: unknown mode.
-    """
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise ValueError(
-            f"unknown render_mode {render_mode!r}; choose None or one of {RENDER_MODES}"
-        )
-    return render_mode
-
-
-def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
-    """Refuse reset options that would be ignored.
-
-    Raises:
-        ValueError: an unknown option.
-    """
-    unknown = sorted(set(options or {}) - set(known))
-    if unknown:
-        raise ValueError(f"unknown reset options {unknown}; choose from {list(known)}")

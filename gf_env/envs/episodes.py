@@ -9,11 +9,12 @@ device.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 
+from gf_env.configuration import configuration
+from gf_env.envs.actions import Look
 from gf_env.envs.rewards import AGAINST_RANDOM, get_reward
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
@@ -44,7 +45,7 @@ class GlimpseSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@configuration
 class Rules:
     """What can be chosen about an episode.
 
@@ -92,7 +93,7 @@ class Episodes(NamedTuple):
 
     Attributes:
         images: (n, C, S, S), uint8 or normalised float; with `rows`, (m, C, S, S). With a feature
-            bank, their places in it, (n,) or (m,) int64.
+            bank, their numbers in it, (n,) or (m,) int64.
         labels: (n,) int64, the true classes.
         step: (n,) int64, looks taken so far: 1 after the glance, T at the end.
         features: (n, channels, h, w) float32, feature map of the newest look.
@@ -102,7 +103,7 @@ class Episodes(NamedTuple):
         locations: (n, T - 1, 2) float32 in [0, 1], (row, col), where the episode has looked; 0.5
             where it has not.
         rows: (n,) int64 in [0, m), which of the images they are of, so that images need not be
-            copied when some episodes are taken; None: the first of the first image and so on.
+            copied when some episodes are taken; None: episode i is of image i.
     """
 
     images: torch.Tensor
@@ -210,7 +211,7 @@ def reset(
 
 @torch.no_grad()
 def step(
-    glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, locations: torch.Tensor
+    glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, look: Look
 ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
     """Look once more in every episode.
 
@@ -218,14 +219,15 @@ def step(
         glimpse_source: that of the episodes' reset.
         rules: see `Rules`.
         episodes: none of them at its end.
-        locations: (n, 2) float32 in [0, 1], (row, col).
+        look: where.
 
     Returns:
         The episodes after it, rewards (n,) float32 and terminated (n,) bool.
     """
+    locations = look.locations
     if rules.lattice is not None:
         locations = rules.lattice.snap(locations)
-    after = look(glimpse_source, episodes, locations)
+    after = advance(glimpse_source, episodes, locations)
     against = (
         random_look(glimpse_source, rules, episodes)
         if rules.reward in AGAINST_RANDOM
@@ -236,8 +238,14 @@ def step(
 
 
 @torch.no_grad()
-def look(glimpse_source: GlimpseSource, episodes: Episodes, locations: torch.Tensor) -> Episodes:
-    """Look once more, as `step` does, for those who want neither reward nor end."""
+def advance(glimpse_source: GlimpseSource, episodes: Episodes, locations: torch.Tensor) -> Episodes:
+    """Look once more, as `step` does, without reward and end.
+
+    Args:
+        glimpse_source: that of the episodes' reset.
+        episodes: none of them at its end.
+        locations: (n, 2) float32 in [0, 1], (row, col).
+    """
     glimpse = glimpse_source.focus(episodes.images, locations, episodes.hidden, episodes.rows)
     slot = (episodes.step[:, None, None] - 1).expand(-1, 1, 2)
     return episodes._replace(

@@ -12,7 +12,8 @@ import torch
 from typing_extensions import Unpack
 
 from gf_env.datasets import Dataset, load_dataset
-from gf_env.datasets.on_device import ResidentImages, fits_on
+from gf_env.datasets.image_source import image_source
+from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
 from gf_env.envs.rewards import AGAINST_RANDOM
@@ -68,6 +69,24 @@ class TaskArguments(TypedDict, total=False):
     device: str | torch.device
 
 
+DEFAULTS: TaskArguments = {
+    "dataset": BUILTIN,
+    "split": "train",
+    "unreadable": "stop",
+    "network": BUILTIN,
+    "sequence_length": None,
+    "reward": "confidence_gain",
+    "observe": (),
+    "exit_thresholds": None,
+    "grid_size": None,
+    "lattice_stride": None,
+    "feature_bank": None,
+    "precision": "float32",
+    "compiled": False,
+    "device": "cpu",
+}
+
+
 def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     """Put a task together; `TaskArguments` says of what.
 
@@ -79,89 +98,81 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         OSError: no room for a feature bank.
     """
     _check_names(arguments)
-    observe = arguments.get("observe", ())
-    check_observe(observe)
-    device = torch.device(arguments.get("device", "cpu"))
-    network = _resolve_network(arguments.get("network", BUILTIN), device)
+    given: TaskArguments = {**DEFAULTS, **arguments}
+    check_observe(given["observe"])
+    device = torch.device(given["device"])
+    network = _resolve_network(given["network"], device)
     dataset = load_dataset(
-        arguments.get("dataset", BUILTIN),
-        arguments.get("split", "train"),
+        given["dataset"],
+        given["split"],
         like=network.config.image_spec,
-        unreadable=arguments.get("unreadable", "stop"),
+        unreadable=given["unreadable"],
     )
     _check_fit(network, dataset)
-    bank = _feature_bank(arguments, network, dataset)
-    rules = _rules(arguments, network, bank)
+    actions = network_actions(network, given["grid_size"])
+    strided = _strided(given, network)
+    bank = _feature_bank(given, network, dataset, actions.lattice or strided)
+    rules = _rules(given, network, strided if bank is None else bank.lattice)
     check_network(network, rules)
-    grid_size = arguments.get("grid_size")
     return Task(
         network=network,
         dataset=dataset,
         rules=rules,
-        observe=tuple(observe),
-        grid=None if grid_size is None else _grid(grid_size, network).locations(device),
-        glimpse_source=_glimpse_source(arguments, network) if bank is None else bank,
-        source=_resident(dataset, device) if bank is None else ImageIndices(dataset),
+        observe=tuple(given["observe"]),
+        actions=actions,
+        glimpse_source=_network_glimpses(given, network) if bank is None else bank,
+        images=image_source(dataset, device) if bank is None else ImageIndices(dataset, device),
     )
 
 
-def _resident(dataset: Dataset, device: torch.device) -> Dataset:
-    return ResidentImages(dataset, device) if fits_on(dataset, device) else dataset
+def network_actions(network: GlanceFocusNet, grid_size: int | None) -> ActionCodec:
+    """Return the codec of actions on a network's images; see `gf_env.envs.actions.action_codec`."""
+    config = network.config
+    return action_codec(grid_size, config.image_size, config.patch_size, network.device)
 
 
-def _rules(arguments: TaskArguments, network: GlanceFocusNet, bank: FeatureBank | None) -> Rules:
-    length = arguments.get("sequence_length")
-    thresholds = arguments.get("exit_thresholds")
-    reward = arguments.get("reward", "confidence_gain")
+def _rules(given: TaskArguments, network: GlanceFocusNet, lattice: Lattice | None) -> Rules:
+    length, thresholds = given["sequence_length"], given["exit_thresholds"]
     return Rules(
         network.config.sequence_length if length is None else int(length),
-        reward,
+        given["reward"],
         None if thresholds is None else tuple(map(float, thresholds)),
-        _lattice(arguments, network) if bank is None else bank.lattice,
-        _cover(network) if reward in AGAINST_RANDOM else None,
+        lattice,
+        _cover(network) if given["reward"] in AGAINST_RANDOM else None,
     )
 
 
 def _cover(network: GlanceFocusNet) -> Lattice:
     """Return as few patches as cover the whole image."""
-    config = network.config
-    return _grid(math.ceil(config.image_size / config.patch_size), network)
+    size, patch = network.config.image_size, network.config.patch_size
+    return Lattice.grid(math.ceil(size / patch), size, patch)
 
 
-def _lattice(arguments: TaskArguments, network: GlanceFocusNet) -> Lattice | None:
-    """Return where continuous actions go, None for everywhere."""
-    stride = arguments.get("lattice_stride")
+def _strided(given: TaskArguments, network: GlanceFocusNet) -> Lattice | None:
+    """Return the patches that continuous actions go to, None for those at any pixel."""
+    stride = given["lattice_stride"]
     if stride is None:
         return None
-    if arguments.get("grid_size") is not None:
+    if given["grid_size"] is not None:
         raise ValueError("lattice_stride is for continuous actions; leave it or grid_size out")
     return Lattice.strided(stride, network.config.image_size, network.config.patch_size)
 
 
-def _grid(grid_size: int, network: GlanceFocusNet) -> Lattice:
-    return Lattice.grid(grid_size, network.config.image_size, network.config.patch_size)
-
-
-def _glimpse_source(arguments: TaskArguments, network: GlanceFocusNet) -> GlimpseSource:
-    precision = arguments.get("precision", "float32")
-    return make_glimpse_source(network, precision, compiled=arguments.get("compiled", False))
+def _network_glimpses(given: TaskArguments, network: GlanceFocusNet) -> GlimpseSource:
+    return make_glimpse_source(network, given["precision"], compiled=given["compiled"])
 
 
 def _feature_bank(
-    arguments: TaskArguments, network: GlanceFocusNet, dataset: Dataset
+    given: TaskArguments, network: GlanceFocusNet, dataset: Dataset, lattice: Lattice | None
 ) -> FeatureBank | None:
-    given = arguments.get("feature_bank")
-    if given is None or given is False:
+    wanted = given["feature_bank"]
+    if wanted is None or wanted is False:
         return None
-    if arguments.get("compiled") or arguments.get("precision", "float32") != "float32":
+    if given["compiled"] or given["precision"] != "float32":
         raise ValueError(
             "a feature bank leaves no encoder to run: leave out precision and compiled"
         )
-    lattice = _lattice(arguments, network)
-    grid_size = arguments.get("grid_size")
-    if grid_size is not None:
-        lattice = _grid(grid_size, network)
-    return bank_file.feature_bank(given, network, dataset, lattice)
+    return bank_file.feature_bank(wanted, network, dataset, lattice)
 
 
 def _check_names(arguments: TaskArguments) -> None:

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 
 from gf_env import geometry
 from gf_env.datasets import Dataset
-from gf_env.datasets.base import InMemory
-from gf_env.datasets.on_device import to_device
+from gf_env.datasets.batches import to_device
+from gf_env.datasets.image_source import ImageSource
 from gf_env.envs import episodes, observations
-from gf_env.envs.actions import to_locations
+from gf_env.envs.actions import ActionCodec, Look
 from gf_env.envs.episodes import Episodes, GlimpseSource, Rules
 from gf_env.envs.observations import Observation
-from gf_env.feature_bank.bank import ImageIndices
 from gf_env.network.cost import StepCost
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
@@ -33,27 +32,26 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Task:
-    """A sequence of decisions on the images of a data set; made by `make_task`.
+    """A sequence of decisions on the images of a data set; made by `gf_env.make_task`.
 
     Attributes:
         network: frozen, in eval mode.
         dataset: the images.
         rules: length, reward, exits.
         observe: extra observation keys.
-        grid: (k, 2) float32 locations that discrete actions stand for, or None for continuous
-            actions.
+        actions: what an agent's actions mean.
         glimpse_source: what episodes see with: the network, a faster form of it, or a feature bank.
-        source: what episodes' `images` are read from: the data set, its images kept on the device,
-            or the images' places in the bank.
+        images: what episodes' images are taken from: the data set, its images kept on the device,
+            or their numbers in the bank.
     """
 
     network: GlanceFocusNet
     dataset: Dataset
     rules: Rules
     observe: tuple[str, ...]
-    grid: torch.Tensor | None
+    actions: ActionCodec
     glimpse_source: GlimpseSource
-    source: Dataset
+    images: ImageSource
 
     @property
     def device(self) -> torch.device:
@@ -64,13 +62,6 @@ class Task:
     def cost(self) -> StepCost:
         """Multiply-adds of the network's steps."""
         return self.network.step_cost
-
-    @property
-    def action_space(self) -> spaces.Box | spaces.Discrete:
-        """Of one environment."""
-        if self.grid is not None:
-            return spaces.Discrete(len(self.grid))
-        return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     @functools.cached_property
     def observation_space(self) -> spaces.Dict:
@@ -95,12 +86,8 @@ class Task:
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
-        labels = self._tensor(self.source.labels[indices])
-        if isinstance(self.source, InMemory):
-            images = self.source.tensor(indices)
-            if images.device == self.device:
-                return self.reset(images, labels, self._tensor(indices))
-        return self.reset(to_device(self.source.images(indices), self.device), labels)
+        images, rows = self.images.select(indices)
+        return self.reset(images, self._tensor(self.images.labels[indices]), rows)
 
     def reset(
         self, images: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None = None
@@ -108,32 +95,19 @@ class Task:
         """Return new episodes after the glance.
 
         Args:
-            images: m images of the source, on the device.
+            images: m images of the task's source, on the device.
             labels: (n,) int64.
             rows: (n,) int64 in [0, m), which images; None: all, n = m.
         """
         return episodes.reset(self.glimpse_source, self.rules, images, labels, rows)
 
-    def step(
-        self, state: Episodes, locations: torch.Tensor
-    ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
-        """Look once more, at locations (n, 2) in [0, 1]; see `gf_env.envs.episodes.step`."""
-        return episodes.step(self.glimpse_source, self.rules, state, locations)
+    def step(self, state: Episodes, look: Look) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
+        """Look once more in each of n episodes; see `gf_env.envs.episodes.step`."""
+        return episodes.step(self.glimpse_source, self.rules, state, look)
 
     def pixels(self, state: Episodes) -> torch.Tensor:
         """Return the images of n episodes as uint8 pixels, (n, C, S, S)."""
-        images = state.own_images()
-        if isinstance(self.source, ImageIndices):
-            images = self.dataset.images(images.cpu().numpy())
-        return self.network.normalise.undo(images)
-
-    def locations(self, actions: Any, count: int) -> torch.Tensor:
-        """Turn `count` actions into locations (count, 2) float32 in [0, 1].
-
-        Raises:
-            ValueError: wrong shape or type, NaN, or a grid index that does not exist.
-        """
-        return to_locations(actions, count, self.grid, self.device)
+        return self.network.normalise.undo(self.images.pixels(state.own_images()))
 
     def observation_tensors(
         self, state: Episodes, observe: Sequence[str] | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
@@ -18,8 +17,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from gf_env.envs import rendering
-from gf_env.envs.env import RENDER_MODES, check_options, check_render_mode
+from gf_env.envs import checks
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.observations import Observation
@@ -48,7 +46,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too
-        "render_modes": RENDER_MODES,
+        "render_modes": checks.RENDER_MODES,
         "render_fps": 2,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
@@ -64,11 +62,11 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         if num_envs < 1:
             raise ValueError(f"num_envs must be 1 or more, got {num_envs}")
         self.num_envs = num_envs
-        self.render_mode = check_render_mode(render_mode)
+        self.render_mode = checks.check_render_mode(render_mode)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = make_task(**arguments)
-        self.single_action_space = self.task.action_space
+        self.single_action_space = self.task.actions.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.single_observation_space = self.task.observation_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -108,8 +106,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
                 wrong length.
             ResetNeeded: a mask that leaves out an environment that was never reset.
         """
-        check_options(options, ("index", "reset_mask"))
-        options = options or {}
+        options = checks.check_options(options, ("index", "reset_mask"))
         rows = self._masked_rows(options.get("reset_mask"))
         seeds = self._per_env("seed", seed, lambda first, row: first + row)
         chosen = self._per_env("index", options.get("index"), lambda index, _: index)
@@ -120,7 +117,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             if seeds[row] is not None:
                 self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
         self._start(rows, images)
-        observation = self.task.observation(self._current())
+        observation = self.task.observation(checks.started(self._episodes))
         return observation, _with_masks(self._info(), self._mask(rows))
 
     @torch.inference_mode()
@@ -135,7 +132,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
                 ended.
             ValueError: NaN or a wrong shape.
         """
-        episodes = self._current()
+        episodes = checks.started(self._episodes)
         ended_before = np.flatnonzero(self._ended)
         if len(ended_before) and self.autoreset_mode == AutoresetMode.DISABLED:
             raise ResetNeeded(
@@ -143,14 +140,14 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
                 "start new ones with reset(options={'reset_mask': mask})"
             )
         rows = np.flatnonzero(~self._ended)
-        locations = self.task.locations(self._actions_of(actions, rows), len(rows))
+        look = self.task.actions.decode(self._actions_of(actions, rows), len(rows))
         rewards = np.zeros(self.num_envs)
         terminations = np.zeros(self.num_envs, np.bool_)
         if len(rows):
             stepped = torch.from_numpy(rows).to(self.task.device)
             every = len(rows) == self.num_envs  # then nothing has to be copied
             running = episodes if every else episodes.take(stepped)
-            running, gained, terminated = self.task.step(running, locations)
+            running, gained, terminated = self.task.step(running, look)
             self._episodes = running if every else episodes.put(stepped, running)
             rewards[rows] = gained.cpu().numpy()
             terminations[rows] = terminated.cpu().numpy()
@@ -158,7 +155,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             self._start(ended_before, [None] * len(ended_before))
         self._ended = terminations.copy()
         infos = self._finish(terminations)
-        observation = self.task.observation(self._current())
+        observation = self.task.observation(checks.started(self._episodes))
         return observation, rewards, terminations, np.zeros_like(terminations), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
@@ -167,13 +164,8 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         Raises:
             ResetNeeded: before the first reset.
         """
-        if self.render_mode is None:
-            gymnasium.logger.warn(
-                "render() was called without a render mode; "
-                'make the env with render_mode="rgb_array"'
-            )
-            return None
-        return tuple(rendering.draw_episodes(self.task, self._current()))
+        pictures = checks.render(self.render_mode, self.task, self._episodes)
+        return tuple(pictures) if pictures else None
 
     def _finish(self, ended: NDArray[np.bool_]) -> Infos:
         """Return the infos of a step, and start new episodes where the mode says so."""
@@ -195,7 +187,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         return {**outcome, **_with_masks(self._info(), np.ones(self.num_envs, np.bool_))}
 
     def _final_observations(self, rows: Rows) -> NDArray[np.object_]:
-        observation = self.task.observation(self._current())
+        observation = self.task.observation(checks.started(self._episodes))
         final = np.full(self.num_envs, None, dtype=object)
         for row in rows:
             final[row] = {key: value[row] for key, value in observation.items()}
@@ -227,13 +219,8 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             self._generators[row] = generator
         return generator
 
-    def _current(self) -> Episodes:
-        if self._episodes is None:
-            raise ResetNeeded("there are no episodes yet; call reset() first")
-        return self._episodes
-
     def _info(self) -> dict[str, Array]:
-        return self.task.info(self._current(), self._indices)
+        return self.task.info(checks.started(self._episodes), self._indices)
 
     def _actions_of(self, actions: Any, rows: Rows) -> Array:
         array = np.asarray(actions)

@@ -8,12 +8,14 @@ memory-mapped file that all processes share.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from gf_env.datasets.base import Dataset
+from gf_env.datasets.batches import Batch, to_device
+from gf_env.datasets.image_source import Indices
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
@@ -22,8 +24,8 @@ from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
 class FeatureBank:
     """The looks of a network at all images of a data set; a `gf_env.envs.episodes.GlimpseSource`.
 
-    An episode's `images` are then int64 places in the data set, see `ImageIndices`. Looks go to the
-    nearest patch of the lattice; `Rules.lattice` lets episodes say so.
+    An episode's `images` are then int64 numbers in the data set, see `ImageIndices`. Looks go to
+    the nearest patch of the lattice; `Rules.lattice` lets episodes say so.
 
     Args:
         network: whose looks these are; its classifier does the rest.
@@ -103,20 +105,33 @@ def feature_shape(network: GlanceFocusNet) -> tuple[int, ...]:
 
 
 class ImageIndices:
-    """A data set whose images are their own numbers: what episodes on a feature bank hold.
+    """Images as their own numbers, all that a bank needs: an `ImageSource` without pixels.
 
     Args:
         dataset: the images that are meant.
+        device: where the bank's features are.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.name, self.split = dataset.name, dataset.split
-        self.spec, self.labels = dataset.spec, dataset.labels
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self.labels = dataset.labels
+        self._dataset, self._device = dataset, device
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.labels)
-
-    def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
+    def select(self, indices: Indices) -> tuple[torch.Tensor, None]:
         """Return the indices themselves, (n,) int64."""
-        return torch.from_numpy(np.array(indices, np.int64))
+        return to_device(torch.from_numpy(np.array(indices, np.int64)), self._device), None
+
+    def batches(
+        self,
+        batches: Sequence[Indices],
+        *,
+        workers: int = 0,
+        augmentation_seed: int | None = None,
+    ) -> Iterator[Batch]:
+        """Yield indices and labels; nothing is read, and a bank has no varied copies."""
+        for indices in batches:
+            labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
+            yield Batch(self.select(indices)[0], labels)
+
+    def pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """Read the images that are meant, (n, C, S, S) uint8."""
+        return self._dataset.images(images.cpu().numpy())

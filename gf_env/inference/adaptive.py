@@ -13,17 +13,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from gf_env.envs import episodes
-from gf_env.envs.actions import to_locations
 from gf_env.envs.episodes import Episodes, Rules
-from gf_env.envs.make_task import check_network
+from gf_env.envs.make_task import check_network, network_actions
 from gf_env.envs.observations import check_observe, observation
-from gf_env.geometry import Lattice
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by
 
 REFILL = 0.25
-"""Share of the places that are free before waiting images take them: a glance at a few images costs
-more for each than one at many, and so does a look."""
+"""Share of a batch that has to be free before waiting images fill it. A glance at a few images
+costs more for each of them than a glance at many, and so does a look."""
 
 
 class Classification(NamedTuple):
@@ -79,11 +77,7 @@ class AdaptiveClassifier:
         check_network(network, self._rules)
         self._observe = observed_by(policy)
         check_observe(self._observe)
-        self._grid: torch.Tensor | None = None
-        grid_size = grid_size_of(policy) if grid_size is None else grid_size
-        if grid_size is not None:
-            grid = Lattice.grid(grid_size, config.image_size, config.patch_size)
-            self._grid = grid.locations(network.device)
+        self._actions = network_actions(network, grid_size_of(policy, grid_size))
 
     @property
     def sequence_length(self) -> int:
@@ -125,38 +119,38 @@ class AdaptiveClassifier:
         images = images.contiguous()  # here, or every look would make a copy for itself
         results = _Results(len(images), self.network, thresholds)
         places = max(1, len(images) if batch_size is None else batch_size)
-        inside, started = None, 0
-        while inside is not None or started < len(images):
-            free = places - (0 if inside is None else len(inside.images))
+        running, started = None, 0
+        while running is not None or started < len(images):
+            free = places - (0 if running is None else len(running.images))
             if started < len(images) and free >= REFILL * places:
-                newcomers = self._start(images, started, free)
-                inside = _join(inside, results.let_go(newcomers))
-                started += len(newcomers.images)
-            elif inside is not None:
-                inside = results.let_go(self._look_again(inside))
+                new = self._start(images, started, free)
+                running = _join(running, results.record(new))
+                started += len(new.images)
+            elif running is not None:
+                running = results.record(self._look_again(running))
         return results.classification()
 
-    def _start(self, images: torch.Tensor, first: int, count: int) -> _Inside:
-        """Glance at `count` images, number `first` and those after it, as far as there are any."""
+    def _start(self, images: torch.Tensor, first: int, count: int) -> _Running:
+        """Glance at `count` images, from number `first` on, or at as many as there are."""
         last = min(first + count, len(images))
         rows = torch.arange(first, last, device=images.device)
         # no label is known here, and none is looked at
         state = episodes.reset(self.network, self._rules, images, torch.zeros_like(rows), rows)
-        return _Inside(state, rows, None)
+        return _Running(state, rows, None)
 
-    def _look_again(self, inside: _Inside) -> _Inside:
+    def _look_again(self, running: _Running) -> _Running:
         """Let the policy choose a patch in each image and look at it."""
-        state, count = inside.state, len(inside.images)
+        state, count = running.state, len(running.images)
         seen = observation(state, self._observe)
         starts = (state.step == 1).cpu().numpy()
-        actions, memory = self.policy.predict(seen, inside.memory, starts, deterministic=True)
+        actions, memory = self.policy.predict(seen, running.memory, starts, deterministic=True)
         _check_memory(memory, count)
-        locations = to_locations(actions, count, self._grid, self.network.device)
-        return _Inside(episodes.look(self.network, state, locations), inside.images, memory)
+        locations = self._actions.decode(actions, count).locations
+        return _Running(episodes.advance(self.network, state, locations), running.images, memory)
 
 
-class _Inside(NamedTuple):
-    """The images that have not left yet.
+class _Running(NamedTuple):
+    """The images that are still looked at.
 
     Attributes:
         state: k episodes, at any steps, whose `images` are all images.
@@ -168,20 +162,20 @@ class _Inside(NamedTuple):
     images: torch.Tensor
     memory: Any
 
-    def take(self, rows: torch.Tensor) -> _Inside:
+    def take(self, rows: torch.Tensor) -> _Running:
         """Return those in `rows`, (r,) int64."""
         memory = _take_memory(self.memory, rows.cpu().numpy())
-        return _Inside(self.state.take(rows), self.images[rows], memory)
+        return _Running(self.state.take(rows), self.images[rows], memory)
 
 
-def _join(inside: _Inside | None, newcomers: _Inside | None) -> _Inside | None:
-    """Return images that are inside and newcomers, which the policy has not seen yet."""
-    if inside is None or newcomers is None:
-        return newcomers if inside is None else inside
-    return _Inside(
-        inside.state.join(newcomers.state),
-        torch.cat([inside.images, newcomers.images]),
-        _extend_memory(inside.memory, len(newcomers.images)),
+def _join(running: _Running | None, new: _Running | None) -> _Running | None:
+    """Return the running images and new ones, which the policy has not seen yet."""
+    if running is None or new is None:
+        return new if running is None else running
+    return _Running(
+        running.state.join(new.state),
+        torch.cat([running.images, new.images]),
+        _extend_memory(running.memory, len(new.images)),
     )
 
 
@@ -197,17 +191,17 @@ class _Results:
         self._probabilities = torch.zeros(count, classes, device=device)
         self._looks = torch.zeros(count, dtype=torch.int64, device=device)
 
-    def let_go(self, inside: _Inside) -> _Inside | None:
+    def record(self, running: _Running) -> _Running | None:
         """Write down the images that are sure or at their end; return the others, None for none."""
-        step = inside.state.step
-        now = inside.state.logits.softmax(1)
+        step = running.state.step
+        now = running.state.logits.softmax(1)
         sure = now.amax(1).double() >= self._thresholds[step - 1]
         stay = (~(sure | (step >= self._steps))).nonzero()[:, 0]
-        if len(stay) and len(stay) == len(inside.images):
-            return inside
-        # of those who stay, too: one selection less, and a later one is theirs
-        self._probabilities[inside.images], self._looks[inside.images] = now, step
-        return inside.take(stay) if len(stay) else None
+        if len(stay) and len(stay) == len(running.images):
+            return running
+        # those that stay are written too: that saves a selection, and a later result replaces it
+        self._probabilities[running.images], self._looks[running.images] = now, step
+        return running.take(stay) if len(stay) else None
 
     def classification(self) -> Classification:
         """Return the results of all images."""

@@ -50,8 +50,8 @@ class BudgetPoint(NamedTuple):
 def exit_thresholds(max_probabilities: ArrayLike, q: float) -> NDArray[np.float64]:
     """Return thresholds eta_t with which shares proportional to q, q^2, ... q^T leave at each step.
 
-    Of the images still in at step k < T, the floor(n * share_k) most confident ones leave; where
-    that is none, the threshold is infinite. The last step takes the rest.
+    Of the images that are left at step k < T, the floor(n * share_k) most confident ones leave;
+    where that is none, the threshold is infinite. The last step takes the rest.
 
     Args:
         max_probabilities: (T, n) in [0, 1], largest probability after each step.
@@ -71,14 +71,14 @@ def exit_thresholds(max_probabilities: ArrayLike, q: float) -> NDArray[np.float6
     leaving = np.floor(count * powers / powers.sum()).astype(np.int64)
     thresholds = np.full(steps, np.inf)
     thresholds[-1] = 0.0
-    inside = np.ones(count, np.bool_)
+    running = np.ones(count, np.bool_)
     for step in range(steps - 1):
-        still = sure[step, inside]
-        number = min(int(leaving[step]), len(still))
+        candidates = sure[step, running]
+        number = min(int(leaving[step]), len(candidates))
         if number:
-            place = len(still) - number
-            thresholds[step] = np.partition(still, place)[place]
-            inside &= sure[step] < thresholds[step]
+            place = len(candidates) - number
+            thresholds[step] = np.partition(candidates, place)[place]
+            running &= sure[step] < thresholds[step]
     return thresholds
 
 
@@ -123,21 +123,21 @@ def budgeted_curve(
 ) -> list[BudgetPoint]:
     """Return accuracy and mean cost at each of the paper's 39 `BUDGETS`.
 
-    Arrays are images first, as those of an `Evaluation`; `exit_thresholds` and `budgeted_batch`
-    take them steps first.
+    The first axis of arrays is images, as in an `Evaluation`; in `exit_thresholds` and
+    `budgeted_batch` it is time.
 
     Args:
         validation_max_probability: (m, T) in [0, 1], of held-out images: thresholds are searched
             here.
-        max_probability: (n, T) in [0, 1], of the images that the figures are about.
+        max_probability: (n, T) in [0, 1], of the images that are classified.
         correct: (n, T) bool.
         cumulative_cost: (T,), cost of the first t steps.
 
     Raises:
         ValueError: shapes that do not fit each other, or values outside [0, 1].
     """
-    held_out = _steps_first("validation_max_probability", validation_max_probability)
-    sure = _steps_first("max_probability", max_probability)
+    held_out = _time_first("validation_max_probability", validation_max_probability)
+    sure = _time_first("max_probability", max_probability)
     if len(held_out) != len(sure):
         raise ValueError(
             "validation_max_probability and max_probability must have the same number of steps T, "
@@ -154,7 +154,7 @@ def budgeted_curve(
     return points
 
 
-def _steps_first(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def _time_first(name: str, values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     if array.ndim != 2 or not array.size:
         raise ValueError(f"{name} must have shape (n, T), got {array.shape}")

@@ -7,12 +7,10 @@ epoch's number, so that a training resumed after an epoch goes on exactly as it 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gf_env.datasets.base import Dataset
-from gf_env.datasets.batches import Batch, Loading, read_batches
 from gf_env.training import processes
 
 
@@ -27,34 +25,29 @@ def steps_in_epoch(num_images: int, batch_size: int) -> int:
     return max(1, num_images // batch_size)
 
 
-def epoch_batches(
-    dataset: Dataset, batch_size: int, seed: int, loading: Loading, *, augment: bool
-) -> Iterator[Batch]:
-    """Yield every image once, in a random order; an incomplete last batch is left out.
+def epoch_indices(num_images: int, batch_size: int, seed: int) -> list[NDArray[np.int64]]:
+    """Return the images of each batch of an epoch: all once, in a random order.
 
-    Of each batch a process gets its own share. A data set smaller than a batch is one batch.
+    An incomplete last batch is left out; fewer images than a batch are one batch.
 
     Args:
-        dataset: where the images come from.
+        num_images: of the data set.
         batch_size: over all processes.
-        seed: of order and augmentation, see `epoch_seed`.
-        loading: workers and device.
-        augment: whether data sets that can be augmented are.
+        seed: of the order, see `epoch_seed`.
+
+    Returns:
+        indices (n,) int64 in [0, num_images) of each batch; with several processes, this one's
+        share of it.
 
     Raises:
         ValueError: fewer images in a batch than processes.
     """
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    batch_size = min(batch_size, len(dataset))
+    order = np.random.default_rng(seed).permutation(num_images)
+    batch_size = min(batch_size, num_images)
     if batch_size < processes.world_size():
         raise ValueError(
             f"a batch of {batch_size} images cannot be shared by {processes.world_size()} processes"
         )
-    count = steps_in_epoch(len(dataset), batch_size)
+    count = steps_in_epoch(num_images, batch_size)
     batches = order[: count * batch_size].reshape(count, batch_size)
-    yield from read_batches(
-        dataset,
-        list(batches[:, processes.rank() :: processes.world_size()]),
-        loading,
-        augmentation_seed=seed if augment else None,
-    )
+    return list(batches[:, processes.rank() :: processes.world_size()])

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from gf_env.datasets.base import Dataset
-from gf_env.datasets.batches import Loading
+from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier
 from gf_env.training import processes
-from gf_env.training.epochs import epoch_batches, epoch_seed, steps_in_epoch
+from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
 from gf_env.training.schedule import OptimiserConfig, set_rate
 
@@ -83,8 +83,11 @@ class SupervisedTrainee:
         torch.manual_seed(own_seed)
         device = self._loading.device
         self._objective.train()
-        batches = epoch_batches(
-            self._dataset, self._config.batch_size, seed, self._loading, augment=self._augment
+        batches = read_batches(
+            self._dataset,
+            epoch_indices(len(self._dataset), self._config.batch_size, seed),
+            self._loading,
+            augmentation_seed=seed if self._augment else None,
         )
         for step, (images, labels) in enumerate(batches):
             share = set_rate(

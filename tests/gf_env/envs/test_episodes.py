@@ -4,6 +4,7 @@ import torch
 
 from gf_env import geometry
 from gf_env.envs import episodes, rewards
+from gf_env.envs.actions import Look
 from gf_env.envs.episodes import Rules
 from gf_env.envs.make_task import make_task
 from gf_env.geometry import Lattice
@@ -26,7 +27,7 @@ def test_return_is_the_whole_gain_in_confidence(started):
     first = episodes.readout(state).confidence
     total = torch.zeros(6)
     for number in range(4):
-        state, reward, terminated = episodes.step(network, rules, state, places(6, number))
+        state, reward, terminated = episodes.step(network, rules, state, Look(places(6, number)))
         total += reward
         assert terminated.tolist() == [number == 3] * 6
     assert torch.allclose(total, episodes.readout(state).confidence - first, atol=1e-6)
@@ -49,7 +50,7 @@ def test_step_changes_nothing_it_was_given(started):
     assert state.rows is None
     before = [value.clone() for value in state[:-1]]
     weights = [value.clone() for value in network.state_dict().values()]
-    episodes.step(network, rules, state, places(6))
+    episodes.step(network, rules, state, Look(places(6)))
     assert all(map(torch.equal, before, state[:-1]))
     assert all(map(torch.equal, weights, network.state_dict().values()))
 
@@ -57,8 +58,8 @@ def test_step_changes_nothing_it_was_given(started):
 def test_locations_are_kept_in_order(started):
     network, rules, state = started
     assert state.locations.unique().tolist() == [0.5]
-    state, _, _ = episodes.step(network, rules, state, places(6, 1))
-    state, _, _ = episodes.step(network, rules, state, places(6, 2))
+    state, _, _ = episodes.step(network, rules, state, Look(places(6, 1)))
+    state, _, _ = episodes.step(network, rules, state, Look(places(6, 2)))
     assert torch.equal(state.locations[:, 0], places(6, 1))
     assert torch.equal(state.locations[:, 1], places(6, 2))
     assert state.locations[:, 2:].unique().tolist() == [0.5]
@@ -72,17 +73,17 @@ def test_looks_go_to_the_nearest_patch_of_a_lattice(started):
     )
     lines = torch.tensor([[0, 8], [0, 0], [3, 3], [8, 3], [8, 0], [3, 3]])
     on_lattice = Rules(5, lattice=lattice)
-    found, gained, _ = episodes.step(network, on_lattice, state, wanted)
+    found, gained, _ = episodes.step(network, on_lattice, state, Look(wanted))
     corners = geometry.corners(found.locations[:, 0], 16, 8)
     assert torch.equal(corners, lines)
-    expected, rewards, _ = episodes.step(network, rules, state, (lines + 0.5) / 8)
+    expected, rewards, _ = episodes.step(network, rules, state, Look((lines + 0.5) / 8))
     assert torch.allclose(found.features, expected.features, atol=1e-6)
     assert torch.allclose(gained, rewards, atol=1e-6)
 
 
 def test_take_and_put(started):
     network, rules, state = started
-    ahead, _, _ = episodes.step(network, rules, state, places(6))
+    ahead, _, _ = episodes.step(network, rules, state, Look(places(6)))
     rows = torch.tensor([4, 1])
     mixed = state.put(rows, ahead.take(rows))
     assert mixed.step.tolist() == [1, 2, 1, 1, 2, 1]
@@ -100,10 +101,10 @@ def test_images_are_not_copied_when_episodes_are_taken(started):
     assert torch.equal(taken.own_images(), state.images[rows])
     again = taken.take(torch.tensor([1]))
     assert torch.equal(again.own_images(), state.images[:1])
-    looked, gained, _ = episodes.step(network, rules, taken, places(2))
+    looked, gained, _ = episodes.step(network, rules, taken, Look(places(2)))
     whole = torch.zeros(6, 2)
     whole[rows] = places(2)
-    expected, rewards, _ = episodes.step(network, rules, state, whole)
+    expected, rewards, _ = episodes.step(network, rules, state, Look(whole))
     assert torch.allclose(looked.logits, expected.logits[rows], atol=1e-5)
     assert torch.allclose(gained, rewards[rows], atol=1e-5)
 
@@ -127,9 +128,9 @@ def test_new_episodes_on_shared_images_copy_none(started):
     mixed = running.put(torch.tensor([2, 0]), new)
     assert mixed.images is shared
     assert mixed.rows.tolist() == [3, 3, 5]
-    looked, _, _ = episodes.step(network, rules, mixed, places(3))
+    looked, _, _ = episodes.step(network, rules, mixed, Look(places(3)))
     alone = episodes.reset(network, rules, shared[mixed.rows], mixed.labels)
-    expected, _, _ = episodes.step(network, rules, alone, places(3))
+    expected, _, _ = episodes.step(network, rules, alone, Look(places(3)))
     assert torch.allclose(looked.logits, expected.logits, atol=1e-6)
 
 
@@ -146,21 +147,21 @@ def test_episodes_of_the_same_images_join(started):
 
 def test_exits_at_the_threshold_or_above(started):
     network, rules, state = started
-    after, _, _ = episodes.step(network, rules, state, places(6))
+    after, _, _ = episodes.step(network, rules, state, Look(places(6)))
     largest = episodes.readout(after).max_probability
     median = float(largest.sort().values[3])
     exits = Rules(5, exit_thresholds=(0.0, median, 9.0, 9.0, 9.0))
-    _, _, terminated = episodes.step(network, exits, state, places(6))
+    _, _, terminated = episodes.step(network, exits, state, Look(places(6)))
     assert torch.equal(terminated, largest >= median)
     assert 0 < terminated.sum() < 6
 
 
 def test_a_batch_is_its_rows(started):
     network, rules, state = started
-    together, gained, _ = episodes.step(network, rules, state, places(6))
+    together, gained, _ = episodes.step(network, rules, state, Look(places(6)))
     for n in range(6):
         row = torch.tensor([n])
-        alone, reward, _ = episodes.step(network, rules, state.take(row), places(6)[row])
+        alone, reward, _ = episodes.step(network, rules, state.take(row), Look(places(6)[row]))
         assert torch.allclose(alone.logits, together.logits[row], atol=1e-5)
         assert torch.allclose(reward, gained[row], atol=1e-5)
 
@@ -210,10 +211,10 @@ def test_a_contrastive_reward_compares_with_random_looks(tiny_network, tiny_data
     state = task.start(np.array([3, 4, 5, 3]))
     assert len(task.rules.rivals) == 4  # 2 x 2 patches of 8 pixels cover 16
     chosen = torch.tensor([[0.0, 1.0], [0.3, 0.2], [1.0, 1.0], [0.0, 0.0]])
-    after, reward, _ = task.step(state, chosen)
+    after, reward, _ = task.step(state, Look(chosen))
     corners = [[0, 0], [0, 1], [1, 0], [1, 1]]
     others = [
-        episodes.readout(task.step(state, torch.tensor([corner] * 4).float())[0]).confidence
+        episodes.readout(task.step(state, Look(torch.tensor([corner] * 4).float()))[0]).confidence
         for corner in corners
     ]
     expected = episodes.readout(after).confidence - torch.stack(others).mean(0)
@@ -225,6 +226,6 @@ def test_all_random_looks_together_earn_nothing_against_themselves(tiny_network,
     task = make_task(network=tiny_network, dataset=tiny_dataset, reward="contrastive")
     state = task.start(np.arange(20))
     corners = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]).float()
-    earned = [task.step(state, corner.expand(20, 2))[1] for corner in corners]
+    earned = [task.step(state, Look(corner.expand(20, 2)))[1] for corner in corners]
     assert torch.stack(earned).mean(0).abs().max() < 1e-6
     assert torch.stack(earned).abs().max() > 1e-4

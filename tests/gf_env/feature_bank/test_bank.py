@@ -88,19 +88,19 @@ def test_episodes_are_those_of_the_direct_path(things, where):
     banked = make_task(**things, **where, observe=OBSERVE, feature_bank=True)
     direct = make_task(**things, **where, observe=OBSERVE)
     assert banked.observation_space == direct.observation_space
-    assert banked.action_space == direct.action_space
+    assert banked.actions.space == direct.actions.space
     assert banked.cost == direct.cost
     indices = np.array([3, 0, 11, 3])
     states = [task.start(indices) for task in (banked, direct)]
     rng = np.random.default_rng(0)
     looks = []
     for _ in range(4):
-        actions = np.stack([random_actions(direct.action_space, rng) for _ in range(4)])
+        actions = np.stack([random_actions(direct.actions.space, rng) for _ in range(4)])
         seen = []
         for number, task in enumerate((banked, direct)):
             state = states[number]
             before = task.observation(state), task.info(state, indices)
-            states[number], rewards, ended = task.step(state, task.locations(actions, 4))
+            states[number], rewards, ended = task.step(state, task.actions.decode(actions, 4))
             seen.append((*before, rewards.numpy(), ended.numpy()))
         assert_close(*seen)
         looks.append(states[1].features)
@@ -235,7 +235,9 @@ def test_paths_and_banks_are_taken(tiny_network, tiny_dataset, tmp_path):
 def test_no_bank(tiny_network, tiny_dataset, given):
     task = make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=given)
     assert task.glimpse_source is tiny_network
-    assert task.source is tiny_dataset
+    images, rows = task.images.select(np.array([3, 1]))
+    assert rows is None
+    assert torch.equal(images, tiny_dataset.images([3, 1]))
 
 
 def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset, tmp_path):
@@ -265,9 +267,14 @@ def test_nobody_can_change_the_bank(tiny_network, tiny_dataset):
         assert np.array_equal(again[key], value)
 
 
-def test_places(tiny_dataset):
-    places = ImageIndices(tiny_dataset)
-    assert isinstance(places, gf_env.datasets.Dataset)
-    assert len(places) == 20
-    assert places.images(np.array([7, 2])).tolist() == [7, 2]
-    assert places.labels is tiny_dataset.labels
+def test_images_by_their_numbers(tiny_dataset):
+    source = ImageIndices(tiny_dataset, torch.device("cpu"))
+    numbers, rows = source.select(np.array([7, 2]))
+    assert numbers.tolist() == [7, 2]
+    assert rows is None
+    assert source.labels is tiny_dataset.labels
+    assert torch.equal(source.pixels(numbers), tiny_dataset.images([7, 2]))
+    first, second = source.batches([np.array([3]), np.array([4, 0])], augmentation_seed=1)
+    assert first.images.tolist() == [3]
+    assert second.images.tolist() == [4, 0]
+    assert second.labels.tolist() == tiny_dataset.labels[[4, 0]].tolist()

@@ -7,6 +7,7 @@ from torch import nn
 import agents
 import gf_env
 from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.network.accelerated import AcceleratedNetwork, make_glimpse_source
 
@@ -21,7 +22,7 @@ def run(task, looks=4):
     generator = torch.Generator().manual_seed(0)
     states = [task.start(np.arange(6))]
     for _ in range(looks):
-        state, _, _ = task.step(states[-1], torch.rand(6, 2, generator=generator))
+        state, _, _ = task.step(states[-1], Look(torch.rand(6, 2, generator=generator)))
         states.append(state)
     return states
 

@@ -4,7 +4,7 @@ import torch
 
 from gf_env.datasets.batches import Loading, read_batches
 from gf_env.training import processes
-from gf_env.training.epochs import epoch_batches, epoch_seed
+from gf_env.training.epochs import epoch_indices, epoch_seed
 from tests.helpers.tiny import random_dataset
 
 HERE = Loading(torch.device("cpu"))
@@ -32,9 +32,14 @@ class Varied(Numbered):
         return self.images(np.asarray(indices) + seed)
 
 
+def epoch(dataset, *, seed=1, loading=HERE, augment=True):
+    batches = epoch_indices(len(dataset), 4, seed)
+    return read_batches(dataset, batches, loading, seed if augment else None)
+
+
 def numbers(dataset, **changes):
-    arguments = {"batch_size": 4, "seed": 1, "loading": HERE, "augment": True, **changes}
-    return [batch.images.flatten().tolist() for batch in epoch_batches(dataset, **arguments)]
+    read = epoch(dataset, **changes)
+    return [images.flatten().tolist() for images, _ in read]
 
 
 def test_every_image_once_in_whole_batches():
@@ -48,7 +53,7 @@ def test_every_image_once_in_whole_batches():
 
 
 def test_labels_go_with_their_images():
-    for images, labels in epoch_batches(Numbered(10), 4, 0, HERE, augment=True):
+    for images, labels in epoch(Numbered(10)):
         assert labels.tolist() == [2 * number for number in images.flatten().tolist()]
 
 

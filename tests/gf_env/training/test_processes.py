@@ -17,8 +17,8 @@ import sys
 
 import torch
 from gf_env.training import processes
-from gf_env.training.epochs import epoch_batches
-from gf_env.datasets.batches import Loading
+from gf_env.training.epochs import epoch_indices
+from gf_env.datasets.batches import Loading, read_batches
 from tests.helpers.tiny import random_dataset
 
 
@@ -28,7 +28,7 @@ def compare():
     wrapped.load_state_dict(plain.state_dict())
     shared = processes.shared(wrapped)
     dataset, loading = random_dataset(12), Loading(torch.device("cpu"))
-    (batch,) = epoch_batches(dataset, 12, seed=3, loading=loading, augment=False)
+    (batch,) = read_batches(dataset, epoch_indices(12, 12, seed=3), loading)
     inputs = batch.images.flatten(1).float() / 255
     plain(inputs).square().mean().backward()
     processes.average_gradients(plain)
