@@ -219,19 +219,19 @@ def posterior(
 
 def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
     channels, height, width = task.observation_space["features"].shape or ()
-    about = BeliefConfig(
-        (channels, height, width),
-        task.network.config.image_size,
-        task.network.config.patch_size,
-        task.actions.require_grid("the belief chooses among the patches of a grid"),
-        config.places,
-        config.margin,
-        config.hidden_size,
-        config.dropout,
-        config.evidence_size,
-        config.reach,
-        config.search_on,
+    network = BeliefConfig(
+        feature_shape=(channels, height, width),
+        image_size=task.network.config.image_size,
+        patch_size=task.network.config.patch_size,
+        grid_size=task.actions.require_grid("the belief chooses among the patches of a grid"),
+        places=config.places,
+        margin=config.margin,
+        hidden_size=config.hidden_size,
+        dropout=config.dropout,
+        evidence_size=config.evidence_size,
+        reach=config.reach,
+        search_on=config.search_on,
     )
     with torch.random.fork_rng():  # weights are drawn from the global generator
         torch.manual_seed(config.seed)
-        return BeliefNetwork(about).to(task.device)
+        return BeliefNetwork(network).to(task.device)

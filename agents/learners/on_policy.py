@@ -201,7 +201,7 @@ class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork], Generic[_Co
 
     def policy(self) -> RecurrentPolicy:
         """Return the policy as it is now."""
-        return RecurrentPolicy(self._network.eval(), self._config.seed)
+        return RecurrentPolicy(self._network, self._config.seed)
 
     def _anneal_rate(self, progress: float) -> Metrics:
         """Set the learning rate for an update; return it by name."""

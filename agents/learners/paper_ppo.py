@@ -148,7 +148,7 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork]):
 
     def policy(self) -> PaperPolicy:
         """Return the policy as it is now."""
-        return PaperPolicy(self._network.eval(), self._config.seed)
+        return PaperPolicy(self._network, self._config.seed)
 
     def train_epoch(
         self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
