@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch.distributions import Normal
 
 from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
 from agents.learners.masked_statistics import discounted_returns
@@ -248,8 +249,9 @@ def evaluate_actions(
 
 def gaussian_log_prob(locations: torch.Tensor, mean: torch.Tensor, std: float) -> torch.Tensor:
     """Return the log-density (n,) of locations (n, 2) under a Gaussian of equal axes."""
-    distance = ((locations - mean) / std).square().sum(-1)
-    return -0.5 * distance - 2 * math.log(std) - math.log(2 * math.pi)
+    density: Any = Normal(mean, std, validate_args=False)  # torch has no types for it
+    log_probs: torch.Tensor = density.log_prob(locations).sum(-1)
+    return log_probs
 
 
 def normalise(returns: torch.Tensor) -> torch.Tensor:

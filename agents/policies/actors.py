@@ -1,4 +1,9 @@
-"""What chooses a patch from what a policy's network knows: a Gaussian, or a choice on a grid."""
+"""What chooses a patch from what a policy's network knows: a Gaussian, or a choice on a grid.
+
+Not on `torch.distributions`: its samples take no generator, and its densities made the gradient
+steps of recurrent PPO 4 to 5% slower (Normal takes a logarithm of the exponential of `log_std`,
+Categorical normalises log-probabilities a second time). The tests compare ours with them.
+"""
 
 from __future__ import annotations
 
