@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 
 class StepCost(NamedTuple):
@@ -44,6 +43,9 @@ class StepCost(NamedTuple):
 
 def count_multiply_adds(run: Callable[[], object]) -> int:
     """Return the multiply-adds that `run` performs in matrix products and convolutions."""
+    # a quarter of a second to import, and saved networks have their costs with them
+    from torch.utils.flop_counter import FlopCounterMode
+
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run()
     # the counter takes a multiplication and an addition as two

@@ -4,6 +4,7 @@ import pytest
 import agents
 import gf_env
 from gf_env import policy
+from tests.helpers.policies import LastPatch, Recorder
 
 
 def test_figures_are_those_of_single_episodes(tiny_network, tiny_dataset):
@@ -44,22 +45,9 @@ def test_the_policys_multiply_adds_count(tiny_network, tiny_dataset):
     assert (paper - free).tolist() == [0, choice, 2 * choice, 3 * choice, 4 * choice]
 
 
-class Recorder:
-    """Keeps what it is shown."""
-
-    observe = ("step", "glance")
-
-    def __init__(self):
-        self.calls = []
-
-    def predict(self, observation, state=None, episode_start=None, deterministic=False):
-        self.calls.append((observation, state, episode_start, deterministic))
-        count = len(observation["step"])
-        return np.zeros((count, 2), np.float32), len(self.calls)
-
-
 def test_policies_are_called_as_sb3s_are(tiny_network, tiny_dataset):
-    policy = Recorder()
+    policy = Recorder(state=7)
+    policy.observe = ("step", "glance")
     gf_env.evaluate(
         policy, network=tiny_network, dataset=tiny_dataset, num_images=3, deterministic=False
     )
@@ -67,17 +55,13 @@ def test_policies_are_called_as_sb3s_are(tiny_network, tiny_dataset):
     assert [set(each) for each in observations] == [
         {"features", "hidden_state", "step", "glance"}
     ] * 4
-    assert states == (None, 1, 2, 3)
+    assert states == (None, 7, 7, 7)
     assert [each.tolist() for each in starts] == [[True] * 3] + [[False] * 3] * 3
     assert set(deterministic) == {False}
 
 
 def test_grid_policies(tiny_network, tiny_dataset):
-    class Corner:
-        def predict(self, observation, state=None, episode_start=None, deterministic=False):
-            return np.full(len(observation["features"]), 8), None
-
-    done = gf_env.evaluate(Corner(), network=tiny_network, dataset=tiny_dataset, grid_size=3)
+    done = gf_env.evaluate(LastPatch(), network=tiny_network, dataset=tiny_dataset, grid_size=3)
     assert np.unique(done.locations).tolist() == [1.0]
 
 
@@ -94,14 +78,6 @@ def test_progress_and_parts(tiny_network, tiny_dataset):
     assert seen == [(5, 12), (10, 12), (12, 12)]
 
 
-class Bad:
-    def __init__(self, actions):
-        self.actions = actions
-
-    def predict(self, observation, state=None, episode_start=None, deterministic=False):
-        return self.actions, None
-
-
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
@@ -112,7 +88,22 @@ class Bad:
 )
 def test_bad_actions(tiny_network, tiny_dataset, actions, message):
     with pytest.raises(ValueError, match=message):
-        gf_env.evaluate(Bad(actions), network=tiny_network, dataset=tiny_dataset, num_images=4)
+        gf_env.evaluate(Recorder(actions), network=tiny_network, dataset=tiny_dataset, num_images=4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"observe": ("step",)}, "no observe: the policy says"),
+        ({"exit_thresholds": [0] * 5}, "no exit_thresholds: .* full length"),
+        ({"split": "nowhere"}, "unknown split 'nowhere'"),
+    ],
+)
+def test_arguments_that_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gf_env.evaluate(agents.CentrePolicy(), **arguments)
+    with pytest.raises(TypeError, match=r"unexpected arguments \['patch'\]"):
+        gf_env.evaluate(agents.CentrePolicy(), patch=3)
 
 
 def test_no_policy_and_bad_counts(tiny_network, tiny_dataset):

@@ -8,6 +8,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import gf_env
+from tests.helpers.compare import assert_alike
 from tests.helpers.tiny import random_dataset
 
 IDS = ["GlanceFocus-v0", "GlanceFocusGrid-v0"]
@@ -68,23 +69,10 @@ def episode(env, seed, actions):
     return seen
 
 
-def assert_same(first, second):
-    assert type(first) is type(second)
-    if isinstance(first, dict):
-        assert first.keys() == second.keys()
-        for key in first:
-            assert_same(first[key], second[key])
-    elif isinstance(first, (tuple, list)):
-        for left, right in zip(first, second, strict=True):
-            assert_same(left, right)
-    else:
-        assert np.array_equal(first, second)
-
-
 def test_same_seed_same_episode_bit_for_bit():
     actions = np.random.default_rng(0).uniform(-1, 1, (4, 2)).astype(np.float32)
     first, second = (episode(make(), 7, actions) for _ in range(2))
-    assert_same(first, second)
+    assert_alike(first, second)
     other = episode(make(), 8, actions)
     assert other[0][1]["index"] != first[0][1]["index"]
 
@@ -136,7 +124,7 @@ def test_observations_never_hold_the_label_and_are_fresh():
         value[:] = 1e9  # whoever scribbles on an observation must not change the episode
     env.unwrapped.reset(options={"index": 5})
     again, *_ = env.step(np.array([0.5, -0.5], np.float32))
-    assert_same(again, second)
+    assert_alike(again, second)
     assert np.array_equal(again["glance"], kept["features"])
     assert again["locations"].tolist() == [[0.5, -0.5], [0, 0], [0, 0], [0, 0]]
     assert again["step"].tolist() == [2.0]
@@ -148,7 +136,7 @@ def test_scribbling_on_an_observation_does_not_change_the_episode():
     for value in first.values():
         value[:] = 1e9
     action = np.zeros(2, np.float32)
-    assert_same(env.step(action), other.step(action))
+    assert_alike(env.step(action), other.step(action))
 
 
 def test_actions_outside_are_clipped():
@@ -156,7 +144,7 @@ def test_actions_outside_are_clipped():
     far.reset(options={"index": 1})
     edge.reset(options={"index": 1})
     outside, inside = np.float32([-7, 3]), np.float32([-1, 1])
-    assert_same(far.unwrapped.step(outside), edge.unwrapped.step(inside))
+    assert_alike(far.unwrapped.step(outside), edge.unwrapped.step(inside))
 
 
 def test_grid_actions_are_row_major_patches():
@@ -252,7 +240,7 @@ def test_bad_actions_lose_nothing(action):
     with pytest.raises(ValueError, match=r"NaN|shape"):
         env.step(action)
     good = np.zeros(2, np.float32)
-    assert_same(env.step(good), other.step(good))
+    assert_alike(env.step(good), other.step(good))
 
 
 @pytest.mark.parametrize("action", [49, -1, 2.0, np.array([1, 2])])

@@ -5,6 +5,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gf_env  # noqa: F401 - registers the ids
+from tests.helpers.compare import assert_alike, to_rounding
 
 NUM_ENVS = 5
 MODES = list(AutoresetMode)
@@ -19,29 +20,6 @@ def make_sync(env_id="GlanceFocus-v0", mode=AutoresetMode.SAME_STEP, **kwargs):
         return gym.make(env_id, split="validation", **kwargs)
 
     return SyncVectorEnv([make] * NUM_ENVS, autoreset_mode=mode)
-
-
-def assert_equal(native, reference, path=""):
-    """Equal structure, types and values; floats to the rounding of another batch size."""
-    assert type(native) is type(reference), path
-    if isinstance(native, dict):
-        assert native.keys() == reference.keys(), path
-        for key in native:
-            assert_equal(native[key], reference[key], f"{path}.{key}")
-    elif isinstance(native, (tuple, list)):
-        for number, (left, right) in enumerate(zip(native, reference, strict=True)):
-            assert_equal(left, right, f"{path}[{number}]")
-    elif isinstance(native, np.ndarray):
-        assert native.dtype == reference.dtype, path
-        assert native.shape == reference.shape, path
-        if native.dtype == object:
-            assert_equal(native.tolist(), reference.tolist(), path)
-        elif native.dtype.kind == "f":
-            np.testing.assert_allclose(native, reference, rtol=1e-4, atol=1e-5, err_msg=path)
-        else:
-            np.testing.assert_array_equal(native, reference, err_msg=path)
-    else:
-        assert native == reference, path
 
 
 def random_actions(space, rng):
@@ -70,20 +48,21 @@ def test_equals_sync_vector_env_of_single_envs(env_id, mode, exits):
     ):
         assert getattr(native, space) == getattr(reference, space)
     rng = np.random.default_rng(0)
-    assert_equal(native.reset(seed=11), reference.reset(seed=11))
+    assert_alike(native.reset(seed=11), reference.reset(seed=11), to_rounding)
     ended = np.zeros(NUM_ENVS, bool)
     ends, partial = 0, 0
     for _ in range(14):
         if mode == AutoresetMode.DISABLED and ended.any():
             seed = [int(s) for s in rng.integers(0, 1000, NUM_ENVS)]
             masks = ({"reset_mask": ended.copy()} for _ in range(2))
-            assert_equal(
+            assert_alike(
                 native.reset(seed=seed, options=next(masks)),
                 reference.reset(seed=seed, options=next(masks)),
+                to_rounding,
             )
         actions = random_actions(native.action_space, rng)
         found, expected = native.step(actions), reference.step(actions)
-        assert_equal(found, expected)
+        assert_alike(found, expected, to_rounding)
         ended = found[2]
         ends += ended.sum()
         partial += 0 < ended.sum() < NUM_ENVS
@@ -95,9 +74,11 @@ def test_equals_sync_vector_env_of_single_envs(env_id, mode, exits):
 def test_seeds_by_list_and_index_for_all():
     native, reference = make_vec(), make_sync()
     seeds = [3, 9, 1, 1, 7]
-    assert_equal(native.reset(seed=seeds), reference.reset(seed=seeds))
+    assert_alike(native.reset(seed=seeds), reference.reset(seed=seeds), to_rounding)
     options = {"index": 12}
-    assert_equal(native.reset(options=dict(options)), reference.reset(options=dict(options)))
+    assert_alike(
+        native.reset(options=dict(options)), reference.reset(options=dict(options)), to_rounding
+    )
     _, infos = native.reset(options={"index": [4, 3, 2, 1, 0]})
     assert infos["index"].tolist() == [4, 3, 2, 1, 0]
 
@@ -110,8 +91,7 @@ def test_same_seed_same_steps_bit_for_bit():
         seen += [env.step(random_actions(env.action_space, rng)) for _ in range(6)]
         return seen
 
-    for (first, *_), (second, *_) in zip(run(), run(), strict=True):
-        assert all(np.array_equal(first[key], second[key]) for key in first)
+    assert_alike(run(), run())
 
 
 def test_default_mode_wastes_no_step():
@@ -190,7 +170,7 @@ def test_bad_actions_lose_nothing(mode, actions):
         each.step(good)
     with pytest.raises(ValueError, match=r"shape|NaN"):
         env.step(actions)
-    assert_equal(env.step(good), other.step(good))
+    assert_alike(env.step(good), other.step(good), to_rounding)
 
 
 def test_no_environments():

@@ -12,6 +12,7 @@ from gf_env.feature_bank.bank import ImageIndices
 from gf_env.feature_bank.bank_file import BankFile
 from gf_env.geometry import Lattice
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.compare import assert_alike, to_float16, tolerance
 from tests.helpers.tiny import random_dataset, tiny_config
 
 OBSERVE = ("glance", "locations", "step")
@@ -27,30 +28,6 @@ LATTICES = {
     "grid": {"grid_size": 3},
     "stride": {"lattice_stride": 3},
 }
-
-
-def tolerance(values):
-    """float16 has eleven bits; some are lost on the way, and what is a probability has a scale."""
-    return max(2e-4, 1e-3 * np.abs(values).max())
-
-
-def assert_close(found, expected, path=""):
-    """Equal structure, types and whole numbers; others as far as float16 tells."""
-    assert type(found) is type(expected), path
-    if isinstance(expected, dict):
-        assert found.keys() == expected.keys(), path
-        for key in expected:
-            assert_close(found[key], expected[key], f"{path}.{key}")
-    elif isinstance(expected, (tuple, list)):
-        for number, (left, right) in enumerate(zip(found, expected, strict=True)):
-            assert_close(left, right, f"{path}[{number}]")
-    elif isinstance(expected, np.ndarray) and expected.dtype == object:
-        assert_close(found.tolist(), expected.tolist(), path)
-    elif isinstance(expected, (float, np.ndarray)) and np.asarray(expected).dtype.kind == "f":
-        assert np.asarray(found).dtype == np.asarray(expected).dtype, path
-        np.testing.assert_allclose(found, expected, atol=tolerance(expected), err_msg=path)
-    else:
-        np.testing.assert_array_equal(found, expected, err_msg=path)
 
 
 def random_network(config):
@@ -102,9 +79,9 @@ def test_episodes_are_those_of_the_direct_path(things, where):
             before = task.observation(state), task.info(state, indices)
             states[number], rewards, ended = task.step(state, task.actions.decode(actions, 4))
             seen.append((*before, rewards.numpy(), ended.numpy()))
-        assert_close(*seen)
+        assert_alike(*seen, to_float16)
         looks.append(states[1].features)
-    assert_close(banked.info(states[0], indices), direct.info(states[1], indices))
+    assert_alike(banked.info(states[0], indices), direct.info(states[1], indices), to_float16)
     assert torch.equal(states[0].locations, states[1].locations)
     others = (looks[0] - looks[1]).abs().max()
     assert others > 5 * tolerance(looks[0].numpy())  # other patches would have been noticed
@@ -127,7 +104,7 @@ def test_single_environment(tiny_network, tiny_dataset, env_id, where):
         seen.append([env.reset(seed=4)])
         seen[-1] += [env.step(random_actions(env.action_space, rng)) for _ in range(4)]
         frames.append(env.render())
-    assert_close(*seen)
+    assert_alike(*seen, to_float16)
     assert (frames[0] != frames[1]).mean() < 0.01  # a bar may be a pixel longer
 
 
@@ -143,17 +120,17 @@ def test_vector_environment(digits, mode, exits):
         gym.make_vec("GlanceFocusGrid-v0", num_envs=5, **arguments, **more)
         for more in ({"feature_bank": True}, {})
     )
-    assert_close(banked.reset(seed=11), direct.reset(seed=11))
+    assert_alike(banked.reset(seed=11), direct.reset(seed=11), to_float16)
     rng = np.random.default_rng(0)
     ended = np.zeros(5, bool)
     ends, partial = 0, 0
     for _ in range(12):
         if mode == AutoresetMode.DISABLED and ended.any():
             masks = ({"reset_mask": ended.copy()} for _ in range(2))
-            assert_close(*(env.reset(options=next(masks)) for env in (banked, direct)))
+            assert_alike(*(env.reset(options=next(masks)) for env in (banked, direct)), to_float16)
         actions = random_actions(direct.action_space, rng)
         found, expected = banked.step(actions), direct.step(actions)
-        assert_close(found, expected)
+        assert_alike(found, expected, to_float16)
         ended = expected[2]
         ends += ended.sum()
         partial += 0 < ended.sum() < 5
@@ -166,11 +143,11 @@ def test_vector_environment_equals_single_ones(tiny_network, tiny_dataset):
     native = gym.make_vec("GlanceFocusGrid-v0", num_envs=3, **arguments)
     single = [lambda: gym.make("GlanceFocusGrid-v0", **arguments)] * 3
     reference = SyncVectorEnv(single, autoreset_mode=AutoresetMode.SAME_STEP)
-    assert_close(native.reset(seed=3), reference.reset(seed=3))
+    assert_alike(native.reset(seed=3), reference.reset(seed=3), to_float16)
     rng = np.random.default_rng(0)
     for _ in range(6):
         actions = random_actions(native.action_space, rng)
-        assert_close(native.step(actions), reference.step(actions))
+        assert_alike(native.step(actions), reference.step(actions), to_float16)
 
 
 def test_rendering_shows_the_pixels(tiny_network, tiny_dataset):
@@ -201,7 +178,7 @@ def test_evaluation(digits, where):
         gf_env.evaluate(Wanderer(), **digits, **where, feature_bank=bank, batch_size=batch_size)
         for bank, batch_size in ((True, 7), (None, 20))
     )
-    assert_close(vars(found), vars(expected))
+    assert_alike(vars(found), vars(expected), to_float16)
     assert np.array_equal(found.locations, expected.locations)
     assert len(np.unique(found.locations[0], axis=0)) == 4
 

@@ -1,0 +1,42 @@
+"""Nested observations, infos and results, compared in every part."""
+
+import functools
+
+import numpy as np
+
+
+def assert_alike(found, expected, close=np.testing.assert_array_equal, path=""):
+    """Equal structure, types and values; floats are compared by `close`."""
+    again = functools.partial(assert_alike, close=close)
+    assert type(found) is type(expected), path
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), path
+        for key in expected:
+            again(found[key], expected[key], path=f"{path}.{key}")
+    elif isinstance(expected, (tuple, list)):
+        for number, (left, right) in enumerate(zip(found, expected, strict=True)):
+            again(left, right, path=f"{path}[{number}]")
+    elif isinstance(expected, np.ndarray) and expected.dtype == object:
+        again(found.tolist(), expected.tolist(), path=path)
+    elif np.asarray(expected).dtype.kind == "f":
+        assert np.asarray(found).dtype == np.asarray(expected).dtype, path
+        assert np.shape(found) == np.shape(expected), path
+        close(found, expected, err_msg=path)
+    else:
+        np.testing.assert_array_equal(found, expected, err_msg=path)
+        assert np.asarray(found).dtype == np.asarray(expected).dtype, path
+
+
+def to_rounding(found, expected, err_msg):
+    """Equal to the rounding of another batch size."""
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=err_msg)
+
+
+def tolerance(values):
+    """float16 has eleven bits; some are lost on the way, and what is a probability has a scale."""
+    return max(2e-4, 1e-3 * np.abs(values).max())
+
+
+def to_float16(found, expected, err_msg):
+    """Equal as far as float16 tells."""
+    np.testing.assert_allclose(found, expected, atol=tolerance(expected), err_msg=err_msg)
