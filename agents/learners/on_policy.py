@@ -138,9 +138,7 @@ class EpisodeLearner(abc.ABC, Generic[_Network]):
         optimiser: of its weights.
 
     Attributes:
-        epochs: passes over the images that are begun.
-        steps_per_epoch: updates in a pass.
-        samples_per_step: actions in an update.
+        epochs, steps_per_epoch, samples_per_step: the schedule's.
     """
 
     def __init__(

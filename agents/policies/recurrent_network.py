@@ -135,10 +135,9 @@ class RecurrentPolicyNetwork(nn.Module):
         super().__init__()
         self.config = config
         size, grid_size = config.hidden_size, config.grid_size
-        self.encoders = nn.ModuleDict(
-            {name: _encoder(shape, config) for name, shape in config.shapes.items()}
-        )
-        known = sum(_encoded_size(shape, config) for shape in config.shapes.values())
+        encoders = {name: _encoder(shape, config) for name, shape in config.shapes.items()}
+        self.encoders = nn.ModuleDict({name: encoder for name, (encoder, _) in encoders.items()})
+        known = sum(size for _, size in encoders.values())
         self.map = (
             LookMap(known, grid_size, config.map_channels)
             if config.map_channels and grid_size is not None
@@ -248,14 +247,11 @@ class RecurrentPolicyNetwork(nn.Module):
         return self.memory(encoded).relu(), memory
 
 
-def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> nn.Module:
+def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> tuple[nn.Module, int]:
+    """Return what encodes an observation of a shape, and the size of what comes out."""
     channels = config.feature_channels
     if len(shape) != 3 or not channels:
-        return nn.Flatten()
-    return nn.Sequential(nn.Conv2d(shape[0], channels, 1, bias=False), nn.ReLU(), nn.Flatten())
-
-
-def _encoded_size(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> int:
-    if len(shape) != 3 or not config.feature_channels:
-        return math.prod(shape)
-    return math.prod((config.feature_channels, *shape[1:]))
+        return nn.Flatten(), math.prod(shape)
+    convolution = nn.Conv2d(shape[0], channels, 1, bias=False)
+    encoder = nn.Sequential(convolution, nn.ReLU(), nn.Flatten())
+    return encoder, math.prod((channels, *shape[1:]))
