@@ -1,7 +1,4 @@
-"""The `gf-env` command.
-
-It stands here because it joins both packages, and `gf_env` never imports `agents`.
-"""
+"""The `gf-env` command: parses the command line and runs the command that it names."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from agents.commands.curves import Curves
 from agents.commands.demo import Demo
 from agents.commands.evaluate import Evaluate
 from agents.commands.info import Info
-from agents.commands.train import Train, preset_and_file
+from agents.commands.train import Train, starting_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _parse(sys.argv[1:] if arguments is None else arguments).run(console)
     except (ArithmeticError, MemoryError, OSError, ValueError) as error:
-        # what the user can mend is said without a traceback, unless it is asked for
+        # the user can mend these, so a traceback is shown only when asked for
         if os.environ.get("GF_ENV_TRACEBACK"):
             raise
         Console(stderr=True).print(f"gf-env: {error}", style="red", markup=False, highlight=False)
@@ -41,9 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str]) -> Any:
     """Return the command that the arguments ask for."""
-    training, from_file = preset_and_file(arguments)
-    # the file's settings come first, so that those of the command line are the last word
-    arguments = arguments[:1] + from_file + arguments[1:]
+    training = starting_settings(arguments)
     commands = (
         Annotated[Train, subcommand("train", default=Train(training=training))]
         | Annotated[Evaluate, subcommand("evaluate", default=Evaluate())]

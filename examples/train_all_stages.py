@@ -16,7 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from agents.stages.config import DataConfig, Given, claim_folder
-from agents.stages.network_report import write_figures
+from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
 from agents.stages.run import TrainingRun
 from gf_env import load_dataset
@@ -81,4 +81,4 @@ with training_progress(console) as progress:
     loading = Loading(torch.device("cpu"), workers=1)
     run = TrainingRun(config, arguments.output, loading=loading, progress=progress)
     run.run()
-write_figures(run, console)
+write_network_metrics(run, console)

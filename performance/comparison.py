@@ -13,7 +13,7 @@ from typing import Any
 
 from agents.reporting.latency import interleaved_latency
 from performance.contenders import Contender, Turn
-from performance.settings import Materials, NotMeasuredError, Setting
+from performance.settings import Materials, NotMeasuredError, Workload
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,22 @@ class Effort:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is compared where.
+    """Contenders that are compared on one workload.
 
     Attributes:
         name: which question it belongs to.
-        setting: where.
-        contenders: who; the first is what the others are measured against.
+        setting: what they work on.
+        contenders: the first is the reference of the others.
     """
 
     name: str
-    setting: Setting
+    setting: Workload
     contenders: tuple[Contender, ...]
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one contender did.
+    """The speed of one contender.
 
     Attributes:
         contender: its name.
@@ -66,8 +66,8 @@ class Row:
     ratio: float
     ratio_range: tuple[float, float]
 
-    def figures(self) -> dict[str, Any]:
-        """Return it with the rates, JSON-serialisable."""
+    def metrics(self) -> dict[str, Any]:
+        """Return all fields and the rates, JSON-serialisable."""
         median = statistics.median(self.seconds)
         return {
             "contender": self.contender,
@@ -106,7 +106,7 @@ def compare(experiment: Experiment, effort: Effort, folder: Path) -> dict[str, A
         "title": str(experiment.setting),
         "setting": dataclasses.asdict(experiment.setting),
         "reference": rows[0].contender,
-        "rows": [row.figures() for row in rows],
+        "rows": [row.metrics() for row in rows],
         "not_measured": not_measured,
         "feature_bank": materials.bank_notes,
         "seconds": time.perf_counter() - began,

@@ -46,7 +46,7 @@ class Arguments:
         rounds: how often each has its turn.
         validation_images: on which thresholds are searched.
         device: where the network and the policy run.
-        json: file for the figures.
+        json: file for the results.
     """
 
     network: str = "cluttered-digits-stage3"
@@ -173,7 +173,7 @@ def main() -> None:
         f"batches of {arguments.batch_size}, {'refilled' if arguments.refill else 'not refilled'}"
     )
     if arguments.json is not None:
-        figures = {
+        results = {
             "batch_size": arguments.batch_size,
             "device": arguments.device,
             "threads": torch.get_num_threads(),
@@ -186,7 +186,7 @@ def main() -> None:
             "versions": versions(),
         }
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

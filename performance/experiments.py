@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from performance import contenders as who
 from performance.comparison import Effort, Experiment
-from performance.settings import Setting
+from performance.settings import Workload
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def experiments(scale: Scale, device: str, *, compiled: bool) -> Iterator[Experi
         compiled: also with compiled encoders, which takes minutes.
     """
 
-    def builtin(num_envs: int) -> Setting:
-        return Setting(num_envs, split=scale.split, device=device)
+    def builtin(num_envs: int) -> Workload:
+        return Workload(num_envs, split=scale.split, device=device)
 
     main = builtin(scale.num_envs)
     growing = (
@@ -117,8 +117,8 @@ def experiments(scale: Scale, device: str, *, compiled: bool) -> Iterator[Experi
         yield _resnet50(scale, device)
 
 
-def _small_cnn(scale: Scale, size: int, device: str) -> Setting:
-    return Setting(
+def _small_cnn(scale: Scale, size: int, device: str) -> Workload:
+    return Workload(
         scale.small_cnn_envs,
         encoder="small-cnn",
         image_size=size,
@@ -128,8 +128,8 @@ def _small_cnn(scale: Scale, size: int, device: str) -> Setting:
     )
 
 
-def _mobilenet(scale: Scale, num_envs: int, size: int, device: str) -> Setting:
-    return Setting(
+def _mobilenet(scale: Scale, num_envs: int, size: int, device: str) -> Workload:
+    return Workload(
         num_envs,
         encoder="mobilenetv3_large_100",
         image_size=size,
@@ -148,13 +148,13 @@ def _precisions(scale: Scale, device: str, *, compiled: bool) -> Iterator[Experi
             for precision in ("float32", "bfloat16")
         ]
     count = scale.precision_envs
-    builtin = Setting(count, split=scale.split, device=device)
+    builtin = Workload(count, split=scale.split, device=device)
     for setting in (builtin, _mobilenet(scale, count, scale.mobilenet_sizes[-1], device)):
         yield Experiment("precision", setting, (who.CORE, *faster))
 
 
 def _resnet50(scale: Scale, device: str) -> Experiment:
-    setting = Setting(
+    setting = Workload(
         4 * scale.num_envs,
         encoder="resnet50",
         image_size=224,

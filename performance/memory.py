@@ -107,7 +107,7 @@ def _median_peak(arguments: dict[str, Any], processes: int) -> Peak:
 
 
 def _status(name: str) -> int:
-    """Return a figure of this process in bytes.
+    """Return a size of this process in bytes, by its name in `/proc/self/status`.
 
     `VmHWM` is the peak of resident memory. Not `ru_maxrss`, in which a process starts with the peak
     of the one that started it.

@@ -1,4 +1,4 @@
-"""The figures of `performance.speed` as Markdown."""
+"""The results of `performance.speed` as Markdown."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _speed_table(comparisons: Iterable[dict[str, Any]]) -> Iterator[str]:
 def _startup_table(found: dict[str, Any]) -> Iterator[str]:
     yield "| | ms | fastest | slowest |"
     yield "|---|---:|---:|---:|"
-    for name, figures in found["seconds"].items():
-        values = (figures[key] * 1e3 for key in ("median", "fastest", "slowest"))
+    for name, metrics in found["seconds"].items():
+        values = (metrics[key] * 1e3 for key in ("median", "fastest", "slowest"))
         yield f"| {name} | " + " | ".join(f"{value:,.1f}" for value in values) + " |"
 
 
@@ -68,7 +68,7 @@ def _memory_table(found: dict[str, Any]) -> Iterator[str]:
 
 
 def main(path: Annotated[Path, tyro.conf.Positional] = Path("docs/performance/speed.json")) -> None:
-    """Write PATH's figures beside it, with the suffix .md."""
+    """Write PATH's results beside it, with the suffix .md."""
     path.with_suffix(".md").write_text(markdown(json.loads(path.read_text())))
 
 

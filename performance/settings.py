@@ -25,10 +25,11 @@ from gf_env.feature_bank.bank_file import BankFile
 from gf_env.geometry import Lattice
 from gf_env.network.config import NetworkConfig
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.training.seeding import seeded_weights
 
 BUILTIN = "cluttered-digits"
 GRID_SIZE = 7
-"""Of the places in a feature bank, in rows and columns."""
+"""Rows and columns of patches in a feature bank."""
 
 
 class NotMeasuredError(Exception):
@@ -36,8 +37,8 @@ class NotMeasuredError(Exception):
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Where contenders are compared.
+class Workload:
+    """The network, images and number of environments that contenders are compared on.
 
     Attributes:
         num_envs: episodes at a time.
@@ -64,7 +65,7 @@ class Setting:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        """Say it in a few words."""
+        """Return a short description, for titles."""
         sizes = f"{self.patch_size} px of {self.image_size} px"
         precision = "" if self.precision == "float32" else f", {self.precision}"
         return f"{self.encoder}, {sizes}, {self.num_envs} envs{precision}"
@@ -105,7 +106,7 @@ class NoiseImages:
         return self._images
 
 
-def random_network(setting: Setting) -> GlanceFocusNet:
+def random_network(setting: Workload) -> GlanceFocusNet:
     """Return a frozen network with random weights for colour images."""
     spec = imagenet_spec(tuple(map(str, range(setting.num_classes))))
     config = NetworkConfig(
@@ -117,8 +118,7 @@ def random_network(setting: Setting) -> GlanceFocusNet:
         mean=spec.mean,
         std=spec.std,
     )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(0)
+    with seeded_weights(0):
         return GlanceFocusNet(config).eval().requires_grad_(False)
 
 
@@ -132,7 +132,7 @@ class Materials:
         bank_bytes: larger feature banks are not built.
     """
 
-    setting: Setting
+    setting: Workload
     folder: Path
     bank_bytes: float
 

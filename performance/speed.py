@@ -25,7 +25,7 @@ from gf_env.storage.tensors import write_atomically
 from performance.comparison import compare
 from performance.experiments import FULL, QUICK, Scale, experiments
 from performance.memory import measure_memory
-from performance.settings import Materials, Setting
+from performance.settings import Materials, Workload
 from performance.startup import measure_startup
 
 Name = Literal[
@@ -49,7 +49,7 @@ class Arguments:
 
     Attributes:
         only: these experiments; all by default.
-        quick: a few environments for an instant, to see that it runs; the figures mean nothing.
+        quick: a few environments for an instant, to see that it runs; the results mean nothing.
         compiled: also compiled encoders, which takes minutes.
         device: where networks run; resnet50 is not measured on the CPU.
         output: folder for speed.json.
@@ -72,8 +72,8 @@ class Arguments:
 
 
 @dataclass
-class Report:
-    """What has been measured so far, and where it goes.
+class ResultsFile:
+    """The results so far, in a file and on the console.
 
     Attributes:
         path: of the file.
@@ -95,17 +95,17 @@ class Report:
 
 def run(arguments: Arguments, console: Console) -> Path:
     """Measure, print, and write; return the file."""
-    report = Report(arguments.output / "speed.json", _about(arguments), console)
+    results = ResultsFile(arguments.output / "speed.json", _about(arguments), console)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        _run_comparisons(arguments, report, Path(folder))
+        _run_comparisons(arguments, results, Path(folder))
         if arguments.wants("startup"):
-            _run_startup(arguments.scale, report)
+            _run_startup(arguments.scale, results)
         if arguments.wants("memory"):
-            _run_memory(arguments, report, Path(folder))
-    report.add("seconds", time.perf_counter() - began)
-    console.print(f"Written to {report.path} after {time.perf_counter() - began:.0f} s.")
-    return report.path
+            _run_memory(arguments, results, Path(folder))
+    results.add("seconds", time.perf_counter() - began)
+    console.print(f"Written to {results.path} after {time.perf_counter() - began:.0f} s.")
+    return results.path
 
 
 def _about(arguments: Arguments) -> dict[str, Any]:
@@ -124,38 +124,38 @@ def _about(arguments: Arguments) -> dict[str, Any]:
     }
 
 
-def _run_comparisons(arguments: Arguments, report: Report, folder: Path) -> None:
+def _run_comparisons(arguments: Arguments, results: ResultsFile, folder: Path) -> None:
     every = experiments(arguments.scale, arguments.device, compiled=arguments.compiled)
     wanted = [each for each in every if arguments.wants(each.name)]
     numbers = itertools.count(1)
     for name, group in itertools.groupby(wanted, lambda each: each.name):
         made = []
         for each in group:
-            report.console.print(f"[{next(numbers)}/{len(wanted)}] {name}: {each.setting}")
+            results.console.print(f"[{next(numbers)}/{len(wanted)}] {name}: {each.setting}")
             made.append(compare(each, arguments.scale.effort, folder))
-        report.add("comparisons", report.content["comparisons"] + made, _speed_table(name, made))
+        results.add("comparisons", results.content["comparisons"] + made, _speed_table(name, made))
 
 
-def _run_startup(scale: Scale, report: Report) -> None:
-    report.console.print("startup, in fresh processes")
+def _run_startup(scale: Scale, results: ResultsFile) -> None:
+    results.console.print("startup, in fresh processes")
     found = measure_startup(scale.rounds, scale.num_envs, scale.split)
-    report.add("startup", found, _startup_table(found))
+    results.add("startup", found, _startup_table(found))
 
 
-def _run_memory(arguments: Arguments, report: Report, folder: Path) -> None:
-    report.console.print("memory, in fresh processes")
+def _run_memory(arguments: Arguments, results: ResultsFile, folder: Path) -> None:
+    results.console.print("memory, in fresh processes")
     scale = arguments.scale
-    setting = Setting(1, split=scale.split, device=arguments.device)
+    setting = Workload(1, split=scale.split, device=arguments.device)
     materials = Materials(setting, folder, scale.effort.bank_bytes)
     found = measure_memory(materials, scale.memory_counts, scale.processes)
-    report.add("memory", found, _memory_table(found))
+    results.add("memory", found, _memory_table(found))
 
 
 def _table(title: str, *columns: str) -> Table:
-    """Return an empty table; the first column is text, the others are figures."""
+    """Return an empty table; the first column is text, the others are numbers."""
     made = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        # where the console is narrow, text goes on in the next line rather than figures
+        # where the console is narrow, text is wrapped and numbers are not
         made.add_column(column, justify="right" if number else "left", no_wrap=number > 0)
     return made
 
@@ -182,8 +182,8 @@ def _speed_table(name: str, comparisons: Sequence[dict[str, Any]]) -> Table:
 def _startup_table(found: dict[str, Any]) -> Table:
     title = f"startup; importing gf_env imports PyTorch: {found['imports_torch']}"
     made = _table(title, "", "ms", "fastest", "slowest")
-    for name, figures in found["seconds"].items():
-        values = (figures[key] for key in ("median", "fastest", "slowest"))
+    for name, metrics in found["seconds"].items():
+        values = (metrics[key] for key in ("median", "fastest", "slowest"))
         made.add_row(name, *(f"{value * 1e3:,.1f}" for value in values))
     return made
 

@@ -57,7 +57,7 @@ def measure_startup(rounds: int, num_envs: int, split: str) -> dict[str, Any]:
     return {
         **_run(_IMPORT),
         "num_envs": num_envs,
-        "seconds": {name: _figures(values) for name, values in seconds.items()},
+        "seconds": {name: _summary(values) for name, values in seconds.items()},
     }
 
 
@@ -70,7 +70,7 @@ def _run(code: str) -> dict[str, Any]:
     return found
 
 
-def _figures(values: list[float]) -> dict[str, Any]:
+def _summary(values: list[float]) -> dict[str, Any]:
     return {
         "median": statistics.median(values),
         "fastest": min(values),

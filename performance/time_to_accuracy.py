@@ -26,11 +26,12 @@ from agents.reporting.provenance import versions
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.evaluation import evaluate
 
-SIGHTS: dict[str, TaskArguments] = {
+VARIANTS: dict[str, TaskArguments] = {
     "pixels": {},
     "pixels, bfloat16": {"precision": "bfloat16"},
     "bank, 7 x 7": {"lattice_stride": 12, "feature_bank": True},
 }
+"""Tasks that differ in where glimpses come from."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Arguments:
         every: updates between two tests.
         updates: the most.
         seeds: one run each.
-        output: JSON file for the figures.
+        output: JSON file for the results.
     """
 
     accuracy: float = 0.82
@@ -57,15 +58,15 @@ class Run:
     """One training.
 
     Attributes:
-        sight: what it saw with.
+        variant: a name in `VARIANTS`.
         seed: its seed.
-        reached: whether it came to the accuracy.
+        reached: whether a test had the accuracy.
         updates: until then, or all.
         seconds: likewise.
         accuracy: after the last look, at the last test.
     """
 
-    sight: str
+    variant: str
     seed: int
     reached: bool
     updates: int
@@ -73,10 +74,10 @@ class Run:
     accuracy: float
 
 
-def train(sight: str, seed: int, arguments: Arguments) -> Run:
+def train(variant: str, seed: int, arguments: Arguments) -> Run:
     """Train until a test has the accuracy."""
     began = time.perf_counter()
-    task = make_task(**SIGHTS[sight])
+    task = make_task(**VARIANTS[variant])
     learner = PaperLearner(task, PaperPPOConfig(updates=arguments.updates, seed=seed))
     spent, last = time.perf_counter() - began, 0.0
     updates = _updates(learner)
@@ -90,7 +91,7 @@ def train(sight: str, seed: int, arguments: Arguments) -> Run:
         last = float(evaluate(learner.policy(), split="test").accuracy[-1])
         if last >= arguments.accuracy:
             break
-    return Run(sight, seed, last >= arguments.accuracy, done, spent, last)
+    return Run(variant, seed, last >= arguments.accuracy, done, spent, last)
 
 
 def _updates(learner: PaperLearner) -> Iterator[Any]:
@@ -102,22 +103,22 @@ def main() -> None:
     """Measure, print, and write."""
     arguments = tyro.cli(Arguments, description=__doc__)
     console = Console()
-    for given in SIGHTS.values():
+    for given in VARIANTS.values():
         make_task(**given)  # builds the bank where there is none yet
     runs = []
     for seed in arguments.seeds:  # side by side, so that a noisy machine slows all alike
-        for sight in SIGHTS:
-            runs.append(train(sight, seed, arguments))
+        for variant in VARIANTS:
+            runs.append(train(variant, seed, arguments))
             console.print(runs[-1])
     table = Table("", "reached", "seconds (median)", "fastest", "slowest", "updates (median)")
-    for sight in SIGHTS:
-        own = [run for run in runs if run.glimpse_source == sight]
+    for variant in VARIANTS:
+        own = [run for run in runs if run.variant == variant]
         seconds = [run.seconds for run in own]
-        figures = statistics.median(seconds), min(seconds), max(seconds)
+        times = statistics.median(seconds), min(seconds), max(seconds)
         table.add_row(
-            sight,
+            variant,
             f"{sum(run.reached for run in own)} of {len(own)}",
-            *(f"{value:.1f}" for value in figures),
+            *(f"{value:.1f}" for value in times),
             f"{statistics.median(run.updates for run in own):.0f}",
         )
     console.print(table)

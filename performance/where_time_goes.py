@@ -47,7 +47,7 @@ class Arguments:
     Attributes:
         num_envs: episodes in a batch.
         episodes: of every environment, profiled.
-        output: JSON file for the figures.
+        output: JSON file for the results.
     """
 
     num_envs: int = 256
@@ -89,13 +89,13 @@ def main() -> None:
     """Measure, print, and write."""
     arguments = tyro.cli(Arguments, description=__doc__)
     torch.set_num_threads(1)
-    sights = {
+    variants = {
         "pixels": {"id": "GlanceFocus-v0"},
         "feature bank": {"id": "GlanceFocusGrid-v0", "feature_bank": True},
     }
     found = {
         name: shares(episode_of(arguments.num_envs, **given), arguments.episodes)
-        for name, given in sights.items()
+        for name, given in variants.items()
     }
     table = Table("", *(f"{name}, ms" for name in found), *(f"{name}, %" for name in found))
     for kind in (*KINDS, OTHER, REST):

@@ -24,7 +24,7 @@ _GRID_SIZE = 7
 class Bank:
     """Compute the features of all patches of all images, so that environments look them up.
 
-    Steps then cost a look-up and the classifier. A build that was stopped is gone on with.
+    Steps then cost a look-up and the classifier. A build that was stopped is resumed.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
@@ -62,7 +62,7 @@ class Bank:
     def _file(self) -> BankFile:
         grid_size = self.grid_size
         if self.lattice_stride is not None and grid_size == _GRID_SIZE:
-            grid_size = None  # the default stands for nothing then
+            grid_size = None  # with a lattice the default grid does not count
         task = make_task(
             network=open_network(self.network, self.device),
             dataset=self.dataset,
@@ -84,23 +84,23 @@ class Bank:
 
     def _use(self) -> str:
         """Return the call that makes an environment on the bank."""
-        discrete, usual = self.lattice_stride is None, Bank()
+        discrete, default = self.lattice_stride is None, Bank()
         patches = "grid_size" if discrete else "lattice_stride"
-        words = {
+        arguments = {
             name: json.dumps(getattr(self, name))
             for name in ("network", "dataset", "split", "unreadable", patches)
-            if getattr(self, name) != getattr(usual, name)
+            if getattr(self, name) != getattr(default, name)
         }
         if is_official(self.network):
-            words["network"] = f"gf_env.load_official_checkpoint({words['network']})"
-        words["feature_bank"] = "True" if self.output is None else json.dumps(str(self.output))
+            arguments["network"] = f"gf_env.load_official_checkpoint({arguments['network']})"
+        arguments["feature_bank"] = "True" if self.output is None else json.dumps(str(self.output))
         env_id = "GlanceFocusGrid-v0" if discrete else "GlanceFocus-v0"
-        said = "".join(f", {name}={word}" for name, word in words.items())
-        return f'gym.make("{env_id}"{said})'
+        given = "".join(f", {name}={value}" for name, value in arguments.items())
+        return f'gym.make("{env_id}"{given})'
 
 
 def _open_sound(file: BankFile, console: Console) -> FeatureBank | None:
-    """Open a bank that is built; say what is the matter where it was damaged since."""
+    """Open a bank that is built; None, with a message, where its file is damaged."""
     try:
         with console.status("checking the bank"):
             return file.open()
@@ -119,5 +119,5 @@ def _build(file: BankFile, console: Console) -> FeatureBank:
 
 
 def _print_line(console: Console, line: str) -> None:
-    """Print paths as they are, to be copied."""
+    """Print a line without markup or line breaks, so that paths can be copied."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)

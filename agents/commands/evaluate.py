@@ -30,19 +30,19 @@ SHOWN_BUDGETS = 4
 class Evaluate:
     """Evaluate policies on a frozen network, beside the blind rules and the greedy oracle.
 
-    Prints the accuracy after each look (anytime prediction), and for the policies named what
-    accuracy they reach at what mean cost when images leave once the network is sure (budgeted
-    batch); the thresholds come from another split.
+    Prints the accuracy after each look (anytime prediction). For the named policies also the
+    accuracy at several mean costs when images leave once the network is sure (budgeted batch); the
+    thresholds come from another split.
 
     Attributes:
         policies: rules by name, files of policies, or package.module:Name; see
-            `agents.registry.policies`. That of a released checkpoint is taken with it.
+            `agents.registry.policies`. A released checkpoint brings its own.
         network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar).
         dataset: name or folder; see `gf_env.load_dataset`.
         split: which part of it.
         threshold_split: where exit thresholds are searched; not the same images.
         num_images: the first so many of each split; all by default.
-        oracle: also the greedy oracle, which tries 49 patches for each look.
+        oracle: also evaluate the greedy oracle, which tries 49 patches for each look.
         sampled: sample actions instead of taking the likeliest.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
         device: where the network runs.

@@ -1,4 +1,4 @@
-"""`gf-env info`: what a network is and what it costs."""
+"""`gf-env info`: a network's configuration and multiply-adds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.registry.files import open_network
 
 @dataclass(frozen=True)
 class Info:
-    """Say what a network is and what it costs.
+    """Print a network's configuration and multiply-adds.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.

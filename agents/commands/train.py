@@ -1,10 +1,11 @@
-"""`gf-env train`: a network and its policy, from nothing or from what is given."""
+"""`gf-env train`: trains a network and its policy, from nothing or from given parts."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from agents.stages import presets
 from agents.stages.config import PHASES, TrainConfig, check_phases, claim_folder
-from agents.stages.network_report import write_figures
+from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
 from gf_env.training import processes
@@ -26,8 +27,8 @@ from gf_env.training.loop import training_progress
 class Train:
     """Train GFNet: starting weights, stage 1, stage 2 (the policy), stage 3.
 
-    Every phase writes OUTPUT/PHASE/best.safetensors (what it made best, by validation accuracy
-    after the last look), last.safetensors (to go on from) and TensorBoard logs. Settings come from
+    Every phase writes OUTPUT/PHASE/best.safetensors (the best epoch by validation accuracy after
+    the last look), last.safetensors (to resume from) and TensorBoard logs. Settings come from
     a preset, then a file, then the command line. The defaults are those of the built-in networks.
 
     Attributes:
@@ -36,7 +37,7 @@ class Train:
             densenet, regnet, efficientnet or mobilenetv3.
         config: JSON file of settings, such as the config.json of another training.
         phases: which phases to run, in this order.
-        resume: go on with the training in the folder.
+        resume: resume the training in the folder.
         device: where training runs; `cuda` under a launcher is a GPU for each process.
         workers: processes that read images ahead.
         figures: measure the networks at the end, beside rules and oracle.
@@ -77,42 +78,40 @@ class Train:
             return
         if self.figures:
             with console.status("measuring the networks on the test split"):
-                write_figures(run, console)
+                write_network_metrics(run, console)
         console.print(f"Written to {self.output}.")
 
 
-def file_arguments(path: Path) -> list[str]:
-    """Return the settings in a JSON file as arguments, to stand before those of the user.
+def starting_settings(arguments: Sequence[str]) -> TrainConfig:
+    """Return the settings that the command line's change: `--preset`'s, then those of `--config`.
 
     Raises:
-        ValueError: no JSON object in the file.
+        ValueError: an unknown preset, a file that is no JSON object, or settings in it that are
+            unknown or out of range.
     """
-    try:
-        settings = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"expected a JSON file of settings at {path}: {error}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"expected an object of settings in {path}, found {settings!r}")
-    return list(_arguments(settings))
-
-
-def _arguments(settings: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in settings.items():
-        name = key.replace("_", "-")
-        if isinstance(value, dict):
-            yield from _arguments(value, f"{prefix}{name}.")
-        elif isinstance(value, bool):
-            yield f"--{prefix}{'' if value else 'no-'}{name}"
-        elif isinstance(value, list):
-            yield from (f"--{prefix}{name}", *map(str, value))
-        else:
-            yield from (f"--{prefix}{name}", str(value))
-
-
-def preset_and_file(arguments: Sequence[str]) -> tuple[TrainConfig, list[str]]:
-    """Return the settings to start from, by `--preset`, and the arguments of `--config`'s file."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default=presets.BUILTIN)
     parser.add_argument("--config", type=Path)
     known, _ = parser.parse_known_args(arguments)
-    return presets.preset(known.preset), file_arguments(known.config) if known.config else []
+    settings = presets.preset(known.preset)
+    if known.config is None:
+        return settings
+    try:
+        found = json.loads(known.config.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"expected a JSON file of settings at {known.config}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object of settings in {known.config}, found {found!r}")
+    try:
+        return TrainConfig(**_merged(dataclasses.asdict(settings), found))
+    except ValueError as error:
+        raise ValueError(f"{known.config}: {error}") from error
+
+
+def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with changes put in; groups of settings are dictionaries in both."""
+    merged = {**settings, **changes}
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(name), dict):
+            merged[name] = _merged(settings[name], value)
+    return merged

@@ -1,1 +1,1 @@
-"""What users name, found: policies, learners, networks, objects of their own."""
+"""Finds what users name: policies, learners, networks and objects of their own."""

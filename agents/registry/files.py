@@ -1,4 +1,4 @@
-"""Networks and policies by what a user calls them: built-in names and files.
+"""Opens networks and policies by a built-in name or a file.
 
 Files are ours, those of the paper's release, or models that Stable-Baselines3 saved.
 """
@@ -6,6 +6,7 @@ Files are ours, those of the paper's release, or models that Stable-Baselines3 s
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 
 from agents.policies import belief_search, paper, recurrent
 from agents.policies.base import Policy
@@ -21,11 +22,12 @@ from gf_env.storage.tensors import TensorFileError, tensor_file_kind
 OFFICIAL_SUFFIXES = (".pth.tar", ".pth", ".pt")
 SB3_SUFFIX = ".zip"
 
-_POLICIES: dict[str, type[PaperPolicy] | type[RecurrentPolicy] | type[BeliefPolicy]] = {
-    belief_search.FILE_KIND: BeliefPolicy,
-    paper.FILE_KIND: PaperPolicy,
-    recurrent.FILE_KIND: RecurrentPolicy,
+_LOADERS: Mapping[str, Callable[[str | os.PathLike[str]], Policy]] = {
+    belief_search.FILE_KIND: BeliefPolicy.load,
+    paper.FILE_KIND: PaperPolicy.load,
+    recurrent.FILE_KIND: RecurrentPolicy.load,
 }
+"""By what `gf_env.storage.tensors.tensor_file_kind` finds in a file."""
 
 
 def is_official(name: str) -> bool:
@@ -71,6 +73,6 @@ def open_policy(name: str | os.PathLike[str]) -> Policy:
         return load_sb3(name)
     path = find_tensor_file("agents", name)
     kind = tensor_file_kind(path)
-    if kind not in _POLICIES:
+    if kind not in _LOADERS:
         raise TensorFileError(f"expected {path} to hold a policy, found {kind or 'no kind'!r}")
-    return _POLICIES[kind].load(path)
+    return _LOADERS[kind](path)

@@ -1,10 +1,10 @@
-"""What a user names as `package.module:Name`, found and called."""
+"""Objects that a user names as `package.module:Name`: finds and calls them."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,15 +28,15 @@ def load_object(name: str) -> Any:
     if here not in sys.path:  # a command's own folder is on the path, not the one it is called in
         sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
+        return pkgutil.resolve_name(name)
     except Exception as error:  # the user's module may raise anything
-        raise ValueError(
-            f"cannot import {module_name!r}, named by {name!r}: {type(error).__name__}: {error}"
-        ) from error
-    if not hasattr(module, attribute):
+        module = sys.modules.get(module_name)
+        if module is None:
+            raise ValueError(
+                f"cannot import {module_name!r}, named by {name!r}: {type(error).__name__}: {error}"
+            ) from error
         known = [each for each in vars(module) if not each.startswith("_")]
-        raise ValueError(f"module {module_name!r} has no {attribute!r}; it has {known}")
-    return getattr(module, attribute)
+        raise ValueError(f"module {module_name!r} has no {attribute!r}; it has {known}") from error
 
 
 def call_with(

@@ -1,7 +1,7 @@
 """Learners by name, each with its settings, behind one call.
 
-A learner here is something that makes a policy of a task. The benchmark knows learners by what
-stands here, or as `package.module:function`.
+A learner here makes a policy for a task. The benchmark finds learners by the names here, or as
+`package.module:function`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
 from agents.learners.base import Update
@@ -20,15 +20,8 @@ from gf_env.envs.make_task import TaskArguments, make_task
 
 OnUpdate = Callable[[Update], None]
 
-
-class Train(Protocol):
-    """Trains a policy with a configuration on the task that the arguments make."""
-
-    def __call__(
-        self, task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
-    ) -> Policy:
-        """Return the trained policy."""
-        ...
+Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
+"""Trains a policy, with a configuration, on the task that the arguments make."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Learner:
     """A way of making a policy.
 
     Attributes:
-        config: makes its configuration of settings by name and `seed`; refuses what cannot be.
+        config: makes its configuration from settings by name and `seed`, and checks them.
         train: see `Train`.
     """
 
@@ -46,13 +39,7 @@ class Learner:
 
 def _on_tasks(train: Callable[..., Policy]) -> Train:
     """Return a learner that takes a built task as one that takes its arguments."""
-
-    def on_arguments(
-        task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None
-    ) -> Policy:
-        return train(make_task(**task_arguments), config, on_update)
-
-    return on_arguments
+    return lambda arguments, config, on_update: train(make_task(**arguments), config, on_update)
 
 
 def _train_sb3(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
@@ -97,19 +84,16 @@ def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: 
     """Return a learner's configuration.
 
     Raises:
-        ValueError: the settings cannot be, or it has none of that name.
+        ValueError: a setting is unknown or out of range.
     """
+    # files have lists where configurations have tuples
+    values = {
+        key: tuple(each) if isinstance(each, list) else each for key, each in settings.items()
+    }
     try:
-        return learner.config(
-            **{key: _as_tuple(value) for key, value in settings.items()}, seed=seed
-        )
+        return learner.config(**values, seed=seed)
     except TypeError as error:
         raise ValueError(f"settings {dict(settings)} do not fit {name}: {error}") from error
-
-
-def _as_tuple(value: Any) -> Any:
-    """Lists, which files have, become the tuples that configurations have."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _own_learner(name: str) -> Learner:

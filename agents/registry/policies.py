@@ -1,6 +1,6 @@
 """Policies by name: rules, upper bounds, trained files, and the user's own.
 
-The benchmark and the command line know policies by what stands here.
+The benchmark and the command line find policies by the names here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BOUNDS: Mapping[str, Callable[..., PrivilegedPolicy]] = {
     "greedy-oracle": GreedyOracle,
     "beam-search-oracle": BeamSearchOracle,
 }
-"""What sees labels."""
+"""Upper bounds, which see labels."""
 
 
 def make_policy(
@@ -59,9 +59,8 @@ def make_policy(
     made = RULES.get(name) or BOUNDS.get(name)
     settings = {} if settings is None else settings
     if made is None and is_module_path(name):
-        made = load_object(name)
-        if not callable(made):
-            made = _as_it_is(made)
+        found = load_object(name)
+        made = found if callable(found) else lambda: found
     if made is None:
         if settings:
             raise ValueError(f"policy {name!r} takes no settings, got {dict(settings)}")
@@ -73,10 +72,3 @@ def make_policy(
             "predict(observation, state, episode_start, deterministic)"
         )
     return policy
-
-
-def _as_it_is(policy: Any) -> Callable[[], Any]:
-    def made() -> Any:
-        return policy
-
-    return made

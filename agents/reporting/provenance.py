@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 _PACKAGES = ("gf-env", "torch", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
@@ -24,10 +24,10 @@ def machine(device: str) -> dict[str, Any]:
     found = {
         "system": platform.platform(),
         "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": psutil.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "load_before": os.getloadavg()[0],
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_before": psutil.getloadavg()[0],
         "device": device,
     }
     if torch.device(device).type == "cuda":

@@ -12,12 +12,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -31,12 +32,15 @@ from agents.learners.base import Update
 from agents.policies.recurrent_network import check_sees
 from agents.sb3.features import GlanceFocusExtractor, check_encoder
 from agents.sb3.vec_env import GlanceFocusVecEnv
+from gf_env.configuration import configuration
 from gf_env.envs.make_task import TaskArguments
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 
 ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = MappingProxyType(
     {"PPO": PPO, "A2C": A2C, "SAC": SAC, "TD3": TD3, "DQN": DQN, "RecurrentPPO": RecurrentPPO}
 )
+ALGORITHM_KEY = "gf_env_algorithm"
+"""Attribute of trained models, and key in their files: the algorithm's name in `ALGORITHMS`."""
 LOCATIONS_ONLY, GRID_ONLY = ("SAC", "TD3"), ("DQN",)
 """Algorithms that take one kind of action; the others take either."""
 _ON_POLICY = {"gamma": 0.7, "gae_lambda": 0.95, "learning_rate": 1e-3}
@@ -88,15 +92,15 @@ _OURS = ("policy", "env", "seed")
 _REPORT_STEPS = 4096
 
 
-@dataclass(frozen=True)
+@configuration
 class SB3Config:
     """The learner's settings."""
 
     algorithm: str = "PPO"
     """A name in `ALGORITHMS`."""
-    total_timesteps: int = 200_000
+    total_timesteps: PositiveInt = 200_000
     """Environment steps; DQN's exploration ends after a part of them."""
-    num_envs: int = 256
+    num_envs: PositiveInt = 256
     """Episodes at a time."""
     sees: tuple[str, ...] = ("features", "hidden_state")
     """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
@@ -105,23 +109,17 @@ class SB3Config:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
     are merged likewise."""
-    max_seconds: float = math.inf
+    max_seconds: PositiveFloat = math.inf
     """Stop after the step in which this much time has passed."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Of weights, images, actions and minibatches."""
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
+        """Check names against their tables."""
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {list(ALGORITHMS)}, got {self.algorithm!r}")
         check_sees(self.sees)
-        object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
         check_encoder(self.encoder)
-        for name in ("total_timesteps", "num_envs", "max_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {self.seed}")
         parameters = inspect.signature(ALGORITHMS[self.algorithm]).parameters
         known = [name for name in parameters if name not in _OURS and not name.startswith("_")]
         unknown = [name for name in self.settings if name not in known]
@@ -165,6 +163,7 @@ def train(
             seed=config.seed,
             **_settings(config, task_arguments),
         )
+        setattr(model, ALGORITHM_KEY, config.algorithm)  # SB3 saves a model's plain attributes
         off_policy = isinstance(model, OffPolicyAlgorithm)
         return model.learn(
             config.total_timesteps,
@@ -227,7 +226,7 @@ class _Reporter(BaseCallback):
 
     Args:
         max_seconds: stop after so many.
-        on_update: gets the figures.
+        on_update: called with the metrics.
         every: report after the first rollout that ends so many steps after the last report.
     """
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.sb3.learners import ALGORITHMS
+from agents.sb3.learners import ALGORITHM_KEY, ALGORITHMS
 
 
 def load_sb3(path: str | os.PathLike[str], device: str = "cpu") -> BaseAlgorithm:
-    """Load a model of any of `ALGORITHMS` without being told which.
+    """Load a model of any of `ALGORITHMS`, whichever the file holds.
 
     SB3's files contain pickled objects, which can run any code: load only files that you trust.
 
@@ -33,25 +33,24 @@ def load_sb3(path: str | os.PathLike[str], device: str = "cpu") -> BaseAlgorithm
     try:
         with zipfile.ZipFile(path) as archive:
             data = json.loads(archive.read("data"))
-        home = data["policy_class"]["__module__"]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        algorithm = data.get(ALGORITHM_KEY) or _guessed(data)
+    except (zipfile.BadZipFile, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no file that Stable-Baselines3 saved") from error
-    found = [name for name in ALGORITHMS if home == _policy_home(name) and _is_kind(name, data)]
-    if not found:
+    if algorithm not in ALGORITHMS:
         raise ValueError(
-            f"{path} holds a policy of {home}, which is none of {list(ALGORITHMS)} with its own "
-            "policy class; load it with the class that saved it"
+            f"{path} holds a policy of {algorithm}, which is none of {list(ALGORITHMS)} with its "
+            "own policy class; load it with the class that saved it"
         )
-    return ALGORITHMS[found[0]].load(path, device=device)
+    return ALGORITHMS[algorithm].load(path, device=device)
 
 
-def _policy_home(name: str) -> str:
-    """Return the module of an algorithm's policies: PPO and A2C share theirs."""
-    return next(iter(ALGORITHMS[name].policy_aliases.values())).__module__
-
-
-def _is_kind(name: str, data: Mapping[str, Any]) -> bool:
-    """Tell apart what shares policies: PPO, A2C and sb3-contrib's TRPO."""
-    if name == "PPO":
-        return "clip_range" in data
-    return name != "A2C" or "batch_size" not in data
+def _guessed(data: Mapping[str, Any]) -> str:
+    """Return the algorithm of a model that does not name it, or else its policy class's module."""
+    home: str = data["policy_class"]["__module__"]
+    for name, algorithm in ALGORITHMS.items():
+        policy_class = next(iter(algorithm.policy_aliases.values()))
+        # PPO, A2C and sb3-contrib's TRPO share their policies, but not these settings
+        differs = {"PPO": "clip_range" not in data, "A2C": "batch_size" in data}
+        if home == policy_class.__module__ and not differs.get(name, False):
+            return name
+    return home

@@ -1,33 +1,34 @@
-"""What a training's result depends on, and the folder that is one training's own."""
+"""The settings that a training's result depends on, and the check that a folder is its own."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from agents.learners.paper_ppo import PaperPPOConfig
+from gf_env.configuration import configuration
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
-from gf_env.training.supervised import PRECISIONS
+from gf_env.training.supervised import Precision
 
 PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
 
 
-@dataclass(frozen=True)
+@configuration
 class DataConfig:
-    """What is learned from.
+    """The data set and its splits.
 
     Attributes:
         dataset: name or folder; see `gf_env.load_dataset`.
         network_split: what the network learns from: starting weights, stages 1 and 3.
-        policy_split: what the policy learns from, stage 2. On images that the network has learned
-            by heart there is little to win by looking, so others are better.
+        policy_split: what the policy learns from, stage 2. Other images than the network's are
+            better: on those it has memorised, there is little to gain by looking.
         validation_split: what every epoch is measured on.
-        test_split: what the figures at the end are of.
+        test_split: what the metrics at the end are of.
         augment: learn from random crops of images on disk, mirrored half of the time.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
     """
@@ -41,9 +42,9 @@ class DataConfig:
     unreadable: str = "stop"
 
 
-@dataclass(frozen=True)
+@configuration
 class Given:
-    """What comes from elsewhere, in the place of what a phase would make.
+    """Networks, policies and weights to use in the place of what a phase would make.
 
     Attributes:
         full_resolution: weights that the full-resolution classifier starts from: `timm` for those
@@ -61,30 +62,23 @@ class Given:
     policy: str | None = None
 
 
-@dataclass(frozen=True)
+@configuration
 class TrainConfig:
     """Everything that a training's result depends on; the defaults are the built-in networks'.
 
     Attributes:
-        data: what is learned from.
-        recipe: what is made and how.
+        data: the data set and its splits.
+        recipe: the network and how it is trained.
         stage2: the paper's learner.
-        given: what comes from elsewhere.
-        precision: of the supervised phases, `bfloat16` (mixed) or `float32`.
+        given: parts to use instead of training them.
+        precision: of the supervised phases; `bfloat16` is mixed precision.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     recipe: Recipe = field(default_factory=Recipe)
     stage2: PaperPPOConfig = field(default_factory=PaperPPOConfig)
     given: Given = field(default_factory=Given)
-    precision: str = "bfloat16"
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"unknown precision {self.precision!r}; choose one of {list(PRECISIONS)}"
-            )
+    precision: Precision = "bfloat16"
 
 
 def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
@@ -99,14 +93,14 @@ def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if path.is_file():
         if not resume:
             raise ValueError(
-                f"{folder} holds a training already: go on with it by --resume, or choose another "
+                f"{folder} holds a training already: resume it with --resume, or choose another "
                 "--output"
             )
         differing = list(_differences(json.loads(path.read_text()), described))
         if differing:
             raise ValueError(
-                f"the training in {folder} was begun with other settings: "
-                f"{'; '.join(differing)}. Go on with the same ones, or choose another --output"
+                f"the training in {folder} was started with other settings: "
+                f"{'; '.join(differing)}. Resume it with the same ones, or choose another --output"
             )
     write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
 

@@ -1,4 +1,4 @@
-"""How good a frozen network is, and how much there is for a policy to win."""
+"""Metrics of a frozen network: its accuracy, and how much a policy can gain."""
 
 from __future__ import annotations
 
@@ -21,30 +21,23 @@ from gf_env.network.image_classifier import load_image_classifier, measure_accur
 from gf_env.storage.tensors import write_atomically
 
 ORACLE_GRID = 7
+MOST_IMAGES = 2000
+"""So many images of a split are measured at most."""
 RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
 
 
-def network_figures(
-    network: GlanceFocusNet,
-    policy: PaperPolicy | None,
-    train: Dataset,
-    test: Dataset,
-    *,
-    num_images: int = 2000,
-    workers: int = 0,
+def network_metrics(
+    network: GlanceFocusNet, policy: PaperPolicy | None, run: TrainingRun
 ) -> tuple[dict[str, Any], dict[str, Evaluation]]:
-    """Measure a network on the first images of a data set.
+    """Measure a network on the first images of a training's data.
 
     Args:
         network: in eval mode, on the device to use.
         policy: the paper's for this network, if there is one.
-        train: what policies learn from.
-        test: what the figures are of.
-        num_images: how many at most of either.
-        workers: processes that read images ahead.
+        run: has the images of the test split and those that policies learn from.
 
     Returns:
-        JSON-serialisable figures: accuracy after each look of blind rules, of the policy and of the
+        JSON-serialisable metrics: accuracy after each look of blind rules, of the policy and of the
         greedy oracle, and the mean return of random patches on train and on test images; and the
         evaluations by name.
     """
@@ -54,31 +47,31 @@ def network_figures(
             policy,
             network=network,
             dataset=images,
-            num_images=min(num_images, len(images)),
+            num_images=min(MOST_IMAGES, len(images)),
             device=network.device,
-            workers=workers,
+            workers=run.loading.workers,
         )
 
     policies: dict[str, Any] = {RANDOM: RandomPolicy(), "centre": CentrePolicy()}
     if policy is not None:
         policies[PAPER] = policy
     policies[ORACLE] = GreedyOracle(ORACLE_GRID)
-    results = {name: measure(each, test) for name, each in policies.items()}
-    figures = {
+    results = {name: measure(each, run.test) for name, each in policies.items()}
+    metrics = {
         "test_images": len(results[RANDOM].labels),
         "glance_accuracy": float(results[RANDOM].accuracy[0]),
         "accuracy_per_look": {name: each.accuracy.tolist() for name, each in results.items()},
         "oracle_grid": ORACLE_GRID,
         "random_mean_return": {
-            "train": measure(RandomPolicy(), train).mean_return,
+            "train": measure(RandomPolicy(), run.policy_images).mean_return,
             "test": results[RANDOM].mean_return,
         },
         "multiply_adds": results[RANDOM].multiply_adds.tolist(),
     }
-    return figures, results
+    return metrics, results
 
 
-def write_figures(run: TrainingRun, console: Console) -> None:
+def write_network_metrics(run: TrainingRun, console: Console) -> None:
     """Measure the networks of a training; write `figures.json` in the folders of their stages."""
     device = run.loading.device
     full, policy_source = run.source("full_resolution"), run.source("stage2")
@@ -93,12 +86,8 @@ def write_figures(run: TrainingRun, console: Console) -> None:
         if source is None:
             continue
         network = load_network(source, device)
-        figures, results = network_figures(
-            network, policy, run.policy_images, run.test, workers=run.loading.workers
-        )
-        report = {**figures, **about}
-        write_atomically(
-            run.place(phase).path / "figures.json", (json.dumps(report, indent=2) + "\n").encode()
-        )
+        metrics, results = network_metrics(network, policy, run)
+        content = json.dumps({**metrics, **about}, indent=2) + "\n"
+        write_atomically(run.place(phase).path / "figures.json", content.encode())
         rows = compare(results, random=RANDOM, oracle=ORACLE)
-        console.print(table(rows, f"{phase}: {figures['test_images']:,} images of the test split"))
+        console.print(table(rows, f"{phase}: {metrics['test_images']:,} images of the test split"))

@@ -1,8 +1,8 @@
-"""How the paper trains each family, as configurations of `agents.stages.run` to start from.
+"""The paper's training of each family, as configurations of `agents.stages.run`.
 
 After the release (blackfeather-wang/GFNet-Pytorch at 8a6775c). The release starts from weights for
-ImageNet, here those that timm fetches; how its weights for the patch's size were tuned it does not
-say, so that schedule is ours.
+ImageNet, here those that timm fetches. It does not say how its weights for the patch's size were
+tuned, so that schedule is ours.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class PaperSchedule(NamedTuple):
     """How the release trains one family in stages 1 and 3.
 
     Attributes:
-        encoder: the family's member that the preset is of.
+        encoder: the member of the family in the preset.
         learning_rate: of the encoders; that of the classifier is 0.1 in stage 1, 0.01 in stage 3.
         weight_decay: of all weights.
         epochs: of either stage.
         auxiliary_weight: lambda.
-        train_global_encoder: whether it learns, too.
+        train_global_encoder: whether the global encoder learns, too.
     """
 
     encoder: str

@@ -1,20 +1,17 @@
 """The whole training of the paper, phase after phase, in one folder (paper, section 3.2).
 
 Starting weights at full resolution and at the patch's size, stage 1 (all parts on random patches),
-stage 2 (the policy, the rest frozen), stage 3 (all parts on the policy's patches). A phase takes
-the best of the phases before it, or what was given in its place, and writes `<phase>/best` and
-`<phase>/last`; see `gf_env.training.loop`.
+stage 2 (the policy, the rest frozen), stage 3 (all parts on the policy's patches). A phase starts
+from the best of the phases before it, or from what was given in its place, and writes
+`<phase>/best` and `<phase>/last`; see `gf_env.training.loop`.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from rich.progress import Progress
-from torch import nn
 
 from agents.learners.paper_ppo import PaperLearner
 from agents.policies.paper import PaperPolicy
@@ -37,9 +34,11 @@ from gf_env.training.objectives import (
     ClassifierObjective,
     LocationSampler,
     LooksObjective,
+    Objective,
     UniformSampler,
 )
-from gf_env.training.schedule import OptimiserConfig, make_optimiser
+from gf_env.training.schedule import OptimiserConfig
+from gf_env.training.seeding import seeded_weights
 from gf_env.training.starting_weights import load_starting_weights
 from gf_env.training.supervised import SupervisedTrainee
 
@@ -57,7 +56,7 @@ class TrainingRun:
         images: what the network learns from.
         policy_images: what the policy learns from.
         validation: what every epoch is measured on.
-        test: what the figures at the end are of.
+        test: what the metrics at the end are of.
 
     Raises:
         ValueError: a split that is not there, or splits of different classes.
@@ -71,7 +70,7 @@ class TrainingRun:
         self.loading = loading
         self._progress = progress
         data = config.data
-        # a split that is missing is better said before training than after
+        # so that a missing split is an error before the training, not at its end
         self.images = self._load(data.network_split)
         self.policy_images = self._load(data.policy_split)
         self.validation = self._load(data.validation_split)
@@ -93,11 +92,11 @@ class TrainingRun:
         """Run phases in the order given; those that are done already take no time.
 
         Raises:
-            ValueError: an unknown phase, or one whose beginnings are neither given nor made.
+            ValueError: an unknown phase, or one that starts from something neither given nor made.
         """
         check_phases(phases)
         for phase in phases:
-            getattr(self, phase)()
+            _PHASES[phase](self)
 
     def place(self, phase: str) -> PhaseFolder:
         """Return where the files of a phase are."""
@@ -131,27 +130,16 @@ class TrainingRun:
     def _train_classifier(
         self, phase: str, classifier: ImageClassifier, schedule: OptimiserConfig
     ) -> None:
-
         def validate() -> Metrics:
-            return {
-                "validation/accuracy": measure_accuracy(
-                    classifier, self.validation, loading=self.loading
-                )
-            }
+            accuracy = measure_accuracy(classifier, self.validation, loading=self.loading)
+            return {"validation/accuracy": accuracy}
 
-        self._supervise(
-            phase,
-            classifier,
-            ClassifierObjective(classifier),
-            make_optimiser([classifier], [], schedule),
-            schedule,
-            validate,
-        )
+        self._supervise(phase, ClassifierObjective(classifier), schedule, validate)
 
     def stage1(self) -> None:
         """Train all parts of the network on random patches."""
         recipe = self.config.recipe
-        with _seeded(recipe.seed):
+        with seeded_weights(recipe.seed):
             network = GlanceFocusNet(recipe.network_config(self.images.spec))
         full, low = (self._made(phase) for phase in ("full_resolution", "low_resolution"))
         network.local_encoder.load_state_dict(full.encoder.state_dict())
@@ -196,30 +184,18 @@ class TrainingRun:
         objective = LooksObjective(
             network, sampler, recipe.auxiliary_weight, recipe.train_global_encoder
         )
-        encoders = [network.global_encoder, network.local_encoder]
-        self._supervise(
-            phase,
-            network,
-            objective,
-            make_optimiser(encoders, [network.classifier], schedule),
-            schedule,
-            lambda: self._validate(network, make_policy()),
-        )
+        self._supervise(phase, objective, schedule, lambda: self._validate(network, make_policy()))
 
     def _supervise(
         self,
         phase: str,
-        module: ImageClassifier | GlanceFocusNet,
-        objective: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        objective: Objective,
         schedule: OptimiserConfig,
         validate: Callable[[], Metrics],
     ) -> None:
         trainee = SupervisedTrainee(
             phase,
-            module,
             objective,
-            optimiser,
             self.images,
             schedule,
             validate,
@@ -253,7 +229,7 @@ class TrainingRun:
         config = ImageClassifierConfig(
             recipe.encoder, input_size, recipe.glance_interpolation, self.images.spec
         )
-        with _seeded(recipe.seed):
+        with seeded_weights(recipe.seed):
             return ImageClassifier(config).to(self.loading.device)
 
     def source(self, phase: str) -> str | Path | None:
@@ -278,9 +254,10 @@ class TrainingRun:
         return load_network(self._needed("stage1"), self.loading.device)
 
 
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw weights with a seed; modules take them from the global generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
+_PHASES: Mapping[str, Callable[[TrainingRun], None]] = {
+    "full_resolution": TrainingRun.full_resolution,
+    "low_resolution": TrainingRun.low_resolution,
+    "stage1": TrainingRun.stage1,
+    "stage2": TrainingRun.stage2,
+    "stage3": TrainingRun.stage3,
+}

@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
-FILE_INTERPOLATIONS = ("bilinear", "bicubic")
+from gf_env.configuration import configuration
+
 UNREADABLE = ("stop", "skip")
 """What can be done about an image file that cannot be decoded."""
 
+Number = int | float
+"""An int stays one, since digests of data sets are taken over how it is written."""
 
-@dataclass(frozen=True)
+
+@configuration
 class ImageSpec:
     """What a network has to know of the images it is made for.
 
@@ -32,35 +36,20 @@ class ImageSpec:
         resize_interpolation: `bilinear` or `bicubic`, for that resizing.
     """
 
-    image_size: int
-    channels: int
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop_fraction: float = 0.875
-    resize_interpolation: str = "bilinear"
+    image_size: PositiveInt
+    channels: Literal[1, 3]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    mean: tuple[Number, ...]
+    std: tuple[Number, ...]
+    crop_fraction: Annotated[Number, Field(gt=0, le=1)] = 0.875
+    resize_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:
-        """Check that the parts fit each other."""
-        for name in ("classes", "mean", "std"):  # JSON has lists only
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
-        if self.image_size < 1:
-            raise ValueError(f"image_size must be a positive number, got {self.image_size}")
-        if len(self.classes) < 2:
-            raise ValueError(f"a data set needs two classes or more, got {list(self.classes)}")
+        """Check that mean and std fit the channels."""
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(
                 f"mean and std need one value for each of {self.channels} channels, "
                 f"got {self.mean} and {self.std}"
-            )
-        if not 0 < self.crop_fraction <= 1:
-            raise ValueError(f"crop_fraction must be in (0, 1], got {self.crop_fraction}")
-        if self.resize_interpolation not in FILE_INTERPOLATIONS:
-            raise ValueError(
-                f"unknown resize_interpolation {self.resize_interpolation!r}; "
-                f"choose one of {list(FILE_INTERPOLATIONS)}"
             )
 
 
@@ -107,6 +96,9 @@ class Augmented(Protocol):
 
         Each is a function of `seed` (0 or more) and its index alone, whatever the batch or the
         process; no global generator is used or changed.
+
+        Raises:
+            ValueError: a negative seed.
         """
         ...
 

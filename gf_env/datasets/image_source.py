@@ -7,12 +7,13 @@ and shown as pixels is the source's business. A feature bank has one of its own,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from gf_env.datasets.base import Augmented, Dataset, InMemory
 from gf_env.datasets.batches import Batch, Loading, read_batches, to_device
@@ -42,11 +43,7 @@ class ImageSource(Protocol):
         ...
 
     def batches(
-        self,
-        batches: Sequence[Indices],
-        *,
-        workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
         """Yield the images and labels of batches, on the device.
 
@@ -60,61 +57,47 @@ class ImageSource(Protocol):
 
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         """Return images of this source as they look, (n, C, S, S), uint8 or normalised float."""
-        ...
+        return images
 
 
 def image_source(dataset: Dataset, device: torch.device) -> ImageSource:
     """Return a data set's images: kept on a GPU that has room for all, else read when needed."""
-    return (
-        ResidentImages(dataset, device) if fits_on(dataset, device) else ReadImages(dataset, device)
-    )
+    kind = ResidentImages if fits_on(dataset, device) else ReadImages
+    return kind(dataset, device)
 
 
-class ReadImages:
-    """Images that are read from their data set whenever they are needed; an `ImageSource`.
-
-    Args:
-        dataset: the images.
-        device: where they go.
-    """
+class ReadImages(ImageSource):
+    """Images that are read from their data set whenever they are needed."""
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         self.labels = dataset.labels
         self._dataset, self._device = dataset, device
         self._in_memory = dataset if isinstance(dataset, InMemory) else None
 
+    @override
     def select(self, indices: Indices) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return images and rows; all images where the data set has them in memory."""
         if self._in_memory is not None and self._device.type == "cpu":
             return self._in_memory.tensor(indices), torch.from_numpy(indices)
         return to_device(self._dataset.images(indices), self._device), None
 
+    @override
     def batches(
-        self,
-        batches: Sequence[Indices],
-        *,
-        workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
-        """Yield images and labels, read ahead by the workers; see `ImageSource.batches`."""
         loading = Loading(self._device, workers)
         return read_batches(self._dataset, list(batches), loading, augmentation_seed)
 
-    def pixels(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the images themselves."""
-        return images
-
 
 class ResidentImages(ReadImages):
-    """Images that are read once and then stay on the device; an `ImageSource`."""
+    """Images that are read once and then stay on the device."""
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         super().__init__(dataset, device)
         self._images = torch.empty(_shape(dataset), dtype=torch.uint8, device=device)
         self._present = np.zeros(len(dataset), np.bool_)
 
+    @override
     def select(self, indices: Indices) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return all images, of which those at `indices` have been read, and the rows."""
         missing = np.unique(indices[~self._present[indices]])
         if len(missing):
             rows = to_device(torch.from_numpy(missing), self._device)
@@ -123,15 +106,12 @@ class ResidentImages(ReadImages):
             self._present[missing] = True
         return self._images, to_device(torch.from_numpy(indices), self._device)
 
+    @override
     def batches(
-        self,
-        batches: Sequence[Indices],
-        *,
-        workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
-        """Yield images and labels; varied copies are made anew, by the workers."""
         if augmentation_seed is not None and isinstance(self._dataset, Augmented):
+            # varied copies are made anew, by the workers
             yield from super().batches(
                 batches, workers=workers, augmentation_seed=augmentation_seed
             )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from pathlib import Path
 
 from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
-from gf_env.datasets.scenes import cluttered_digits
-from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+from gf_env.datasets.scenes.registry import SCENES, load_scenes
 
 
 def load_dataset(
@@ -22,11 +20,11 @@ def load_dataset(
     """Return one split of a data set.
 
     Args:
-        dataset: `cluttered-digits`; a folder of `<split>/<class>/<image>`;
-            `torchvision:<class>[@<root>]` for one of torchvision's that is already on disk; or a
-            `Dataset`, which is returned as it is.
+        dataset: the name of a built-in task, such as `cluttered-digits`; a folder of
+            `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for one of torchvision's that
+            is already on disk; or a `Dataset`, which is returned as it is.
         split: `train`, `validation` or `test`; `cluttered-digits` also has `pretrain`.
-        size: number of scenes; only `cluttered-digits` can be as long as one asks for.
+        size: number of scenes of a built-in task; a split's usual number by default.
         like: image size, channels and normalisation that images on disk are brought to; ImageNet's
             by default.
         unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
@@ -45,10 +43,10 @@ def load_dataset(
     if isinstance(dataset, Dataset):
         return dataset
     name = os.fspath(dataset)
-    if name == cluttered_digits.NAME:
-        return _cluttered_digits(split, size)
+    if name in SCENES:
+        return load_scenes(name, split, size)
     if size is not None:
-        raise ValueError(f"only {cluttered_digits.NAME} can be made in any size, not {name!r}")
+        raise ValueError(f"only {', '.join(SCENES)} can be made in any size, not {name!r}")
     # torchvision takes a second to import, and the built-in task does without
     from gf_env.datasets.on_disk import folders, torchvision_sets
 
@@ -57,12 +55,6 @@ def load_dataset(
     if Path(name).is_dir():
         return folders.load_folder(Path(name), split, like, unreadable)
     raise ValueError(
-        f"unknown dataset {name!r}: choose {cluttered_digits.NAME!r}, a folder of "
+        f"unknown dataset {name!r}: choose one of {list(SCENES)}, a folder of "
         f"<split>/<class>/<image>, or {torchvision_sets.PREFIX}<class>[@<root>]"
     )
-
-
-@functools.lru_cache(maxsize=8)
-def _cluttered_digits(split: str, size: int | None) -> ClutteredDigits:
-    """Many environments in one process share one copy."""
-    return ClutteredDigits(split, size)

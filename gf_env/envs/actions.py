@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from gf_env.geometry import Lattice, action_to_location, location_to_action
 
@@ -27,17 +28,15 @@ class Look(NamedTuple):
 
 
 class ActionCodec(Protocol):
-    """What the rest of the system asks of actions."""
+    """What the rest of the system asks of actions.
 
-    @property
-    def grid_size(self) -> int | None:
-        """N where actions number n x n patches; None where they are locations."""
-        ...
+    Attributes:
+        grid_size: n where actions number n x n patches; None where they are locations.
+        lattice: all patches that there are actions for; None where actions reach every patch.
+    """
 
-    @property
-    def lattice(self) -> Lattice | None:
-        """All patches that there are actions for; None where actions reach every patch."""
-        ...
+    grid_size: int | None
+    lattice: Lattice | None
 
     @property
     def space(self) -> spaces.Space[Any]:
@@ -65,37 +64,30 @@ class ActionCodec(Protocol):
         ...
 
     def require_grid(self, why: str) -> int:
-        """Return `grid_size` for those who need one.
-
-        Args:
-            why: a clause that says what for.
+        """Return `grid_size` for those who need one; `why` is a clause that says what for.
 
         Raises:
             ValueError: actions are locations.
         """
-        ...
+        if self.grid_size is None:
+            raise ValueError(f"{why}, but the task's actions are locations; make it with grid_size")
+        return self.grid_size
 
 
-class LocationActions:
-    """(row, col) in [-1, 1], from the top-left patch to the bottom-right one; clipped outside.
-
-    Args:
-        device: where looks go.
-    """
-
-    grid_size = None
-    lattice = None
+class LocationActions(ActionCodec):
+    """(row, col) in [-1, 1], from the top-left patch to the bottom-right one; clipped outside."""
 
     def __init__(self, device: torch.device) -> None:
+        self.grid_size = self.lattice = None
         self._device = device
 
     @property
+    @override
     def space(self) -> spaces.Box:
-        """`Box(-1, 1, (2,), float32)`."""
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
+    @override
     def decode(self, actions: Any, count: int) -> Look:
-        """Turn (count, 2) numbers into a look; errors as of `ActionCodec.decode`."""
         array = np.asarray(actions)
         if array.shape != (count, 2) or array.dtype.kind not in "fiu":
             raise ValueError(
@@ -110,66 +102,54 @@ class LocationActions:
             )
         return Look(action_to_location(_on(self._device, array.astype(np.float32))))
 
+    @override
     def encode(self, look: Look) -> NDArray[np.float32]:
-        """Return (n, 2) float32 in [-1, 1]."""
         actions: NDArray[np.float32] = location_to_action(look.locations).cpu().numpy()
         return actions
 
+    @override
     def look(self, choices: torch.Tensor) -> Look:
-        """Return a look at (n, 2) locations, clipped to [0, 1]."""
         return Look(choices.clamp(0, 1))
 
-    def require_grid(self, why: str) -> int:
-        """Refuse: there is no grid; see `ActionCodec.require_grid`."""
-        raise ValueError(f"{why}, but the task's actions are locations; make it with grid_size")
 
+class GridActions(ActionCodec):
+    """The number of a patch in a regular grid of n x n patches, row-major."""
 
-class GridActions:
-    """The number of a patch in a regular grid of n x n patches, row-major.
-
-    Args:
-        grid: the patches.
-        device: where looks go.
-    """
+    lattice: Lattice
 
     def __init__(self, grid: Lattice, device: torch.device) -> None:
-        self.grid_size = len(grid.lines)
-        self.lattice, self._device = grid, device
-        self._locations = grid.locations(device)  # (n * n, 2)
+        self.grid_size, self.lattice = len(grid.lines), grid
+        self._device, self._locations = device, grid.locations(device)
 
     @property
+    @override
     def space(self) -> spaces.Discrete:
-        """`Discrete(n * n)`."""
         return spaces.Discrete(len(self.lattice))
 
+    @override
     def decode(self, actions: Any, count: int) -> Look:
-        """Turn (count,) integers into a look; errors as of `ActionCodec.decode`."""
-        array = np.asarray(actions)
+        array, choices = np.asarray(actions), len(self.lattice)
         if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
             raise ValueError(
                 f"expected {count} grid indices, integers of shape ({count},), "
                 f"got shape {array.shape} of {array.dtype}"
             )
-        bad = np.flatnonzero((array < 0) | (array >= len(self.lattice)))
+        bad = np.flatnonzero((array < 0) | (array >= choices))
         if bad.size:
             raise ValueError(
-                f"grid indices must be in [0, {len(self.lattice)}), got {array[bad[0]]} in episode "
-                f"{bad[0]} and {len(bad)} of {count} in all"
+                f"grid indices must be in [0, {choices}), got {array[bad[0]]} in episode {bad[0]} "
+                f"and {len(bad)} of {count} in all"
             )
         return self.look(_on(self._device, array.astype(np.int64)))
 
+    @override
     def encode(self, look: Look) -> NDArray[np.int64]:
-        """Return (n,) int64, the numbers of the nearest patches."""
         numbers: NDArray[np.int64] = self.lattice.index(look.locations).cpu().numpy()
         return numbers
 
+    @override
     def look(self, choices: torch.Tensor) -> Look:
-        """Return a look at patches, (n,) int64 in [0, n * n)."""
         return Look(self._locations[choices])
-
-    def require_grid(self, why: str) -> int:
-        """Return n."""
-        return self.grid_size
 
 
 def action_codec(

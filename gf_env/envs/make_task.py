@@ -49,7 +49,7 @@ class TaskArguments(TypedDict, total=False):
             built; or a `FeatureBank`. Continuous actions then go to the nearest of its patches.
         precision: of the encoders, `float32` (the default) or `bfloat16`.
         compiled: with torch.compile, False by default; see
-            `gf_env.network.accelerated.AcceleratedNetwork`.
+            `gf_env.network.accelerated.AcceleratedEncoder`.
         device: where the network runs, `cpu` by default.
     """
 

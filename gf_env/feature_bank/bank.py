@@ -8,14 +8,15 @@ memory-mapped file that all processes share.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.batches import Batch, to_device
-from gf_env.datasets.image_source import Indices
+from gf_env.datasets.image_source import ImageSource, Indices
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
@@ -104,8 +105,8 @@ def feature_shape(network: GlanceFocusNet) -> tuple[int, ...]:
     return tuple(shape)
 
 
-class ImageIndices:
-    """Images as their own numbers, all that a bank needs: an `ImageSource` without pixels.
+class ImageIndices(ImageSource):
+    """Images as their own numbers, (n,) int64, which is all that a bank needs.
 
     Args:
         dataset: the images that are meant.
@@ -116,22 +117,18 @@ class ImageIndices:
         self.labels = dataset.labels
         self._dataset, self._device = dataset, device
 
+    @override
     def select(self, indices: Indices) -> tuple[torch.Tensor, None]:
-        """Return the indices themselves, (n,) int64."""
         return to_device(torch.from_numpy(np.array(indices, np.int64)), self._device), None
 
+    @override
     def batches(
-        self,
-        batches: Sequence[Indices],
-        *,
-        workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
-        """Yield indices and labels; nothing is read, and a bank has no varied copies."""
         for indices in batches:
             labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
             yield Batch(self.select(indices)[0], labels)
 
+    @override
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
-        """Read the images that are meant, (n, C, S, S) uint8."""
         return self._dataset.images(images.cpu().numpy())

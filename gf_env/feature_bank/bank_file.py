@@ -1,6 +1,6 @@
-"""Feature banks on disk: planned, built piece by piece, gone on with after a stop, and opened.
+"""Feature banks on disk: planned, built piece by piece, resumed after a stop, and opened.
 
-A bank is known by its network, data set and lattice; one of others is refused.
+A bank belongs to one network, data set and lattice; it is refused for any other.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from gf_env.datasets.base import Dataset, dataset_digest
@@ -30,12 +30,12 @@ from gf_env.feature_bank.bank import FeatureBank, feature_shape
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.storage.cache import cache_dir
-from gf_env.storage.chunked_file import ChunkedFile, check_same
+from gf_env.storage.arrays import ArrayFile, cache_dir, check_same
 from gf_env.storage.tensors import TensorFileError
 
 _logger = logging.getLogger("gf_env")
 
+_PIECE_BYTES = 1 << 26  # existing banks have checksums of pieces of this size
 _PATCHES_AT_ONCE = 2048
 _TRIAL_PATCHES = 512
 
@@ -45,11 +45,11 @@ class BankPlan:
     """What building a bank will take.
 
     Attributes:
-        path: of the file.
-        num_bytes: of the whole file.
-        seconds: expected for the images that are not done yet, from a trial on a few.
-        images_done: kept from a build that was stopped.
-        num_images: in all.
+        path: the `.npy` file.
+        num_bytes: size of all features.
+        seconds: expected time for the images that are not done yet, from a trial on a few.
+        images_done: number of images kept from a build that was stopped.
+        num_images: number of images in the data set.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class BankPlan:
     num_images: int
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return a one-line summary."""
         done = f", {self.images_done} done before" if self.images_done else ""
         return (
             f"feature bank of {self.num_images} images{done}: {self.num_bytes / 1e9:.2f} GB in "
@@ -68,13 +68,13 @@ class BankPlan:
 
 
 class BankFile:
-    """The bank of a network, a data set and a lattice on disk, built or not.
+    """The bank of a network, a data set and a lattice on disk, whether built yet or not.
 
     Args:
-        network: in eval mode.
-        dataset: one split.
-        lattice: where patches are.
-        path: of the file, `.npy`; by default in the cache folder, by a name of its own.
+        network: encodes the patches; in eval mode.
+        dataset: the images, one split.
+        lattice: the patches of each image.
+        path: the `.npy` file; by default one in the cache folder, named after the other arguments.
 
     Raises:
         ValueError: a network in training mode, or a path that does not end with `.npy`.
@@ -95,66 +95,62 @@ class BankFile:
         if place.suffix != ".npy":
             raise ValueError(f"a feature bank is a file that ends with .npy, got {place}")
         per_look = math.prod(feature_shape(network)) + network.global_encoder.num_features
-        self._file = ChunkedFile(place, about, (len(dataset), 1 + len(lattice), per_look))
+        shape = (len(dataset), 1 + len(lattice), per_look)
+        self._file = ArrayFile(place, shape, np.float16, about, _PIECE_BYTES)
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """The `.npy` file."""
         return self._file.path
 
     def plan(self) -> BankPlan:
-        """Try a few images and return what building, or going on with it, will take.
+        """Encode a few images and return what building, or resuming it, will take.
 
         Raises:
             TensorFileError: the file is of something else.
             OSError: there is no room for it.
         """
-        written = self._file.checksums()
-        done = self._file.chunks[len(written) - 1].stop if written else 0
+        done = self._file.rows_written()
         self._check_room(done)
         count = len(self._dataset)
         trial = range(min(count, max(1, _TRIAL_PATCHES // len(self._lattice))))
-        self._encode(trial[:1])  # the first call of all takes longer
+        self._encode(trial[:1])  # the very first call takes longer
         began = time.perf_counter()
         self._encode(trial)
         seconds = (time.perf_counter() - began) / len(trial) * (count - done)
         return BankPlan(self._file.path, self._file.num_bytes, seconds, done, count)
 
     def is_built(self) -> bool:
-        """Whether all of it has been written; `open` says whether it is sound.
+        """Return whether every piece has been written; only `open` checks their content.
 
         Raises:
             TensorFileError: the file is of something else.
         """
-        return len(self._file.checksums()) == len(self._file.chunks)
+        return self._file.rows_written() == len(self._dataset)
 
-    def build(self, progress: Callable[[int, int], None] | None = None) -> FeatureBank:
-        """Write what is not written yet, and open it. Other processes wait meanwhile.
+    def build(self, progress: Callable[[int, int], None] = lambda done, count: None) -> FeatureBank:
+        """Write what is missing and open the bank; other processes wait meanwhile.
 
         Args:
-            progress: called with (images done, images in all).
+            progress: called with (images done, number of images).
 
         Raises:
             TensorFileError: the file is of something else.
             OSError: there is no room for it.
             ValueError: a feature is too large for float16.
         """
-        self._file.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self._file.path}.lock"):
-            checksums = self._file.sound_checksums()
-            chunks = self._file.chunks
-            for number in range(len(checksums), len(chunks)):
-                self._check_room(chunks[number].start)
-                self._file.write(number, self._encode(chunks[number]), checksums)
-                if progress is not None:
-                    progress(chunks[number].stop, len(self._dataset))
+        with self._file.exclusive():
+            for rows in self._file.missing_pieces():
+                self._check_room(rows.start)
+                self._file.write(rows, self._encode(rows))
+                progress(rows.stop, len(self._dataset))
         return self.open()
 
     def open(self) -> FeatureBank:
         """Return the bank, checked byte by byte, on the network's device.
 
         Raises:
-            TensorFileError: not built, not whole, altered, or of something else.
+            TensorFileError: not built, incomplete, altered, or of something else.
             MemoryError: too large for the device's memory.
         """
         looks = torch.from_numpy(self._file.read())
@@ -169,7 +165,7 @@ class BankFile:
         return FeatureBank(self._network, self._dataset, self._lattice, looks.to(device))
 
     def _check_room(self, images_done: int) -> None:
-        """Check disk and memory before work that would be in vain."""
+        """Raise an OSError if the disk is too small for the rest; warn if the memory is."""
         file = self._file
         left = file.num_bytes * (1 - images_done / len(self._dataset))
         folder = next(each for each in file.path.absolute().parents if each.exists())
@@ -181,7 +177,7 @@ class BankFile:
                 f"{free / 1e9:.2f} GB free; take a coarser lattice, or another folder "
                 "(GF_ENV_CACHE)",
             )
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = psutil.virtual_memory().total
         if file.num_bytes > memory:
             warnings.warn(
                 f"the feature bank of {file.num_bytes / 1e9:.2f} GB is larger than the memory of "
@@ -191,12 +187,13 @@ class BankFile:
 
     @torch.inference_mode()
     def _encode(self, indices: range) -> NDArray[np.float16]:
-        """Return the looks at some images, (n, 1 + k, F)."""
-        size = max(1, _PATCHES_AT_ONCE // len(self._lattice))
-        parts = [self._encode_few(few) for few in _split(indices, size)]
-        return np.concatenate(parts)
+        """Return the looks at some images, (n, 1 + k, F): the glance, then the k patches."""
+        count = max(1, _PATCHES_AT_ONCE // len(self._lattice))
+        starts = indices[::count]
+        batches = (np.arange(start, min(start + count, indices.stop)) for start in starts)
+        return np.concatenate([self._encode_batch(batch) for batch in batches])
 
-    def _encode_few(self, indices: NDArray[np.int64]) -> NDArray[np.float16]:
+    def _encode_batch(self, indices: NDArray[np.int64]) -> NDArray[np.float16]:
         network, count = self._network, len(indices)
         images = self._dataset.images(indices).to(network.device)
         glances = _flat(network.encode_glance(images))
@@ -215,13 +212,8 @@ class BankFile:
 
 
 def _flat(encoding: Encoding) -> torch.Tensor:
-    """(n, F): the feature map in (channels, h, w) order, then the pooled vector."""
+    """Return (n, F): the feature map in (channels, h, w) order, then the pooled vector."""
     return torch.cat([encoding.features.flatten(1), encoding.pooled], dim=1)
-
-
-def _split(indices: range, size: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(indices.start, indices.stop, size):
-        yield np.arange(start, min(start + size, indices.stop))
 
 
 def feature_bank(
@@ -230,25 +222,25 @@ def feature_bank(
     dataset: Dataset,
     lattice: Lattice | None,
 ) -> FeatureBank:
-    """Return the bank that is meant; `gf_env.envs.make_task.TaskArguments` says how.
+    """Return the bank that the argument `feature_bank` of a task asks for.
 
     Args:
-        given: True, a path, or a bank; False would be none.
-        network: in eval mode.
-        dataset: one split.
-        lattice: which one is needed; None for the bank's own.
+        given: an open bank, the path of one on disk, or True for the one in the cache folder, which
+            is built if need be.
+        network: encodes the patches; in eval mode.
+        dataset: the images, one split.
+        lattice: the patches of each image; None for those of the bank.
 
     Raises:
-        ValueError: no lattice, or a bank of another network, data set or lattice, or on another
-            device.
-        TensorFileError: not built, damaged, or of something else.
-        OSError: no room to build it.
+        ValueError: True without a lattice, or an open bank on another device than the network.
+        TensorFileError: a bank that is not built, damaged, or of something else.
+        OSError: there is no room to build it.
     """
     if isinstance(given, FeatureBank):
         if given.device != network.device:
             raise ValueError(
                 f"the feature bank is on {given.device}, but the network on {network.device}; open "
-                "its file with the network there"
+                "the bank's file with the network on the right device"
             )
         wanted = bank_description(network, dataset, lattice or given.lattice)
         found = bank_description(given.network, given.dataset, given.lattice)
@@ -257,8 +249,8 @@ def feature_bank(
     if isinstance(given, bool):
         if lattice is None:
             raise ValueError(
-                "feature_bank=True needs to know the patches: say lattice_stride, or grid_size for "
-                "discrete actions"
+                "feature_bank=True needs to know the patches: pass lattice_stride, or grid_size "
+                "for discrete actions"
             )
         file = BankFile(network, dataset, lattice)
         if file.is_built():
@@ -270,7 +262,7 @@ def feature_bank(
 
 
 def bank_description(network: GlanceFocusNet, dataset: Dataset, lattice: Lattice) -> dict[str, Any]:
-    """Return what a bank is known by; JSON-serialisable, by name."""
+    """Return what a bank is identified by; JSON-serialisable, by name."""
     return {
         "network": network.digest()[:16],
         "dataset": dataset.name,
@@ -284,7 +276,7 @@ def stored_lattice(path: str | os.PathLike[str]) -> Lattice:
     """Return the lattice of a bank on disk.
 
     Raises:
-        TensorFileError: there is no bank.
+        TensorFileError: there is no bank at this path.
     """
     notes = Path(path).with_suffix(".json")
     try:

@@ -1,4 +1,4 @@
-"""The classifier f_C, which gathers what the glimpses show (paper, section 3.1).
+"""The classifier f_C over the glimpses so far (paper, section 3.1).
 
 Its state h_t^C is an argument and a result, so that an episode's past lies with the episode.
 """
@@ -12,10 +12,7 @@ from gf_env.network.config import NetworkConfig
 
 
 class Classifier(nn.Module):
-    """What the rest of the system asks of a classifier.
-
-    Its state is (n, H) for n episodes, whatever kind it is.
-    """
+    """A classifier; its state is (n, H) for n episodes, whatever kind it is."""
 
     def initial_state(self, pooled: torch.Tensor) -> torch.Tensor:
         """Return the state before the glance, (n, H), for n pooled vectors."""
@@ -32,7 +29,7 @@ class Classifier(nn.Module):
     def forward(
         self, pooled: torch.Tensor, hidden: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take in one glimpse.
+        """Classify after one more glimpse.
 
         Args:
             pooled: (n, num_features).
@@ -79,7 +76,8 @@ class CascadedClassifier(Classifier):
     """For each step t > 1 a linear layer of its own on the t pooled vectors so far.
 
     The state is the number of looks taken, then T pooled vectors, zeros where there is none yet;
-    H is 1 + T * num_features. After the glance it has no say: the global encoder's own head has.
+    H is 1 + T * num_features. It has no layer for the glance: the global encoder's own head gives
+    the logits there.
 
     Args:
         num_features: length F of the encoders' pooled vectors.
@@ -115,7 +113,7 @@ class CascadedClassifier(Classifier):
         """Return logits (n, classes) of states (n, 1 + T * F) after two looks or more.
 
         On the CPU only the layers that are needed run: all of them on all rows cost three times as
-        much. A GPU would have to be waited for to know which, so there all of them do.
+        much. On a GPU all run, since finding out which are needed would wait for the device.
         """
         looks = hidden[:, 0].long()
         if hidden.device.type != "cpu":
@@ -131,7 +129,7 @@ class CascadedClassifier(Classifier):
         return logits
 
     def _every_head(self, looks: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """Return logits as of `logits`, without asking the device for anything."""
+        """Return logits as of `logits`, without waiting for the device."""
         numbers = range(2, self.sequence_length + 1)
         every = torch.stack([self._logits(number, hidden) for number in numbers])
         return every[looks - 2, torch.arange(len(hidden), device=hidden.device)]

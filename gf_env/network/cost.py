@@ -1,4 +1,4 @@
-"""What a look costs: multiply-adds, counted on the modules as they run."""
+"""The cost of a look: multiply-adds, counted on the modules as they run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StepCost(NamedTuple):
 
     Attributes:
         steps: of each step: first the global encoder and what classifies after the glance, then
-            the local encoder and the classifier. Steps beyond cost what the last one does.
+            the local encoder and the classifier. Further steps cost as much as the last one.
     """
 
     steps: tuple[int, ...]
@@ -48,6 +48,6 @@ def count_multiply_adds(run: Callable[[], object]) -> int:
 
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run()
-    # the counter takes a multiplication and an addition as two
+    # the counter counts a multiplication and an addition as two
     flops: int = counter.get_total_flops()
     return flops // 2

@@ -7,6 +7,29 @@ these facts, and networks of these families are trained with them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # these facts take no time to import, and torch does
+    from gf_env.network.config import ClassifierKind, FirstStep, Interpolation
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One of the paper's eleven networks.
+
+    Attributes:
+        name: in the release.
+        timm_name: of the same network in timm.
+        image_size: pixels.
+        crop_fraction: see `gf_env.ImageSpec`.
+        drop_rate: of the pooled vector in training.
+    """
+
+    name: str
+    timm_name: str
+    image_size: int = 224
+    crop_fraction: float = 0.875
+    drop_rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -15,30 +38,29 @@ class Family:
 
     Attributes:
         name: the family's.
-        model_names: its members, as the release calls them.
-        timm_names: timm's names for those that the release calls otherwise.
+        members: its backbones.
         glance_interpolation: see `gf_env.NetworkConfig`.
         classifier: likewise.
         first_step: likewise.
-        state_encoder: of the policy, `flat` or `conv`; see `agents.PatchProposalConfig`.
+        state_encoder: of the policy, see `agents.PatchProposalConfig`.
         policy_hidden_size: of the policy's GRU.
+        resize_interpolation: of image files, see `gf_env.ImageSpec`.
     """
 
     name: str
-    model_names: tuple[str, ...]
-    timm_names: tuple[str, ...]
-    glance_interpolation: str
-    classifier: str
-    first_step: str
-    state_encoder: str
+    members: tuple[Backbone, ...]
+    glance_interpolation: Interpolation
+    classifier: ClassifierKind
+    first_step: FirstStep
+    state_encoder: Literal["conv", "flat"]
     policy_hidden_size: int
+    resize_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 FAMILIES = (
     Family(
         name="ResNet",
-        model_names=("resnet50",),
-        timm_names=(),
+        members=(Backbone("resnet50", "resnet50"),),
         glance_interpolation="bicubic",
         classifier="recurrent",
         first_step="classifier",
@@ -47,8 +69,11 @@ FAMILIES = (
     ),
     Family(
         name="DenseNet",
-        model_names=("densenet121", "densenet169", "densenet201"),
-        timm_names=(),
+        members=(
+            Backbone("densenet121", "densenet121"),
+            Backbone("densenet169", "densenet169"),
+            Backbone("densenet201", "densenet201"),
+        ),
         glance_interpolation="bilinear",
         classifier="recurrent",
         first_step="classifier",
@@ -57,8 +82,11 @@ FAMILIES = (
     ),
     Family(
         name="RegNet",
-        model_names=("regnety_600m", "regnety_800m", "regnety_1.6g"),
-        timm_names=("regnety_006", "regnety_008", "regnety_016"),
+        members=(
+            Backbone("regnety_600m", "regnety_006"),
+            Backbone("regnety_800m", "regnety_008"),
+            Backbone("regnety_1.6g", "regnety_016"),
+        ),
         glance_interpolation="bilinear",
         classifier="recurrent",
         first_step="own_head_at_inference",
@@ -67,8 +95,10 @@ FAMILIES = (
     ),
     Family(
         name="MobileNetV3",
-        model_names=("mobilenetv3_large_100", "mobilenetv3_large_125"),
-        timm_names=(),
+        members=(
+            Backbone("mobilenetv3_large_100", "mobilenetv3_large_100", drop_rate=0.2),
+            Backbone("mobilenetv3_large_125", "mobilenetv3_large_125", drop_rate=0.2),
+        ),
         glance_interpolation="bicubic",
         classifier="cascaded",
         first_step="own_head",
@@ -77,51 +107,35 @@ FAMILIES = (
     ),
     Family(
         name="EfficientNet",
-        model_names=("efficientnet_b2", "efficientnet_b3"),
-        timm_names=(),
+        members=(
+            Backbone("efficientnet_b2", "efficientnet_b2", image_size=260, drop_rate=0.3),
+            Backbone(
+                "efficientnet_b3",
+                "efficientnet_b3",
+                image_size=300,
+                crop_fraction=0.904,
+                drop_rate=0.3,
+            ),
+        ),
         glance_interpolation="bicubic",
         classifier="cascaded",
         first_step="own_head",
         state_encoder="conv",
         policy_hidden_size=256,
+        resize_interpolation="bicubic",
     ),
 )
-MODEL_NAMES = tuple(name for family in FAMILIES for name in family.model_names)
-"""The eleven networks of the release, by its names."""
+BACKBONES = {backbone.name: backbone for family in FAMILIES for backbone in family.members}
+"""The eleven networks by their names in the release."""
 
 
 def family_of(encoder_name: str) -> Family | None:
     """Return the family of one of the paper's networks, None for any other encoder.
 
     Args:
-        encoder_name: the release's name or timm's.
+        encoder_name: in the release or in timm.
     """
     for family in FAMILIES:
-        if encoder_name in family.model_names + family.timm_names:
+        if any(encoder_name in (each.name, each.timm_name) for each in family.members):
             return family
     return None
-
-
-PAPER_NAMES = {
-    "resnet50": "resnet50",
-    "densenet121": "densenet121",
-    "densenet169": "densenet169",
-    "densenet201": "densenet201",
-    "mobilenetv3_large_100": "mobilenetv3_large_100",
-    "mobilenetv3_large_125": "mobilenetv3_large_125",
-    "efficientnet_b2": "efficientnet_b2",
-    "efficientnet_b3": "efficientnet_b3",
-    "regnety_600m": "regnety_006",
-    "regnety_800m": "regnety_008",
-    "regnety_1.6g": "regnety_016",
-}
-"""The names in the paper's released checkpoints, and timm's for the same networks."""
-_DROP_RATES = {
-    "mobilenetv3_large_100": 0.2,
-    "mobilenetv3_large_125": 0.2,
-    "efficientnet_b2": 0.3,
-    "efficientnet_b3": 0.3,
-}
-"""Dropout of the pooled vector in training, where the paper's release has any."""
-_PAPER_SIZES = {"efficientnet_b2": 260, "efficientnet_b3": 300}
-_PAPER_CROPS = {"efficientnet_b3": 0.904}

@@ -6,10 +6,12 @@ the module.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -21,7 +23,7 @@ from gf_env.network.classifiers import make_classifier
 from gf_env.network.config import NetworkConfig
 from gf_env.network.cost import StepCost, count_multiply_adds
 from gf_env.network.encoders.base import Encoder, Encoding
-from gf_env.network.encoders.batching import in_parts, runs_whole
+from gf_env.network.encoders.batching import encode_in_parts
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.storage.assets import asset_names, find_tensor_file
 from gf_env.storage.tensors import (
@@ -118,63 +120,33 @@ class GlanceFocusNet(nn.Module):
         """
         return self.next_glimpse(self.encode_patches(images, locations, rows), hidden)
 
-    def encode_glance(
-        self,
-        images: torch.Tensor,
-        rows: torch.Tensor | None = None,
-        encoder: Encoder | None = None,
-        pixels_at_once: int | None = None,
-    ) -> Encoding:
-        """Encode the small copy of each image; errors as of `glance`.
+    def encode_glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Encoding:
+        """Encode the small copy of each image; arguments and errors as of `glance`."""
 
-        Args:
-            images: (m, C, S, S), normalised float or uint8.
-            rows: (n,) int64 in [0, m), which images; None: all, n = m.
-            encoder: runs instead of the global encoder, such as a compiled form of it.
-            pixels_at_once: see `gf_env.network.encoders.batching.in_parts`.
-        """
-        runs = self.global_encoder if encoder is None else encoder
-
-        def run(part: slice) -> Encoding:
+        def inputs(part: slice) -> torch.Tensor:
             # images are gathered part by part, too: whole ones are large
-            shown = images[part] if rows is None else images.index_select(0, rows[part])
-            encoding: Encoding = runs(self.small(shown))
-            return encoding
+            return self.small(images[part] if rows is None else images.index_select(0, rows[part]))
 
-        return in_parts(
-            run,
-            len(images if rows is None else rows),
-            self.config.patch_size**2,
-            whole=runs_whole(self.global_encoder, images),
-            pixels_at_once=pixels_at_once,
-        )
+        count = len(images if rows is None else rows)
+        return self._encode(self.global_encoder, inputs, count, images.device)
 
     def encode_patches(
-        self,
-        images: torch.Tensor,
-        locations: torch.Tensor,
-        rows: torch.Tensor | None = None,
-        encoder: Encoder | None = None,
-        pixels_at_once: int | None = None,
+        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
     ) -> Encoding:
-        """Encode one patch of each image; errors as of `focus`.
-
-        Args:
-            images: (m, C, S, S), normalised float or uint8.
-            locations: (n, 2) float in [0, 1], (row, col).
-            rows: (n,) int64 in [0, m), which images; None: all, n = m.
-            encoder: runs instead of the local encoder, such as a compiled form of it.
-            pixels_at_once: see `gf_env.network.encoders.batching.in_parts`.
-        """
+        """Encode one patch of each image; arguments and errors as of `focus`."""
         cut = self._cut(images, locations, rows)
-        runs = self.local_encoder if encoder is None else encoder
-        return in_parts(
-            lambda part: runs(self.normalise(cut[part])),
-            len(cut),
-            self.config.patch_size**2,
-            whole=runs_whole(self.local_encoder, images),
-            pixels_at_once=pixels_at_once,
+        return self._encode(
+            self.local_encoder, lambda part: self.normalise(cut[part]), len(cut), cut.device
         )
+
+    def _encode(
+        self,
+        encoder: Encoder,
+        inputs: Callable[[slice], torch.Tensor],
+        count: int,
+        device: torch.device,
+    ) -> Encoding:
+        return encode_in_parts(encoder, inputs, count, self.config.patch_size**2, device.type)
 
     def small(self, images: torch.Tensor) -> torch.Tensor:
         """Return what the global encoder sees of images, (n, C, P, P), normalised.
@@ -197,7 +169,7 @@ class GlanceFocusNet(nn.Module):
         return seen
 
     def first_glimpse(self, encoding: Encoding) -> Glimpse:
-        """Return what is known after the glance, from what the global encoder makes of it."""
+        """Return the glimpse of the glance, from the global encoder's output."""
         hidden = self.classifier.initial_state(encoding.pooled)
         hidden = self.classifier.advance(encoding.pooled, hidden)
         if self._own_head_first():
@@ -207,7 +179,7 @@ class GlanceFocusNet(nn.Module):
         return Glimpse(encoding.features, logits, hidden, encoding.pooled)
 
     def next_glimpse(self, encoding: Encoding, hidden: torch.Tensor) -> Glimpse:
-        """Return what is known after one more look, from the encoded patches.
+        """Return the glimpse of one more look, from the local encoder's output.
 
         Args:
             encoding: of n patches.
@@ -215,6 +187,13 @@ class GlanceFocusNet(nn.Module):
         """
         logits, hidden = self.classifier(encoding.pooled, hidden)
         return Glimpse(encoding.features, logits, hidden, encoding.pooled)
+
+    def with_encoders(self, global_encoder: Encoder, local_encoder: Encoder) -> GlanceFocusNet:
+        """Return a network with other encoders that shares everything else with this one."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)  # a shallow copy would share the modules' dictionary
+        other.global_encoder, other.local_encoder = global_encoder, local_encoder
+        return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors; `load_network` reads them.

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import nn
 
+from gf_env.configuration import configuration
 from gf_env.datasets.base import Dataset, ImageSpec
 from gf_env.datasets.batches import Loading, read_batches
+from gf_env.network.config import Interpolation
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.network.preprocessing import Normalise
 from gf_env.storage.tensors import TensorFileError, load_into, load_tensors, save_tensors
@@ -22,7 +24,7 @@ from gf_env.storage.tensors import TensorFileError, load_into, load_tensors, sav
 FILE_KIND = "gf_env.ImageClassifier.v1"
 
 
-@dataclass(frozen=True)
+@configuration
 class ImageClassifierConfig:
     """Everything that is needed to build a classifier anew.
 
@@ -35,16 +37,9 @@ class ImageClassifierConfig:
     """
 
     encoder: str
-    input_size: int
-    interpolation: str
+    input_size: PositiveInt
+    interpolation: Interpolation
     images: ImageSpec
-
-    def __post_init__(self) -> None:
-        """Take the specification from a JSON object, too, and check the size."""
-        if isinstance(self.images, dict):
-            object.__setattr__(self, "images", ImageSpec(**self.images))
-        if self.input_size < 1:
-            raise ValueError(f"input_size must be positive, got {self.input_size}")
 
 
 class ImageClassifier(nn.Module):

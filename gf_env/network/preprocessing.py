@@ -18,7 +18,7 @@ _VALUES_AT_ONCE = 1 << 20
 
 
 class Normalise(nn.Module):
-    """Pixels to what encoders see.
+    """Turns pixels into the encoders' inputs.
 
     Args:
         mean: one value a channel, on the scale [0, 1].

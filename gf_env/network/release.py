@@ -1,6 +1,6 @@
 """Reads the checkpoints of the paper's release (blackfeather-wang/GFNet-Pytorch at 8a6775c).
 
-Also those that its training code writes, which do not say what network they hold. They are
+Also those that its training code writes, which do not name the network that they hold. Both are
 pickles, of which only tensors, numbers, text and plain containers are read: no code in them runs.
 """
 
@@ -18,10 +18,10 @@ import torch
 
 from gf_env.network.config import NetworkConfig
 from gf_env.network.encoders.factory import image_settings
-from gf_env.network.families import MODEL_NAMES, Family, family_of
+from gf_env.network.families import BACKBONES, Family, family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.tensors import TensorFileError, load_into
-from gf_env.storage.torch_pickles import describe, read_pickle, some
+from gf_env.storage.torch_pickles import first_names, kind_of, read_pickle
 
 GLOBAL_ENCODER = "model_prime_state_dict"
 LOCAL_ENCODER = "model_state_dict"
@@ -43,12 +43,12 @@ _REGNET_BLOCK = {
     "f.se.f_ex.0.": "se.fc1.",
     "f.se.f_ex.2.": "se.fc2.",
 }
-"""How names inside a block begin: the release's and timm's."""
+"""Prefixes of names inside a block: the release's and timm's."""
 
 
 @dataclass(frozen=True)
 class OfficialCheckpoint:
-    """A file of the release, read but not yet understood; made by `read_official`.
+    """The content of a file of the release, made by `read_official`.
 
     Attributes:
         path: where it came from, for errors.
@@ -63,7 +63,7 @@ class OfficialCheckpoint:
     content: dict[str, Any]
 
     def source(self, part: str) -> str:
-        """Return what errors call a part."""
+        """Return the name of a part for errors."""
         return f"{part!r} of {self.path} ({self.model_name})"
 
     def tensors(self, part: str) -> dict[str, torch.Tensor]:
@@ -84,13 +84,13 @@ class OfficialCheckpoint:
         if not named or not found:
             raise TensorFileError(
                 f"expected tensors by name in {self.source(part)}, "
-                f"found {describe(found)}; this part was not saved, or is of another program"
+                f"found {kind_of(found)}; this part was not saved, or is of another program"
             )
         prefix = "module." if all(name.startswith("module.") for name in found) else ""
         return {name.removeprefix(prefix): value for name, value in found.items()}
 
     def weight(self, part: str, name: str, ndim: int) -> torch.Tensor:
-        """Return one weight that says how large something is.
+        """Return one weight, whose shape says how large something is.
 
         Raises:
             TensorFileError: it is missing or has another number of dimensions.
@@ -98,7 +98,7 @@ class OfficialCheckpoint:
         tensors = self.tensors(part)
         if name not in tensors:
             raise TensorFileError(
-                f"expected {name} in {self.source(part)}, found {some(sorted(tensors))}; "
+                f"expected {name} in {self.source(part)}, found {first_names(sorted(tensors))}; "
                 "is it a checkpoint of another network?"
             )
         if tensors[name].ndim != ndim:
@@ -116,29 +116,27 @@ def read_official(
 
     Args:
         path: the `.pth.tar` file.
-        model_name: which network it holds, one of `gf_env.network.families.MODEL_NAMES`; needed
+        model_name: which network it holds, one of `gf_env.network.families.BACKBONES`; needed
             where the file does not say, as those of the official training do not.
 
     Raises:
         ValueError: unknown or no model_name, or another one than the file's.
         TensorFileError: no file, a damaged one, or one that holds something else.
     """
-    if model_name is not None and model_name not in MODEL_NAMES:
-        raise ValueError(f"unknown model_name {model_name!r}; choose one of {sorted(MODEL_NAMES)}")
+    if model_name is not None and model_name not in BACKBONES:
+        raise ValueError(f"unknown model_name {model_name!r}; choose one of {sorted(BACKBONES)}")
     path = Path(path)
     content = read_pickle(path)
-    stored = content.get("model_name")
-    if stored is None:
-        stored = model_name
+    stored = model_name if content.get("model_name") is None else content["model_name"]
     if stored is None:
         raise ValueError(
             f"{path} does not say which network it holds, as files of the official training do "
-            f"not; pass model_name, one of {sorted(MODEL_NAMES)}"
+            f"not; pass model_name, one of {sorted(BACKBONES)}"
         )
-    family = family_of(stored) if isinstance(stored, str) and stored in MODEL_NAMES else None
+    family = family_of(stored) if isinstance(stored, str) and stored in BACKBONES else None
     if family is None:
         raise TensorFileError(
-            f"expected model_name in {path} to be one of {sorted(MODEL_NAMES)}, found {stored!r}"
+            f"expected model_name in {path} to be one of {sorted(BACKBONES)}, found {stored!r}"
         )
     if model_name not in (None, stored):
         raise ValueError(f"{path} holds {stored!r}, but model_name is {model_name!r}; leave it out")
@@ -183,9 +181,8 @@ def load_official_checkpoint(
 
 
 def _patch_size(checkpoint: OfficialCheckpoint, wanted: int | None) -> int:
-    found = checkpoint.content.get("patch_size")
-    if found is None:
-        found = wanted
+    content = checkpoint.content
+    found = wanted if content.get("patch_size") is None else content["patch_size"]
     if found is None:
         raise ValueError(f"{checkpoint.path} does not say its patch_size; pass it, in pixels")
     try:
@@ -240,7 +237,7 @@ def _sequence_length(checkpoint: OfficialCheckpoint) -> int:
     if not listed or getattr(flops, "ndim", 1) != 1:
         raise TensorFileError(
             f"expected flops in {checkpoint.path} to be a list of one cost a step, "
-            f"found {describe(flops)}"
+            f"found {kind_of(flops)}"
         )
     return len(flops)
 
@@ -267,9 +264,9 @@ def _regnet_name(name: str) -> str:
     if block is None:
         return re.sub(r"^fc\.", "head.fc.", name)
     inside = name[block.end() :]
-    for theirs, ours in _REGNET_BLOCK.items():
+    for theirs, timms in _REGNET_BLOCK.items():
         if inside.startswith(theirs):
-            return block[0] + ours + inside.removeprefix(theirs)
+            return block[0] + timms + inside.removeprefix(theirs)
     return name
 
 

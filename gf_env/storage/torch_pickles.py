@@ -1,6 +1,6 @@
-"""Files that torch has pickled, read without running any code in them.
+"""Files pickled by torch, read without running any code in them.
 
-Tensors, numbers, text and plain containers are all that is taken from them.
+Only tensors, numbers, text and plain containers are accepted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gf_env.storage.tensors import TensorFileError
 
 
 def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what is in a file of torch, by name, with its tensors on the CPU.
+    """Return the parts of a checkpoint by name, with tensors on the CPU.
 
     Raises:
         TensorFileError: no file, a damaged one, or one that holds something else or code.
@@ -28,24 +28,24 @@ def read_pickle(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_numpy_globals()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle fails in any way there is
+    except Exception as error:  # a damaged pickle may raise anything
         raise TensorFileError(
             f"{path} cannot be read as a checkpoint ({_cause(error)}): it is damaged or cut off, "
             "or holds something that would run code, which is refused. Fetch it again."
         ) from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise TensorFileError(
-            f"expected {path} to hold the parts of a checkpoint by name, found {describe(content)}"
+            f"expected {path} to hold the parts of a checkpoint by name, found {kind_of(content)}"
         )
     return content
 
 
 def _numpy_globals() -> list[Any]:
-    """Return what numpy's numbers and arrays are made of, for files of the official training.
+    """Return the types that pickles of numpy numbers and arrays need, with their names.
 
-    Structured and object arrays are not among them.
+    The official training saves such. Structured and object arrays are not allowed.
     """
-    # versions of numpy differ in where these two are
+    # the module of these two differs between versions of numpy
     makers: list[Any] = [np.float64(0).__reduce__()[0], np.empty(0).__reduce__()[0]]
     modules = ("numpy.core.multiarray", "numpy._core.multiarray")
     named = [(make, f"{module}.{make.__name__}") for make in makers for module in modules]
@@ -57,19 +57,19 @@ def _cause(error: Exception) -> str:
     named = re.search(r"GLOBAL (\S+)", text)
     if named is not None:
         return f"it refers to {named[1]}"
-    # torch's long text advises to load unsafely, which is no way out here
+    # torch's long message advises to load unsafely, which is no option here
     if not text or "weights_only" in text:
         return type(error).__name__
     return f"{type(error).__name__}: {text[:100]}"
 
 
-def describe(value: object) -> str:
-    """Say what something is, for an error."""
+def kind_of(value: object) -> str:
+    """Return an error message's words for a value: its type, and the names in a dict."""
     if isinstance(value, dict):
-        return f"a dict with {some(sorted(map(str, value)))}"
-    return f"{type(value).__name__}"
+        return f"a dict with {first_names(sorted(map(str, value)))}"
+    return type(value).__name__
 
 
-def some(names: list[str]) -> str:
-    """List the first names, for an error."""
+def first_names(names: list[str]) -> str:
+    """Return an error message's words for many names: the first six."""
     return f"{', '.join(names[:6])}{', ...' if len(names) > 6 else ''}" or "nothing"

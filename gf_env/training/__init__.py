@@ -1,1 +1,1 @@
-"""Supervised training: starting weights and stage 1."""
+"""Training phases: epochs, checkpoints and logs, and what the supervised phases minimise."""

@@ -1,7 +1,7 @@
 """The order in which a training sees its images.
 
 All chance in an epoch (order, augmentation, locations, dropout) is a function of the seed and the
-epoch's number, so that a training resumed after an epoch goes on exactly as it would have.
+epoch's number, so that a training resumed after an epoch ends as one without the stop.
 """
 
 from __future__ import annotations

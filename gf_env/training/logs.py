@@ -11,18 +11,18 @@ from gf_env.training import processes
 
 
 class Writer(Protocol):
-    """Where figures go, as TensorBoard's `SummaryWriter` takes them."""
+    """Writes metrics, as TensorBoard's `SummaryWriter` does."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Take in one figure."""
+        """Write one metric."""
         ...
 
 
-class _Nowhere:
-    """For processes beside the main one, which writes for all."""
+class _NoWriter:
+    """Of processes beside the main one, which writes for all."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Drop it."""
+        """Write nothing."""
 
 
 @contextlib.contextmanager
@@ -31,12 +31,12 @@ def open_writer(folder: Path, done: int) -> Iterator[Writer]:
 
     Args:
         folder: of the phase.
-        done: steps that are behind; what a stopped training logged after them is taken back.
+        done: gradient steps up to the checkpoint; what was logged after them is removed.
     """
     if not processes.is_main():
-        yield _Nowhere()
+        yield _NoWriter()
         return
-    # a second to import, which only a training needs
+    # takes a second to import, and only a training needs it
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(folder), purge_step=done + 1)

@@ -1,12 +1,13 @@
 """Epochs with validation, checkpoints and logs: the one loop of all phases of training.
 
 After every epoch `last.safetensors` holds the whole state of the training and `best.safetensors`
-what it has made best so far, both written atomically. A training that was stopped goes on from
+the best model so far, both written atomically. A training that was stopped is resumed from
 `last.safetensors` and ends as it would have ended without the stop.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ STEPS_BETWEEN_LOGS = 20
 
 
 class Trainee(Protocol):
-    """What is trained, epoch by epoch.
+    """A model that is trained epoch by epoch.
 
     Attributes:
         epochs: how many in all.
@@ -54,7 +55,7 @@ class Trainee(Protocol):
         ...
 
     def validate(self) -> Metrics:
-        """Return figures on validation images, `validation/accuracy` among them."""
+        """Return metrics on validation images, `validation/accuracy` among them."""
         ...
 
     def save(self, path: Path) -> None:
@@ -62,11 +63,11 @@ class Trainee(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return everything that the next epoch depends on."""
+        """Return all that the next epoch depends on, as `save_state` takes it."""
         ...
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         ...
 
 
@@ -93,10 +94,10 @@ class PhaseFolder:
 
 @dataclass
 class History:
-    """What came of the epochs so far.
+    """The epochs so far.
 
     Attributes:
-        validations: figures before the first epoch and after each one.
+        validations: metrics before the first epoch and after each one.
         best_accuracy: the largest `validation/accuracy` among them.
     """
 
@@ -105,7 +106,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """Epochs that are behind."""
+        """Finished epochs."""
         return len(self.validations) - 1
 
 
@@ -116,11 +117,11 @@ def run_phase(
     name: str,
     progress: Progress,
 ) -> History:
-    """Train all epochs that are still to be trained.
+    """Train the epochs that are left.
 
     Args:
         trainee: left as it is after its last epoch; the best is in `folder.best`.
-        folder: of this phase; what is there is gone on with.
+        folder: of this phase; a training that is there is resumed.
         name: for the progress bar.
         progress: shows a bar.
 
@@ -130,7 +131,7 @@ def run_phase(
         OSError: no room for a checkpoint; the ones before are still there.
     """
     history = _resume(trainee, folder) if folder.last.is_file() else History()
-    processes.wait_for_all()  # before the main one writes what others still look for
+    processes.wait_for_all()  # all look for a checkpoint before the main process writes one
     done = max(0, history.epochs) * trainee.steps_per_epoch
     # dropout draws from the global generator
     with torch.random.fork_rng(devices=[]), open_writer(folder.path, done) as writer:
@@ -175,10 +176,7 @@ def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, writer
             trainee.save(folder.best)
         state = {
             "trainee": trainee.state(),
-            "history": {
-                "validations": history.validations,
-                "best_accuracy": history.best_accuracy,
-            },
+            "history": dataclasses.asdict(history),
         }
         save_state(folder.last, state)
     else:
@@ -187,7 +185,10 @@ def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, writer
 
 
 class _Reporter:
-    """Progress bar and logs of one epoch; figures are only fetched from the device now and then."""
+    """Progress bar and logs of one epoch.
+
+    Metrics are fetched from the device once in `STEPS_BETWEEN_LOGS` steps, since that waits for it.
+    """
 
     def __init__(
         self, trainee: Trainee, epoch: int, name: str, progress: Progress, writer: Writer

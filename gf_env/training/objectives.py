@@ -1,4 +1,4 @@
-"""What the supervised phases minimise (paper, section 3.2 and appendix).
+"""The losses of the supervised phases (paper, section 3.2 and appendix).
 
 Starting weights: a plain classifier's cross-entropy. Stages 1 and 3: that of the network after
 every look, at random patches in stage 1 and at those of the frozen policy in stage 3.
@@ -17,7 +17,7 @@ from gf_env.network.image_classifier import ImageClassifier
 
 
 class LocationSampler(Protocol):
-    """Where a network looks while it is trained."""
+    """Chooses the locations of the looks while a network is trained."""
 
     def initial_state(self, features: torch.Tensor) -> torch.Tensor:
         """Return the sampler's state before the glance, for feature maps (n, channels, h, w)."""
@@ -31,7 +31,7 @@ class LocationSampler(Protocol):
 
 
 class UniformSampler:
-    """Random patches, as in stage 1; it sees nothing and has no state."""
+    """Random patches, as in stage 1; it ignores the features and its state is empty."""
 
     def initial_state(self, features: torch.Tensor) -> torch.Tensor:
         """Return an empty state, (n, 0)."""
@@ -45,7 +45,21 @@ class UniformSampler:
         return locations.to(features.device), hidden
 
 
-class ClassifierObjective(nn.Module):
+class Objective(nn.Module):
+    """A loss of images with labels.
+
+    Attributes:
+        module: what is trained, validated and saved.
+    """
+
+    module: ImageClassifier | GlanceFocusNet
+
+    def encoders_and_others(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return the parts of the module that learn at the encoders' rate, and the others."""
+        raise NotImplementedError
+
+
+class ClassifierObjective(Objective):
     """The cross-entropy of a plain classifier.
 
     Args:
@@ -54,16 +68,20 @@ class ClassifierObjective(nn.Module):
 
     def __init__(self, classifier: ImageClassifier) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.module: ImageClassifier = classifier
+
+    def encoders_and_others(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return the whole classifier, and nothing."""
+        return [self.module], []
 
     def forward(
         self, images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Return the mean loss of images (n, C, S, S) with labels (n,); nothing is drawn."""
-        return F.cross_entropy(self.classifier(images).float(), labels)
+        return F.cross_entropy(self.module(images).float(), labels)
 
 
-class LooksObjective(nn.Module):
+class LooksObjective(Objective):
     """(Cross-entropies of the network + auxiliary_weight * those of the encoders' own heads) / T.
 
     Args:
@@ -81,17 +99,22 @@ class LooksObjective(nn.Module):
         train_global_encoder: bool,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.module: GlanceFocusNet = network
         self.auxiliary_weight = auxiliary_weight
         self.train_global_encoder = train_global_encoder
-        # in a tuple, since a sampler that is a module must not become a part of this one
+        # in a tuple: a sampler that is a module must not be registered as a part of this one
         self._sampler = (sampler,)
         network.global_encoder.requires_grad_(train_global_encoder)
+
+    def encoders_and_others(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return both encoders, and the classifier."""
+        network = self.module
+        return [network.global_encoder, network.local_encoder], [network.classifier]
 
     def train(self, mode: bool = True) -> LooksObjective:
         """Set the mode of everything that is trained."""
         super().train(mode)
-        self.network.global_encoder.train(mode and self.train_global_encoder)
+        self.module.global_encoder.train(mode and self.train_global_encoder)
         return self
 
     def forward(
@@ -105,7 +128,7 @@ class LooksObjective(nn.Module):
             generator: on the CPU; draws the locations.
         """
         (sampler,) = self._sampler
-        network = self.network
+        network = self.module
         steps = network.config.sequence_length
         glimpse = network.glance(images)
         own_logits = network.global_encoder.own_logits(glimpse.pooled)

@@ -1,7 +1,7 @@
 """Several training processes under a standard launcher, such as torchrun.
 
-Without one, everything here is about a single process. The main process writes the files; the
-others wait for it where they need them.
+Without a launcher there is one process. The main process writes the files; the others wait for it
+where they need them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-_PATIENCE = datetime.timedelta(days=7)
-"""How long processes wait for each other: the main one validates alone."""
+_TIMEOUT = datetime.timedelta(days=7)
+"""Processes wait for each other so long at most; the main one validates alone."""
 
 
 def start_processes(device: torch.device) -> torch.device:
@@ -30,7 +30,7 @@ def start_processes(device: torch.device) -> torch.device:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=_PATIENCE)
+    distributed.init_process_group(backend, timeout=_TIMEOUT)
     return device
 
 
@@ -41,7 +41,7 @@ def stop_processes() -> None:
     may then still be at work when the interpreter ends, and that aborts the process.
     """
     if distributed.is_initialized():
-        gc.collect()  # objectives that were let go of in a cycle hold the group, too
+        gc.collect()  # objectives in a reference cycle keep the group, too
         distributed.destroy_process_group()
 
 
@@ -61,7 +61,7 @@ def is_main() -> bool:
 
 
 def wait_for_all() -> None:
-    """Return once every process is here."""
+    """Return once every process has called this."""
     if distributed.is_initialized():
         distributed.barrier()
 

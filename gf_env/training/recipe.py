@@ -1,18 +1,20 @@
-"""How a network is made: sizes, schedules and everything else that its training depends on."""
+"""The recipe of a network: sizes, schedules and all else that its training depends on."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
+from pydantic import PositiveInt
+
+from gf_env.configuration import configuration
 from gf_env.datasets.base import ImageSpec, imagenet_spec
-from gf_env.network.config import NetworkConfig
+from gf_env.network.config import ClassifierKind, FirstStep, Interpolation, NetworkConfig
 from gf_env.network.encoders.factory import image_settings
 from gf_env.training.schedule import OptimiserConfig
 
 
-@dataclass(frozen=True)
+@configuration
 class Recipe:
     """How a network is made; the defaults are the built-in ones'.
 
@@ -39,12 +41,12 @@ class Recipe:
     encoder: str = "small-cnn"
     image_size: int | None = None
     crop_fraction: float | None = None
-    patch_size: int = 24
-    hidden_size: int = 128
+    patch_size: PositiveInt = 24
+    hidden_size: PositiveInt = 128
     sequence_length: int = 5
-    glance_interpolation: str = "area"
-    classifier: str = "recurrent"
-    first_step: str = "classifier"
+    glance_interpolation: Interpolation = "area"
+    classifier: ClassifierKind = "recurrent"
+    first_step: FirstStep = "classifier"
     full_resolution: OptimiserConfig = OptimiserConfig(
         epochs=2, learning_rate=0.05, weight_decay=1e-3, batch_size=64
     )
@@ -70,7 +72,7 @@ class Recipe:
     seed: int = 0
 
     def wanted_images(self) -> ImageSpec | None:
-        """Return what files are made into, or None where the data set or the default decides."""
+        """Return what image files are resized to, or None where the data set decides."""
         settings = image_settings(self.encoder)
         values: dict[str, Any] = {} if settings is None else settings._asdict()
         for name in ("image_size", "crop_fraction"):
@@ -78,7 +80,7 @@ class Recipe:
                 values[name] = getattr(self, name)
         if not values:
             return None
-        any_classes = ("", "")  # they will be those of the folders
+        any_classes = ("", "")  # the folders' classes take their place
         return dataclasses.replace(imagenet_spec(any_classes), **values)
 
     def network_config(self, images: ImageSpec) -> NetworkConfig:

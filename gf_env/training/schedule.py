@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
-ANNEALINGS = ("step", "epoch")
+from gf_env.configuration import configuration
 
 
-@dataclass(frozen=True)
+@configuration
 class OptimiserConfig:
     """How long and how fast a network learns.
 
@@ -28,26 +30,14 @@ class OptimiserConfig:
             needs many epochs.
     """
 
-    epochs: int
-    learning_rate: float
-    classifier_learning_rate: float = 0.1
+    epochs: NonNegativeInt
+    learning_rate: PositiveFloat
+    classifier_learning_rate: PositiveFloat = 0.1
     weight_decay: float = 1e-4
     momentum: float = 0.9
-    batch_size: int = 256
-    warmup_fraction: float = 0.1
-    anneal: str = "step"
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        for name in ("learning_rate", "classifier_learning_rate", "batch_size"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.epochs < 0:
-            raise ValueError(f"epochs must be 0 or more, got {self.epochs}")
-        if not 0 <= self.warmup_fraction < 1:
-            raise ValueError(f"warmup_fraction must be in [0, 1), got {self.warmup_fraction}")
-        if self.anneal not in ANNEALINGS:
-            raise ValueError(f"unknown anneal {self.anneal!r}; choose one of {list(ANNEALINGS)}")
+    batch_size: PositiveInt = 256
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    anneal: Literal["step", "epoch"] = "step"
 
 
 def make_optimiser(
@@ -58,7 +48,7 @@ def make_optimiser(
         {
             "params": [p for module in modules for p in module.parameters() if p.requires_grad],
             "lr": rate,
-            "base_rate": rate,
+            "initial_lr": rate,  # what schedules start from
         }
         for modules, rate in (
             (encoders, config.learning_rate),
@@ -73,22 +63,37 @@ def make_optimiser(
     )
 
 
-def set_rate(
-    optimiser: torch.optim.Optimizer, config: OptimiserConfig, step: int, steps_per_epoch: int
-) -> float:
-    """Set the rates for step `step`, counted from 0; return the share of the base rates."""
-    if config.anneal == "epoch":
-        # the warm-up still goes by steps: it is often shorter than an epoch
-        warming = step / (steps_per_epoch * config.epochs) < config.warmup_fraction
-        step = step if warming else step - step % steps_per_epoch
-    share = rate_share(step / (steps_per_epoch * config.epochs), config.warmup_fraction)
-    for group in optimiser.param_groups:
-        group["lr"] = share * group["base_rate"]
-    return share
+def make_schedule(
+    optimiser: torch.optim.Optimizer, config: OptimiserConfig, steps_per_epoch: int, step: int
+) -> LambdaLR:
+    """Return the schedule of an optimiser's rates, which it sets for step `step` at once.
+
+    Args:
+        optimiser: made by `make_optimiser`.
+        config: length and form of the schedule.
+        steps_per_epoch: gradient steps.
+        step: counted from 0 over all epochs.
+    """
+    steps = steps_per_epoch * config.epochs
+
+    def share(step: int) -> float:
+        # the warm-up goes by steps in any case: it is often shorter than an epoch
+        if config.anneal == "epoch" and step / steps >= config.warmup_fraction:
+            step -= step % steps_per_epoch
+        return rate_share(step / steps, config.warmup_fraction)
+
+    return LambdaLR(optimiser, share, last_epoch=step - 1)
 
 
 def rate_share(done: float, warmup: float) -> float:
-    """Return the share of the base rate once a share `done` of the steps is behind."""
+    """Return the share of the initial rate after a share `done` of the steps, both in [0, 1]."""
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, object]) -> None:
+    """Load the state of an optimiser; checkpoints once called the initial rate `base_rate`."""
+    optimiser.load_state_dict(state)
+    for group in optimiser.param_groups:
+        group["initial_lr"] = group.pop("base_rate", group.get("initial_lr"))

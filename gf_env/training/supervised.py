@@ -1,35 +1,28 @@
-"""A supervised phase: an objective, a data set and SGD."""
+"""A supervised phase: SGD on an objective and a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.batches import Loading, read_batches
-from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.network.image_classifier import ImageClassifier
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
-from gf_env.training.schedule import OptimiserConfig, set_rate
+from gf_env.training.objectives import Objective
+from gf_env.training.schedule import (
+    OptimiserConfig,
+    load_optimiser,
+    make_optimiser,
+    make_schedule,
+)
 
-PRECISIONS = ("bfloat16", "float32")
-
-
-def mixed_precision(device: torch.device, precision: str) -> torch.autocast:
-    """Return the autocast context that training runs in.
-
-    Raises:
-        ValueError: unknown precision.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}; choose one of {list(PRECISIONS)}")
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+Precision = Literal["bfloat16", "float32"]
+"""Of the supervised phases; bfloat16 is mixed precision."""
 
 
 class SupervisedTrainee:
@@ -37,39 +30,36 @@ class SupervisedTrainee:
 
     Args:
         phase: its name, a part of the seed.
-        module: what is trained, validated and saved.
-        objective: of the module; see `gf_env.training.objectives`.
-        optimiser: of the module's weights.
+        objective: what it minimises, see `gf_env.training.objectives`.
         dataset: what it learns from.
         config: schedule.
-        validate: returns figures of the module, which is in eval mode.
+        validate: returns metrics of the objective's module, which is in eval mode.
         loading: device and workers.
         augment: learn from varied copies of the images, where the data set has them.
-        precision: `bfloat16` or `float32`.
+        precision: of activations in training.
         seed: of everything drawn.
     """
 
     def __init__(
         self,
         phase: str,
-        module: ImageClassifier | GlanceFocusNet,
-        objective: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        objective: Objective,
         dataset: Dataset,
         config: OptimiserConfig,
         validate: Callable[[], Metrics],
         *,
         loading: Loading,
         augment: bool,
-        precision: str,
+        precision: Precision,
         seed: int,
     ) -> None:
         self.epochs = config.epochs
         self.steps_per_epoch = steps_in_epoch(len(dataset), config.batch_size)
         self.samples_per_step = min(config.batch_size, len(dataset))
-        self._phase, self._module, self._dataset = phase, module, dataset
+        self._phase, self._module, self._dataset = phase, objective.module, dataset
         self._objective = processes.shared(objective) if config.epochs else objective
-        self._optimiser, self._config, self._validate = optimiser, config, validate
+        self._optimiser = make_optimiser(*objective.encoders_and_others(), config)
+        self._config, self._validate = config, validate
         self._loading, self._augment = loading, augment
         self._precision, self._seed = precision, seed
 
@@ -78,7 +68,7 @@ class SupervisedTrainee:
     ) -> None:
         """Train one epoch, counted from 0."""
         seed = epoch_seed(self._seed, self._phase, number)
-        own_seed = seed + processes.rank()  # processes look elsewhere and drop other features
+        own_seed = seed + processes.rank()  # processes draw other locations and dropout
         generator = torch.Generator().manual_seed(own_seed)
         torch.manual_seed(own_seed)
         device = self._loading.device
@@ -89,23 +79,21 @@ class SupervisedTrainee:
             self._loading,
             augmentation_seed=seed if self._augment else None,
         )
-        for step, (images, labels) in enumerate(batches):
-            share = set_rate(
-                self._optimiser,
-                self._config,
-                number * self.steps_per_epoch + step,
-                self.steps_per_epoch,
-            )
+        first_step = number * self.steps_per_epoch
+        schedule = make_schedule(self._optimiser, self._config, self.steps_per_epoch, first_step)
+        mixed = self._precision == "bfloat16"
+        for images, labels in batches:
+            rate = schedule.get_last_lr()[0]
             self._optimiser.zero_grad()
-            with mixed_precision(device, self._precision):
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 loss = self._objective(images, labels, generator)
             loss.backward()
             self._optimiser.step()
-            rate = torch.tensor(share * self._config.learning_rate)
-            on_step({"losses/loss": loss.detach(), "charts/learning_rate": rate})
+            schedule.step()
+            on_step({"losses/loss": loss.detach(), "charts/learning_rate": torch.tensor(rate)})
 
     def validate(self) -> Metrics:
-        """Return the figures of the module in eval mode."""
+        """Return the metrics of the module in eval mode."""
         self._module.eval()
         return self._validate()
 
@@ -118,6 +106,6 @@ class SupervisedTrainee:
         return {"module": self._module.state_dict(), "optimiser": self._optimiser.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Restore a state."""
         self._module.load_state_dict(state["module"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        load_optimiser(self._optimiser, state["optimiser"])

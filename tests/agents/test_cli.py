@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 from pathlib import Path
@@ -10,10 +11,10 @@ from PIL import Image
 import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.cli import _parse, main
-from agents.commands.train import preset_and_file
 from agents.stages import presets
 from agents.stages.config import claim_folder
 from tests.helpers.image_trees import write_image, write_stripes
+from tests.helpers.quick_training import quick_arguments
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +46,8 @@ def stripes(tmp_path):
     return write_stripes(tmp_path / "images", counts=(24, 12, 12))
 
 
-def train_arguments(images, *more):
-    settings = ["--data.dataset", str(images), "--data.network-split", "train"]
-    settings += ["--recipe.image-size", "16", "--recipe.patch-size", "8"]
-    phases = ("full-resolution", "low-resolution", "stage1", "stage3")
-    for phase in phases:
-        settings += [f"--recipe.{phase}.epochs", "1", f"--recipe.{phase}.batch-size", "8"]
-    return ["train", *settings, "--stage2.epochs", "1", "--stage2.num-envs", "8", *more]
-
-
 def test_train_evaluate_and_curves(stripes, capsys):
-    assert main(train_arguments(stripes, "--output", "run")) == 0
+    assert main(["train", *quick_arguments(stripes, "--output", "run")]) == 0
     assert "stage3: 12 images of the test split" in capsys.readouterr().out
     report = json.loads(Path("run/stage3/figures.json").read_text())
     assert len(report["accuracy_per_look"]["paper_policy"]) == 5
@@ -70,7 +62,7 @@ def test_train_evaluate_and_curves(stripes, capsys):
     assert "images leave once the network is sure" in printed
     assert "oracle" not in printed
 
-    arguments = train_arguments(stripes, "--network", network, "--policy", policy)[1:]
+    arguments = quick_arguments(stripes, "--network", network, "--policy", policy)
     measured = ["--sizes", "8", "12", "16", "--latency.batches", "1", "--latency.repeats", "1"]
     assert main(["curves", *arguments, *measured]) == 0
     curves = json.loads(Path("runs/curves/curves.json").read_text())
@@ -83,22 +75,41 @@ def test_train_evaluate_and_curves(stripes, capsys):
 
 
 def test_settings_from_preset_file_and_command_line():
-    training, from_file = preset_and_file(["train", "--preset", "regnet"])
-    assert training.recipe.encoder == "regnety_600m"
-    assert from_file == []
     settings = {
         "recipe": {"stage1": {"epochs": 7}, "train_global_encoder": False, "image_size": None},
         "precision": "float32",
     }
     Path("settings.json").write_text(json.dumps(settings))
-    arguments = ["--preset", "regnet", "--config", "settings.json", "--recipe.patch-size", "64"]
-    command = _parse(["train", *arguments, "--recipe.stage1.epochs", "9"])
-    assert command.training.recipe.encoder == "regnety_600m"
-    assert command.training.recipe.stage1.epochs == 9  # the command line has the last word
-    assert command.training.recipe.patch_size == 64
-    assert command.training.recipe.train_global_encoder is False
-    assert command.training.recipe.image_size is None
-    assert command.training.precision == "float32"
+    given = [["--preset", "regnet"], ["--config", "settings.json"]]
+    changes = ["--recipe.patch-size", "64", "--recipe.stage1.epochs", "9"]
+    for arguments in ([*given, changes], [changes, *reversed(given)]):
+        training = _parse(["train", *itertools.chain(*arguments)]).training
+        assert training.recipe.encoder == "regnety_600m"
+        assert training.recipe.stage1.epochs == 9  # the command line has the last word
+        assert training.recipe.stage1.learning_rate == 0.02  # the preset's, which none changed
+        assert training.recipe.patch_size == 64
+        assert training.recipe.train_global_encoder is False
+        assert training.recipe.image_size is None
+        assert training.precision == "float32"
+    assert _parse(["curves", *itertools.chain(*given)]).training.recipe.stage1.epochs == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipe": {"stage1": {"epoch": 7}}}, "recipe.stage1.epoch"),
+        ({"recipe": {"stage1": {"epochs": -7}}}, "recipe.stage1.epochs must be"),
+        ({"recipe": 3}, "recipe must be"),
+        ({"precision": "half"}, "precision must be 'bfloat16' or 'float32', got 'half'"),
+        ([3], "expected an object of settings in settings.json, found [3]"),
+    ],
+)
+def test_settings_in_a_file_that_cannot_be(settings, message, capsys):
+    Path("settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--config", "settings.json"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "settings.json" in said
+    assert message in said
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
@@ -108,8 +119,9 @@ def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
 
-def test_a_training_is_gone_on_with_only_when_asked(stripes, capsys):
-    arguments = train_arguments(stripes, "--phases", "full_resolution", "--no-figures")
+def test_a_training_is_resumed_only_when_asked(stripes, capsys):
+    only = ["--phases", "full_resolution", "--no-figures"]
+    arguments = ["train", *quick_arguments(stripes, *only)]
     assert main(arguments) == 0
     assert main(arguments) == 1
     assert "--resume" in capsys.readouterr().err
@@ -195,7 +207,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         (["info", "nothing"], "unknown network 'nothing'"),
         (["evaluate", "--split", "dev"], "unknown split 'dev'"),
         (["train", "--data.dataset", "nowhere"], "unknown dataset 'nowhere'"),
-        (["train", "--recipe.stage1.epochs", "-1"], "epochs must be 0 or more"),
+        (["train", "--recipe.stage1.epochs", "-1"], "epochs must be greater than or equal to 0"),
         (["train", "--preset", "alexnet"], "unknown preset 'alexnet'; choose one of"),
         (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
         (["train", "--phases", "stage4", "--output", "x"], "unknown phases ['stage4']"),

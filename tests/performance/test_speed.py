@@ -11,7 +11,7 @@ from performance.comparison import Effort, compared_rows, plan_rounds
 from performance.contenders import CORE
 from performance.experiments import FULL, QUICK, experiments
 from performance.memory import Peak, bytes_per_env
-from performance.settings import Materials, NotMeasuredError, Setting
+from performance.settings import Materials, NotMeasuredError, Workload
 from performance.speed import Arguments, Name, run
 
 
@@ -88,9 +88,9 @@ def test_compiled_encoders_only_on_demand():
 def test_faster_contenders_get_other_settings(tmp_path):
     seen = []
     contender = type(CORE)("it", lambda materials: seen.append(materials.setting))
-    materials = Materials(Setting(3), tmp_path, 0)
+    materials = Materials(Workload(3), tmp_path, 0)
     contender.faster(precision="bfloat16", compiled=True).prepare(materials)
-    assert seen == [Setting(3, precision="bfloat16", compiled=True)]
+    assert seen == [Workload(3, precision="bfloat16", compiled=True)]
 
 
 def test_rows_are_compared_with_the_first():
@@ -98,9 +98,9 @@ def test_rows_are_compared_with_the_first():
     first, second = compared_rows({"a": 10, "b": 20}, {"a": (1, 2, 4), "b": (2, 4, 1)})
     assert (first.ratio, first.ratio_range) == (1, (1, 1))
     assert (second.ratio, second.ratio_range) == (2, (1, 8))
-    figures = second.figures()
-    assert figures["steps_per_second"] == {"median": 10, "slowest": 5, "fastest": 20}
-    assert figures["microseconds_per_step"] == 1e5
+    metrics = second.metrics()
+    assert metrics["steps_per_second"] == {"median": 10, "slowest": 5, "fastest": 20}
+    assert metrics["microseconds_per_step"] == 1e5
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_memory_is_taken_in_fresh_processes(tmp_path):
 
 
 def test_banks_beyond_the_limit_are_refused(tmp_path):
-    setting = Setting(1, encoder="small-cnn", image_size=32, patch_size=8, num_images=2)
+    setting = Workload(1, encoder="small-cnn", image_size=32, patch_size=8, num_images=2)
     with pytest.raises(NotMeasuredError, match="too large here: feature bank of 2 images"):
         _ = Materials(setting, tmp_path, bank_bytes=10).bank_task
     assert list(tmp_path.iterdir()) == []
@@ -164,9 +164,11 @@ def test_kinds_of_work_add_up_to_the_whole(tiny_network, tiny_dataset):
     assert found["classifier (GRU cell, linear)"] > 0
 
 
-def test_a_training_is_timed_until_it_has_the_accuracy(tiny_network, tiny_dataset, monkeypatch):
-    monkeypatch.setitem(
-        time_to_accuracy.SIGHTS, "tiny", {"network": tiny_network, "dataset": tiny_dataset}
+def test_a_training_is_timed_until_it_has_the_accuracy(
+    tiny_network, tiny_dataset, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(
+        time_to_accuracy, "VARIANTS", {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
     )
     tested = iter([0.2, 0.9])
     monkeypatch.setattr(
@@ -181,3 +183,9 @@ def test_a_training_is_timed_until_it_has_the_accuracy(tiny_network, tiny_datase
     tested = iter([0.1] * 9)
     never = time_to_accuracy.train("tiny", 0, arguments)
     assert (never.reached, never.updates) == (False, 9)
+    tested, output = iter([0.9]), tmp_path / "found.json"
+    monkeypatch.setattr(sys, "argv", ["", "--seeds", "3", "--output", str(output)])
+    time_to_accuracy.main()
+    (run,) = json.loads(output.read_text())["runs"]
+    assert (run["variant"], run["seed"], run["reached"]) == ("tiny", 3, True)
+    assert "1 of 1" in capsys.readouterr().out

@@ -8,15 +8,18 @@ import zlib
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
-from gf_env.datasets.base import ImageSpec, imagenet_spec
+from gf_env.datasets.base import Augmented, Dataset, Fingerprinted, ImageSpec, imagenet_spec
 from gf_env.datasets.on_disk.decodable import readable_images
 from gf_env.datasets.on_disk.sources import ImageSource
 from gf_env.datasets.on_disk.transforms import augment, evaluation_transform
 
 
-class ImageFiles:
-    """A `Dataset` over images of any size, that is `Augmented` too.
+class ImageFiles(Dataset, Augmented, Fingerprinted):
+    """Images of any size, decoded and resized whenever they are asked for.
+
+    Those that cannot be opened or decoded raise a ValueError then.
 
     Args:
         name: what `load_dataset` was asked for.
@@ -49,36 +52,22 @@ class ImageFiles:
         self._source = source
         self._transform = evaluation_transform(spec)
 
+    @override
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.labels)
 
+    @override
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Return the images at `indices`, (len(indices), channels, S, S) uint8.
-
-        Raises:
-            ValueError: an image cannot be opened or decoded.
-        """
         chosen = self._kept[indices].tolist()
         return torch.stack([self._transform(self._source.read(index)) for index in chosen])
 
+    @override
     def fingerprint(self) -> str | None:
-        """Return a text that changes with the files or with which of them are kept."""
         mark = self._source.fingerprint()
         return None if mark is None else f"{mark} {zlib.crc32(self._kept.tobytes())}"
 
+    @override
     def augmented_images(self, indices: NDArray[np.int64], seed: int) -> torch.Tensor:
-        """Return random parts of the images at `indices`, (len(indices), channels, S, S) uint8.
-
-        Each is a function of `seed` and its index alone. No global generator is used.
-
-        Args:
-            indices: (n,) int64, which images.
-            seed: 0 or more; another one for each epoch.
-
-        Raises:
-            ValueError: an image cannot be opened or decoded, or a negative seed.
-        """
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, got {seed}")
         return torch.stack([self._augmented(int(index), seed) for index in indices])

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gf_env.datasets.on_disk.sources import ImageSource, UnreadableImageError
-from gf_env.storage.cache import cache_dir, cached_array
+from gf_env.storage.arrays import cached_array
 
 _MAX_THREADS = 8
-_CHUNK = 1024
+_QUEUED = 1024  # images waiting for a thread at once
 _NAMED = 3
 """How many of the images left out the warning names."""
 
@@ -64,13 +63,15 @@ def _verdicts(source: ImageSource) -> NDArray[np.bool_]:
     """(n,) whether each image can be decoded."""
     fingerprint = source.fingerprint()
     if fingerprint is None:
-        return np.concatenate(list(_decode_all(source))).astype(bool)
-    path = cache_dir() / f"readable-{fingerprint}.npy"
-    return cached_array(path, (len(source),), lambda: _decode_all(source)).astype(bool)
+        return _decode(source, range(len(source))).astype(bool)
+    verdicts = cached_array(
+        f"readable-{fingerprint}", (len(source),), lambda rows: _decode(source, rows)
+    )
+    return verdicts.astype(bool)
 
 
-def _decode_all(source: ImageSource) -> Iterator[NDArray[np.uint8]]:
-    """Yield chunks of (k,) uint8, 1 for an image that can be decoded."""
+def _decode(source: ImageSource, indices: range) -> NDArray[np.uint8]:
+    """Try to decode some images; (len(indices),) uint8, 1 for those that can be."""
 
     def is_readable(index: int) -> bool:
         try:
@@ -79,8 +80,10 @@ def _decode_all(source: ImageSource) -> Iterator[NDArray[np.uint8]]:
             return False
         return True
 
+    found = np.empty(len(indices), np.uint8)
     # Pillow lets other threads run while it decodes
     with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(source), _CHUNK):
-            chunk = range(start, min(start + _CHUNK, len(source)))
-            yield np.fromiter(pool.map(is_readable, chunk), np.uint8, len(chunk))
+        for start in range(0, len(indices), _QUEUED):
+            queued = indices[start : start + _QUEUED]
+            found[start : start + _QUEUED] = list(pool.map(is_readable, queued))
+    return found

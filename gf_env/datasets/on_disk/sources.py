@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import PIL
 from PIL import Image, ImageFile
+from typing_extensions import override
 
 # What Pillow raises for broken files: besides OSError whatever its parsers stumble over
 _DECODE_ERRORS = (
@@ -48,7 +49,7 @@ class ImageSource(Protocol):
         ...
 
     def place(self, index: int) -> str:
-        """Return what people know the image by."""
+        """Return the name of an image in messages: its path, or its number in the data set."""
         ...
 
     def read(self, index: int) -> Image.Image:
@@ -56,6 +57,8 @@ class ImageSource(Protocol):
 
         Raises:
             UnreadableImageError: it cannot be decoded.
+            ValueError: its file cannot be opened.
+            TypeError: it is no image.
         """
         ...
 
@@ -63,13 +66,16 @@ class ImageSource(Protocol):
         """Return a text that changes when an image may have become (un)readable.
 
         None if that cannot be told without decoding.
+
+        Raises:
+            ValueError: a file cannot be opened.
         """
         ...
 
 
 @dataclass(frozen=True)
-class FileSource:
-    """Image files.
+class FileSource(ImageSource):
+    """Image files, with a fingerprint of all paths below the root, sizes and times of change.
 
     Attributes:
         root: the folder they are in.
@@ -79,21 +85,16 @@ class FileSource:
     root: str
     paths: Sequence[str]
 
+    @override
     def __len__(self) -> int:
-        """Return the number of files."""
         return len(self.paths)
 
+    @override
     def place(self, index: int) -> str:
-        """Return the file's path."""
         return self.paths[index]
 
+    @override
     def read(self, index: int) -> Image.Image:
-        """Return a decoded image, of mode L or RGB.
-
-        Raises:
-            UnreadableImageError: the file's content cannot be decoded.
-            ValueError: the file cannot be opened.
-        """
         path = self.paths[index]
         try:
             content = Path(path).read_bytes()  # apart, so that what follows is about the content
@@ -105,13 +106,9 @@ class FileSource:
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
 
+    @override
     def fingerprint(self) -> str:
-        """Return a digest of all paths below the root, sizes and times of change.
-
-        Raises:
-            ValueError: a file cannot be opened.
-        """
-        # what can be decoded also depends on Pillow and on what it is told to accept
+        # what can be decoded also depends on Pillow and on its settings
         pillow = (PIL.__version__, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
         digest = hashlib.sha256(repr(pillow).encode())
         for path in self.paths:
@@ -125,8 +122,10 @@ class FileSource:
 
 
 @dataclass(frozen=True)
-class TorchvisionSource:
+class TorchvisionSource(ImageSource):
     """The images of a torchvision data set without transforms.
+
+    There is no fingerprint, since where images are stored differs from one data set to the next.
 
     Attributes:
         name: what the data set is called in errors.
@@ -136,21 +135,16 @@ class TorchvisionSource:
     name: str
     dataset: Any
 
+    @override
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.dataset)
 
+    @override
     def place(self, index: int) -> str:
-        """Return the image's number and data set."""
         return f"image {index} of {self.name}"
 
+    @override
     def read(self, index: int) -> Image.Image:
-        """Return a decoded image, of mode L or RGB.
-
-        Raises:
-            UnreadableImageError: torchvision cannot read or decode it.
-            TypeError: the data set is not one of images.
-        """
         try:
             image = self.dataset[index][0]
         except _DECODE_ERRORS as error:
@@ -162,8 +156,8 @@ class TorchvisionSource:
             )
         return to_eight_bits(image)
 
+    @override
     def fingerprint(self) -> None:
-        """Return None: where these images are stored differs from one data set to the next."""
         return None
 
 
@@ -186,9 +180,9 @@ def _cannot_open(path: str, error: OSError) -> ValueError:
 
 
 def _unreadable(place: str, error: Exception) -> UnreadableImageError:
-    # Pillow's own message names an object in memory, which helps nobody
+    # Pillow's own message names an object in memory
     reason = "not an image" if isinstance(error, PIL.UnidentifiedImageError) else error
     return UnreadableImageError(
-        f"{place} cannot be decoded ({reason}): put a whole image in its place, or leave such "
+        f"{place} cannot be decoded ({reason}): replace it with an intact image, or leave such "
         'images out with load_dataset(..., unreadable="skip")'
     )

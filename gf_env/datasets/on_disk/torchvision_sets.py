@@ -44,8 +44,8 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         dataset: Any = make(root, **_split_arguments(make, split))
     except (RuntimeError, FileNotFoundError) as error:
         raise ValueError(
-            f"torchvision's {class_name} is not whole under {root!r} ({error}). "
-            f"Download it there first, or say where it is: {PREFIX}{class_name}@<folder>"
+            f"torchvision's {class_name} is incomplete under {root!r} ({error}). "
+            f"Download it there first, or name its folder: {PREFIX}{class_name}@<folder>"
         ) from error
     labels = _labels(dataset)
     names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)

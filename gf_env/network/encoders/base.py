@@ -1,4 +1,4 @@
-"""What the rest of the system asks of a backbone f_G or f_L (paper, section 3.1).
+"""The interface of a backbone f_G or f_L (paper, section 3.1).
 
 Every encoder also has a head of its own, from pooled vector to logits. It is what the encoder is
 trained with before it becomes part of a `GlanceFocusNet`, and it gives the auxiliary loss of
@@ -14,7 +14,7 @@ from torch import nn
 
 
 class Encoding(NamedTuple):
-    """What an encoder makes of n images.
+    """An encoder's output for n images.
 
     Attributes:
         features: (n, channels, h, w), the feature map e_t.
@@ -26,15 +26,18 @@ class Encoding(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """What the rest of the system asks of a backbone.
+    """A backbone.
 
     Attributes:
         num_features: length of the pooled vector.
         prefix: what the backbone's own names of its tensors begin with here.
+        pixels_at_once: how large a part of a batch is, see
+            `gf_env.network.encoders.batching.encode_in_parts`.
     """
 
     num_features: int
     prefix: str = ""
+    pixels_at_once: int = 1 << 16
 
     def forward(self, images: torch.Tensor) -> Encoding:
         """Encode (n, C, height, width) float images."""
@@ -46,7 +49,7 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def own_logits(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Return what the encoder's own head makes of pooled vectors, logits (n, classes)."""
+        """Return the logits (n, classes) of the own head for pooled vectors (n, num_features)."""
         logits: torch.Tensor = self.own_head(pooled)
         return logits
 

@@ -1,8 +1,9 @@
-"""Encoders by name: the small CNN, or any network of timm."""
+"""Encoders by name: the small CNN, or any network of timm.
+
+timm takes two seconds to import, so it is imported only where one of its networks is asked for.
+"""
 
 from __future__ import annotations
-
-from types import ModuleType
 
 import torch
 
@@ -18,15 +19,16 @@ def image_settings(name: str) -> ImageSettings | None:
     """
     if name == SMALL_CNN:
         return None
-    settings: ImageSettings = _timm(name).timm_image_settings(name)
-    return settings
+    from gf_env.network.encoders.timm_encoder import timm_image_settings
+
+    return timm_image_settings(name)
 
 
 def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """Return a new encoder with random weights.
 
     Args:
-        name: `small-cnn`, a name in `gf_env.network.families.PAPER_NAMES`, or any of timm's.
+        name: `small-cnn`, a name in `gf_env.network.families.BACKBONES`, or any of timm's.
         channels: of the images.
         num_classes: number of logits of its own head.
 
@@ -35,32 +37,19 @@ def make_encoder(name: str, channels: int, num_classes: int) -> Encoder:
     """
     if name == SMALL_CNN:
         return SmallCNN(channels, num_classes)
-    encoder: Encoder = _timm(name).TimmEncoder(name, channels, num_classes)
-    return encoder
+    from gf_env.network.encoders.timm_encoder import TimmEncoder
+
+    return TimmEncoder(name, channels, num_classes)
 
 
 def pretrained_weights(name: str, channels: int) -> dict[str, torch.Tensor]:
     """Return the weights that timm fetches for a backbone, by the encoder's names.
 
     Raises:
-        ValueError: timm has none for it.
+        ValueError: unknown name, or timm has none for it.
     """
     if name == SMALL_CNN:
         raise ValueError(f"there are no weights to fetch for {SMALL_CNN!r}; give a file instead")
-    weights: dict[str, torch.Tensor] = _timm(name).pretrained_timm_weights(name, channels)
-    return weights
+    from gf_env.network.encoders.timm_encoder import pretrained_timm_weights
 
-
-def _timm(name: str) -> ModuleType:
-    """Return the module of timm's encoders, which knows the name."""
-    # timm takes two seconds to import, and the built-in task does without
-    from gf_env.network import families
-    from gf_env.network.encoders import timm_encoder
-
-    if not timm_encoder.is_timm_name(name):
-        raise ValueError(
-            f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of "
-            f"{sorted(families.PAPER_NAMES)}, or another name that timm knows "
-            "(timm.list_models())"
-        )
-    return timm_encoder
+    return pretrained_timm_weights(name, channels)

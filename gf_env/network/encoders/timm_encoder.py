@@ -16,7 +16,8 @@ from timm.models import mobilenetv3
 from torch import nn
 
 from gf_env.network.encoders.base import Encoder, Encoding, ImageSettings
-from gf_env.network.families import _DROP_RATES, _PAPER_CROPS, _PAPER_SIZES, PAPER_NAMES
+from gf_env.network.encoders.small_cnn import SMALL_CNN
+from gf_env.network.families import BACKBONES, family_of
 
 _WIDE_MOBILENET = "mobilenetv3_large_125"
 
@@ -25,7 +26,7 @@ class TimmEncoder(Encoder):
     """A timm network with its own classifier as the head.
 
     Args:
-        name: timm's, or one of `PAPER_NAMES`.
+        name: timm's, or one of the paper's, `gf_env.network.families.BACKBONES`.
         channels: of the images.
         num_classes: number of logits.
 
@@ -37,7 +38,7 @@ class TimmEncoder(Encoder):
 
     def __init__(self, name: str, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.model = _create(PAPER_NAMES.get(name, name), channels, num_classes)
+        self.model = _create(name, channels, num_classes)
         if not hasattr(self.model, "forward_head"):
             raise ValueError(f"timm's {name} has no head apart from its features")
         self.num_features: int = self.model.head_hidden_size
@@ -59,11 +60,6 @@ class TimmEncoder(Encoder):
         return head
 
 
-def is_timm_name(name: str) -> bool:
-    """Whether `TimmEncoder` knows the name."""
-    return name in PAPER_NAMES or bool(timm.is_model(name))
-
-
 def timm_image_settings(name: str) -> ImageSettings:
     """Return what images a network of timm or of the paper is made for.
 
@@ -71,17 +67,18 @@ def timm_image_settings(name: str) -> ImageSettings:
     8a6775c), which for some differ from timm's of today.
 
     Raises:
-        ValueError: timm has no settings for it.
+        ValueError: unknown name, or timm has no settings for it.
     """
-    if name in PAPER_NAMES:
+    backbone, family = BACKBONES.get(name), family_of(name)
+    if backbone is not None and family is not None:
         return ImageSettings(
-            image_size=_PAPER_SIZES.get(name, 224),
+            image_size=backbone.image_size,
             mean=IMAGENET_DEFAULT_MEAN,
             std=IMAGENET_DEFAULT_STD,
-            crop_fraction=_PAPER_CROPS.get(name, 0.875),
-            resize_interpolation="bicubic" if name.startswith("efficientnet") else "bilinear",
+            crop_fraction=backbone.crop_fraction,
+            resize_interpolation=family.resize_interpolation,
         )
-    made_for = timm.get_pretrained_cfg(name)
+    made_for = timm.get_pretrained_cfg(_timm_name(name))
     if made_for is None:
         raise ValueError(f"timm does not say what images {name} is made for")
     return ImageSettings(
@@ -99,22 +96,31 @@ def pretrained_timm_weights(name: str, channels: int) -> dict[str, torch.Tensor]
     Raises:
         ValueError: timm has none for it.
     """
-    name = PAPER_NAMES.get(name, name)
+    name = _timm_name(name)
     if not timm.is_model_pretrained(name):
         raise ValueError(f"timm has no weights for {name!r}; give a file, or train from nothing")
     fetched = timm.create_model(name, pretrained=True, in_chans=channels).state_dict()
     return {f"{TimmEncoder.prefix}{key}": value for key, value in fetched.items()}
 
 
+def _timm_name(name: str) -> str:
+    if name in BACKBONES:
+        return BACKBONES[name].timm_name
+    if not timm.is_model(name):
+        raise ValueError(
+            f"unknown encoder {name!r}; choose {SMALL_CNN!r}, one of {sorted(BACKBONES)}, or "
+            "another name that timm knows (timm.list_models())"
+        )
+    return name
+
+
 def _create(name: str, channels: int, num_classes: int) -> Any:
-    drop_rate = _DROP_RATES.get(name, 0.0)
+    settings: dict[str, Any] = {
+        "in_chans": channels,
+        "num_classes": num_classes,
+        "drop_rate": BACKBONES[name].drop_rate if name in BACKBONES else 0.0,
+    }
     if name == _WIDE_MOBILENET:
         # no registered name, but timm's generator makes the same network 1.25 times as wide
-        return mobilenetv3._gen_mobilenet_v3(
-            "mobilenetv3_large_100",
-            1.25,
-            in_chans=channels,
-            num_classes=num_classes,
-            drop_rate=drop_rate,
-        )
-    return timm.create_model(name, in_chans=channels, num_classes=num_classes, drop_rate=drop_rate)
+        return mobilenetv3._gen_mobilenet_v3("mobilenetv3_large_100", 1.25, **settings)
+    return timm.create_model(_timm_name(name), **settings)

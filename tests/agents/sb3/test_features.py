@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
 from stable_baselines3.common.torch_layers import CombinedExtractor
 
 from agents.policies.recurrent_network import SEES
-from agents.sb3 import GlanceFocusVecEnv
 from agents.sb3.features import GlanceFocusExtractor
 
 SHAPES = {
@@ -79,26 +77,3 @@ def test_what_is_not_seen_has_no_influence(observations):
 def test_errors(space, arguments, message):
     with pytest.raises(ValueError, match=message):
         GlanceFocusExtractor(space, **arguments)
-
-
-def test_sb3_takes_it_and_saves_it(tiny_network, tiny_dataset, tmp_path):
-    env = GlanceFocusVecEnv(2, network=tiny_network, dataset=tiny_dataset, observe=("step",))
-    model = PPO(
-        "MultiInputPolicy",
-        env,
-        n_steps=4,
-        batch_size=8,
-        policy_kwargs={
-            "features_extractor_class": GlanceFocusExtractor,
-            "features_extractor_kwargs": {"sees": ("features", "step"), "encoder": "conv"},
-        },
-        device="cpu",
-    )
-    observation = env.reset()
-    model.save(tmp_path / "model")
-    loaded = PPO.load(tmp_path / "model", device="cpu")
-    assert [*loaded.policy.features_extractor.encoders] == ["features", "step"]
-    actions, _ = model.predict(observation, deterministic=True)
-    assert np.array_equal(loaded.predict(observation, deterministic=True)[0], actions)
-    observation["hidden_state"] += 1
-    assert np.array_equal(model.predict(observation, deterministic=True)[0], actions)

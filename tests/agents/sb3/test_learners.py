@@ -9,13 +9,14 @@ import torch
 from sb3_contrib import TQC, TRPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
 from stable_baselines3.common.vec_env import VecMonitor
 
 import gf_env
 from agents.sb3 import GlanceFocusVecEnv, learners
 from agents.sb3.features import GlanceFocusExtractor
-from agents.sb3.learners import ALGORITHMS, DEFAULTS, SB3Config, train
+from agents.sb3.learners import ALGORITHM_KEY, ALGORITHMS, DEFAULTS, SB3Config, train
 from agents.sb3.saved_models import load_sb3
 from tests.helpers.tiny import random_dataset
 
@@ -57,9 +58,12 @@ def test_trains_saves_loads_and_evaluates(task, algorithm, grid_size, tmp_path):
     model = train(quick(algorithm), seen.append, **task, grid_size=grid_size)
     assert type(model) is ALGORITHMS[algorithm]
     assert model.num_timesteps == seen[-1].steps == 128
-    model.save(tmp_path / "model")
-    loaded = load_sb3(tmp_path / "model")
-    assert type(loaded) is ALGORITHMS[algorithm]
+    for unnamed in ([], [ALGORITHM_KEY]):  # files of other programs do not name the algorithm
+        model.save(tmp_path / "model", exclude=unnamed)
+        with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+            assert (ALGORITHM_KEY in json.loads(archive.read("data"))) is not bool(unnamed)
+        loaded = load_sb3(tmp_path / "model")
+        assert type(loaded) is ALGORITHMS[algorithm]
     if algorithm == "DQN" and grid_size is None:
         grid_size = 7
     found, again = (gf_env.evaluate(each, **task, grid_size=grid_size) for each in (model, loaded))
@@ -104,6 +108,10 @@ def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
     assert {*model.observation_space} == {"features", "hidden_state", "step"}
     model.save(tmp_path / "model.zip")
     loaded = load_sb3(tmp_path / "model.zip")
+    extractor = next(
+        each for each in loaded.policy.modules() if isinstance(each, GlanceFocusExtractor)
+    )
+    assert [*extractor.encoders] == ["features", "step"]
     grid_size = 7 if algorithm == "DQN" else None
     assert gf_env.evaluate(loaded, **task, grid_size=grid_size).correct.shape == (20, 5)
     rng = np.random.default_rng(0)
@@ -177,6 +185,7 @@ def test_callbacks_and_tensorboard_as_sb3_users_expect(task, tmp_path):
     model.learn(128, callback=[callback, checkpoints], reset_num_timesteps=False)
     assert model.num_timesteps == 256
     assert -1 <= callback.last_mean_reward <= 1
+    assert -1 <= evaluate_policy(model, held_out, n_eval_episodes=8)[0] <= 1
     assert np.load(tmp_path / "evaluations" / "evaluations.npz")["results"].shape == (2, 8)
     assert np.load(tmp_path / "evaluations" / "evaluations.npz")["successes"].shape == (2, 8)
     saved = sorted((tmp_path / "checkpoints").iterdir())
@@ -213,9 +222,10 @@ def test_the_configuration_survives_json():
         ({"sees": ()}, "one or more different names"),
         ({"sees": ("label",)}, r"got \('label',\)"),
         ({"encoder": "mlp"}, "unknown encoder 'mlp'"),
-        *(({name: 0}, f"{name} must be positive, got 0") for name in ("total_timesteps",)),
-        *(({name: 0}, f"{name} must be positive, got 0") for name in ("num_envs", "max_seconds")),
-        ({"seed": -1}, "seed must be 0 or more, got -1"),
+        ({"total_timesteps": 0}, "total_timesteps must be greater than 0, got 0"),
+        ({"num_envs": 0}, "num_envs must be greater than 0, got 0"),
+        ({"max_seconds": 0}, "max_seconds must be greater than 0, got 0"),
+        ({"seed": -1}, "seed must be greater than or equal to 0, got -1"),
         ({"settings": {"buffer_size": 9}}, r"\['buffer_size'\], which PPO does not take"),
         ({"settings": {"seed": 9}}, r"\['seed'\].*choose from \['learning_rate'"),
         ({"algorithm": "SAC", "settings": {"n_epochs": 9}}, r"\['n_epochs'\], which SAC"),
@@ -255,7 +265,7 @@ class OwnPolicy(MultiInputActorCriticPolicy):
     [
         (lambda env: TRPO("MultiInputPolicy", env, device="cpu"), "stable_baselines3.common"),
         (lambda env: TQC("MultiInputPolicy", env, buffer_size=9), "sb3_contrib.tqc"),
-        (lambda env: PPO(OwnPolicy, env, device="cpu"), "test_sb3_learners"),
+        (lambda env: PPO(OwnPolicy, env, device="cpu"), OwnPolicy.__module__),
     ],
     ids=["TRPO", "TQC", "own policy"],
 )

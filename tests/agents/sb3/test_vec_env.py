@@ -1,12 +1,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import DQN, PPO
-from stable_baselines3.common.callbacks import EvalCallback
-from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecMonitor
 
-import gf_env
 from agents.sb3 import GlanceFocusVecEnv
 
 
@@ -70,37 +65,6 @@ def test_what_sb3_asks_for():
         with pytest.raises(NotImplementedError, match="one batch"):
             refused()
     bridge.close()
-
-
-def test_ppo_learns_saves_loads_and_evaluates(tmp_path):
-    env = VecMonitor(make(8))
-    callback = EvalCallback(VecMonitor(make(4)), n_eval_episodes=8, eval_freq=8, verbose=0)
-    model = PPO("MultiInputPolicy", env, n_steps=8, batch_size=32, n_epochs=1, seed=0)
-    model.learn(128, callback=callback)
-    assert callback.last_mean_reward == pytest.approx(callback.best_mean_reward, abs=2)
-    model.save(tmp_path / "model")
-    loaded = PPO.load(tmp_path / "model")
-    first, second = (
-        gf_env.evaluate(each, split="validation", num_images=20) for each in (model, loaded)
-    )
-    assert np.array_equal(first.locations, second.locations)
-    mean, _ = evaluate_policy(model, VecMonitor(make(4)), n_eval_episodes=8)
-    assert -1 <= mean <= 1
-
-
-def test_observe_is_taken_from_the_model():
-    env = make(4, observe=("locations", "step"))
-    model = PPO("MultiInputPolicy", env, n_steps=4, batch_size=16, n_epochs=1, seed=0)
-    done = gf_env.evaluate(model, split="validation", num_images=5)
-    assert done.locations.shape == (5, 4, 2)
-
-
-def test_dqn_on_the_grid():
-    env = make(4, env_id="GlanceFocusGrid-v0", grid_size=3)
-    model = DQN("MultiInputPolicy", env, buffer_size=200, learning_starts=16, seed=0)
-    model.learn(64)
-    done = gf_env.evaluate(model, split="validation", num_images=10, grid_size=3)
-    assert set(np.unique(done.locations)) <= {0.0, 0.5, 1.0}
 
 
 def test_unknown_ids_are_refused():

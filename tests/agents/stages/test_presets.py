@@ -9,6 +9,7 @@ from gf_env.datasets import ImageSpec
 from gf_env.network.families import family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.training.recipe import Recipe
+from gf_env.training.schedule import OptimiserConfig
 
 # backbone rate, weight decay, epochs, lambda, global encoder trained
 PAPER = {
@@ -25,12 +26,16 @@ def test_schedules(name):
     config = preset(name)
     rate, decay, epochs, weight, trained = PAPER[name]
     for stage, classifier_rate in ((config.recipe.stage1, 0.1), (config.recipe.stage3, 0.01)):
-        assert stage.learning_rate == rate
-        assert stage.weight_decay == decay
-        assert stage.epochs == epochs
-        assert stage.classifier_learning_rate == classifier_rate
-        assert (stage.momentum, stage.batch_size) == (0.9, 256)
-        assert (stage.anneal, stage.warmup_fraction) == ("epoch", 0.0)
+        assert stage == OptimiserConfig(
+            epochs=epochs,
+            learning_rate=rate,
+            classifier_learning_rate=classifier_rate,
+            weight_decay=decay,
+            momentum=0.9,
+            batch_size=256,
+            warmup_fraction=0,
+            anneal="epoch",
+        )
     assert config.recipe.auxiliary_weight == weight
     assert config.recipe.train_global_encoder is trained
     assert config.given.full_resolution == "timm"

@@ -12,17 +12,15 @@ import safetensors
 
 from gf_env.training.checkpoints import load_state
 from tests.helpers.image_trees import write_stripes
+from tests.helpers.quick_training import quick_arguments
 
 PHASES = ("full_resolution", "low_resolution", "stage1")
 
 
 def command(images, folder):
-    arguments = ["--data.dataset", str(images), "--data.network-split", "train"]
-    arguments += ["--recipe.image-size", "32", "--recipe.patch-size", "16"]
-    for phase in ("full-resolution", "low-resolution", "stage1"):
-        arguments += [f"--recipe.{phase}.epochs", "3", f"--recipe.{phase}.batch-size", "12"]
     run = "import sys; from agents.cli import main; sys.exit(main())"
-    arguments += ["--output", str(folder), "--no-figures", "--phases", *PHASES]
+    more = ["--output", folder, "--no-figures", "--phases", *PHASES]
+    arguments = quick_arguments(images, *more, size=32, epochs=3, batch_size=12)
     return [sys.executable, "-c", run, "train", *arguments]
 
 
@@ -41,14 +39,14 @@ def contents(folder):
     return found
 
 
-def epochs_behind(folder):
+def finished_epochs(folder):
     """Epochs in the checkpoints, which are whole whenever the training was killed."""
     files = [folder / phase / "last.safetensors" for phase in PHASES]
     states = [load_state(file) for file in files if file.is_file()]
     return sum(len(state["history"]["validations"]) - 1 for state in states)
 
 
-def test_killed_and_gone_on_with(tmp_path):
+def test_killed_and_resumed(tmp_path):
     images = write_stripes(tmp_path / "images", counts=(48, 12, 12), size=32)
     whole = tmp_path / "whole"
     process = start(*command(images, whole))
@@ -60,15 +58,15 @@ def test_killed_and_gone_on_with(tmp_path):
         process = start(*command(images, killed), "--resume")
         # the first epochs are waited for, so that there is something to lose
         deadline = time.monotonic() + 120
-        while epochs_behind(killed) <= behind and time.monotonic() < deadline:
+        while finished_epochs(killed) <= behind and time.monotonic() < deadline:
             if process.poll() is not None:
                 pytest.fail(process.communicate()[0])
             time.sleep(0.02)
         time.sleep(rng.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert epochs_behind(killed) > behind
-        behind = epochs_behind(killed)
+        assert finished_epochs(killed) > behind
+        behind = finished_epochs(killed)
     process = start(*command(images, killed), "--resume")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output

@@ -12,7 +12,7 @@ from rich.console import Console
 from agents import PaperPolicy
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.stages.config import PHASES, DataConfig, Given, TrainConfig, claim_folder
-from agents.stages.network_report import write_figures
+from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
@@ -105,7 +105,7 @@ def test_stage_3_changes_the_network_and_starts_from_stage_1(trained):
 
 
 def test_figures(trained, tree):
-    write_figures(trained, Console(quiet=True))
+    write_network_metrics(trained, Console(quiet=True))
     report = json.loads((trained.place("stage3").path / "figures.json").read_text())
     assert report["test_images"] == 24
     assert set(report["accuracy_per_look"]) == {
@@ -131,7 +131,7 @@ def test_same_seed_same_files(trained, tree, tmp_path, workers):
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_going_on_ends_as_without_the_stop(trained, tree, tmp_path, phase, monkeypatch):
+def test_resuming_ends_as_without_the_stop(trained, tree, tmp_path, phase, monkeypatch):
     """The training is stopped in the middle of an epoch and again right after one."""
     for earlier in PHASES[: PHASES.index(phase)]:
         place = tmp_path / earlier
@@ -179,7 +179,7 @@ def test_network_and_policy_can_be_given(trained, tree, tmp_path):
         network=str(trained.place("stage1").best), policy=str(trained.place("stage2").best)
     )
     run = train(quick_config(tree, given=given), tmp_path, ["stage3"])
-    write_figures(run, Console(quiet=True))
+    write_network_metrics(run, Console(quiet=True))
     for stage in ("stage1", "stage3"):
         figures = json.loads((run.place(stage).path / "figures.json").read_text())
         assert "full_resolution_accuracy" not in figures
@@ -220,7 +220,7 @@ def test_a_folder_belongs_to_one_training(tree, tmp_path):
 
 
 def test_precision():
-    with pytest.raises(ValueError, match=r"unknown precision 'half'.*bfloat16.*float32"):
+    with pytest.raises(ValueError, match="precision must be 'bfloat16' or 'float32', got 'half'"):
         TrainConfig(precision="half")
 
 

@@ -1,9 +1,9 @@
+import contextlib
 import logging
 import math
 import os
-import subprocess
-import sys
-from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,7 @@ from gf_env.feature_bank.bank_file import BankFile, stored_lattice
 from gf_env.geometry import Lattice
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.tensors import TensorFileError
-from tests.helpers.paths import ROOT
+from tests.helpers.damage import change, flip
 from tests.helpers.tiny import ArrayDataset, random_dataset, tiny_config
 
 GRID = Lattice.grid(3, 16, 8)
@@ -32,7 +32,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """Twenty images are four pieces: of six, six, six and two."""
-    monkeypatch.setattr("gf_env.storage.chunked_file._CHUNK_BYTES", 6 * IMAGE_BYTES)
+    monkeypatch.setattr("gf_env.feature_bank.bank_file._PIECE_BYTES", 6 * IMAGE_BYTES)
 
 
 @pytest.fixture
@@ -40,24 +40,29 @@ def bank_file(tiny_network, tiny_dataset, tmp_path):
     return BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "banks" / "bank.npy")
 
 
-def stop_after(images):
-    def progress(done, count):
-        if done >= images:
+def build(bank_file, stop_at=None):
+    """Build a bank, or a part of it, and return the calls of `progress`."""
+    seen = []
+
+    def progress(*done):
+        seen.append(done)
+        if done[0] == stop_at:
             raise KeyboardInterrupt
 
-    return progress
+    with contextlib.suppress(KeyboardInterrupt):
+        bank_file.build(progress)
+    return seen
 
 
 def forbid(monkeypatch, name):
     monkeypatch.setattr(GlanceFocusNet, name, lambda *_: pytest.fail("nothing is to be encoded"))
 
 
-def flip(path, position):
-    """Change a byte; the clock may be too coarse to show that the file changed."""
-    content = bytearray(path.read_bytes())
-    content[position] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(1, 1))
+@pytest.fixture
+def task_with(tiny_network, tiny_dataset):
+    """Makes a task of the tiny network and data set; more arguments go to `make_task`."""
+    arguments = {"network": tiny_network, "dataset": tiny_dataset}
+    return lambda **more: make_task(**{**arguments, **more})
 
 
 def test_progress_and_plan(bank_file, tmp_path):
@@ -66,113 +71,72 @@ def test_progress_and_plan(bank_file, tmp_path):
     assert plan.num_bytes == 20 * IMAGE_BYTES
     assert 0 < plan.seconds < 60
     assert not bank_file.path.exists()
-    seen = []
-    bank = bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(6, 20), (12, 20), (18, 20), (20, 20)]
-    assert bank.num_bytes == plan.num_bytes
+    assert build(bank_file) == [(6, 20), (12, 20), (18, 20), (20, 20)]
+    assert bank_file.open().num_bytes == plan.num_bytes
     assert bank_file.path == plan.path == tmp_path / "banks" / "bank.npy"
     assert str(plan).startswith("feature bank of 20 images: 0.00 GB in")
     assert str(bank_file.path) in str(plan)
 
 
-def test_a_stopped_build_is_gone_on_with(tiny_network, tiny_dataset, bank_file, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        bank_file.build(stop_after(12))
+def test_a_stopped_build_is_resumed(task_with, bank_file):
+    assert build(bank_file, stop_at=12) == [(6, 20), (12, 20)]
     assert not bank_file.is_built()
-    for use in (
-        bank_file.open,
-        lambda: make_task(
-            network=tiny_network, dataset=tiny_dataset, feature_bank=bank_file.path, grid_size=3
-        ),
-    ):
-        with pytest.raises(TensorFileError, match="not whole: it has 2 of 4 pieces"):
+    for use in (bank_file.open, lambda: task_with(feature_bank=bank_file.path, grid_size=3)):
+        with pytest.raises(TensorFileError, match="incomplete: it has 2 of 4 pieces; resume"):
             use()
     plan = bank_file.plan()
     assert plan.images_done == 12
     assert "20 images, 12 done before" in str(plan)
-    seen = []
-    bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(18, 20), (20, 20)]
+    assert build(bank_file) == [(18, 20), (20, 20)]
     assert bank_file.is_built()
 
-    other = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "at-once.npy")
-    other.build()
-    for ending in (".npy", ".json"):
-        found = bank_file.path.with_suffix(ending).read_bytes()
-        assert found == other.path.with_suffix(ending).read_bytes()
 
-
-@pytest.mark.parametrize("stopped", [True, False])
-def test_a_build_begins_at_the_first_bad_piece(bank_file, stopped):
+def test_a_build_begins_at_the_first_bad_piece(bank_file):
     bank_file.build()
     whole = bank_file.path.read_bytes()
-    if stopped:
-        bank_file.path.unlink()
-        bank_file.path.with_suffix(".json").unlink()
-        with pytest.raises(KeyboardInterrupt):
-            bank_file.build(stop_after(18))
-    flip(bank_file.path, len(whole) - 10 * IMAGE_BYTES)  # image 10
-    seen = []
-    bank_file.build(lambda *done: seen.append(done))
-    assert seen == [(12, 20), (18, 20), (20, 20)]
+    change(bank_file.path, flip(-10 * IMAGE_BYTES))  # image 10
+    assert build(bank_file) == [(12, 20), (18, 20), (20, 20)]
     assert bank_file.path.read_bytes() == whole
 
 
 def test_what_is_built_is_not_built_again(bank_file, monkeypatch):
     bank_file.build()
     forbid(monkeypatch, "encode_glance")
-    bank_file.build(lambda *_: pytest.fail("nothing is to be written"))
+    assert build(bank_file) == []
 
 
-def cut_off(path):
-    os.truncate(path, 15 * IMAGE_BYTES)
+def alter_notes(old, new):
+    def damage(path):
+        notes = path.with_suffix(".json")
+        assert old in notes.read_text()
+        notes.write_text(notes.read_text().replace(old, new))
 
-
-def alter_notes(path):
-    notes = path.with_suffix(".json")
-    assert '"dataset": "arrays"' in notes.read_text()
-    notes.write_text(notes.read_text().replace('"arrays"', '"others"'))
+    return damage
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (cut_off, "does not match its checksums"),
-        (lambda path: flip(path, -1), "does not match its checksums"),
-        (lambda path: flip(path, 0), "does not match its checksums"),
-        (alter_notes, r"bank\.json is damaged"),
+        (lambda path: os.truncate(path, 15 * IMAGE_BYTES), "does not match its checksums"),
+        (lambda path: change(path, flip(-1)), "does not match its checksums; build it again"),
+        (lambda path: change(path, flip(0)), "does not match its checksums"),
+        (alter_notes('"arrays"', '"others"'), r"bank\.json is damaged"),
+        (alter_notes("\n    4,\n", "\n    5,\n"), r"bank\.json is damaged"),  # of the lattice
         (lambda path: os.truncate(path.with_suffix(".json"), 50), r"bank\.json"),
         (lambda path: path.with_suffix(".json").unlink(), r"bank\.json"),
         (lambda path: path.unlink(), r"there is no .*bank\.npy"),
     ],
 )
-@pytest.mark.parametrize("named", ["grid", "bank's own"])
-def test_a_damaged_bank_is_refused(tiny_network, tiny_dataset, bank_file, damage, message, named):
+def test_a_damaged_bank_is_refused(task_with, bank_file, damage, message):
     bank_file.build()
     damage(bank_file.path)
-    with pytest.raises(TensorFileError, match=message):
-        bank_file.open()
-    with pytest.raises(TensorFileError, match=message):
-        make_task(
-            network=tiny_network,
-            dataset=tiny_dataset,
-            feature_bank=bank_file.path,
-            grid_size=3 if named == "grid" else None,
-        )
-
-
-def test_an_altered_lattice_is_noticed_where_the_bank_says_which(
-    tiny_network, tiny_dataset, bank_file
-):
-    bank_file.build()
-    notes = bank_file.path.with_suffix(".json")
-    lines = notes.read_text()
-    assert Lattice(16, 8, (0, 4, 8)) == GRID
-    altered = lines.replace("\n    4,\n", "\n    5,\n")
-    assert altered != lines
-    notes.write_text(altered)
-    with pytest.raises(TensorFileError, match="damaged"):
-        make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=bank_file.path)
+    for use in (
+        bank_file.open,
+        lambda: task_with(feature_bank=bank_file.path, grid_size=3),
+        lambda: task_with(feature_bank=bank_file.path),  # whose lattice is the bank's own
+    ):
+        with pytest.raises(TensorFileError, match=message):
+            use()
 
 
 def test_a_path_that_holds_no_bank(tiny_network, tiny_dataset, tmp_path):
@@ -182,7 +146,7 @@ def test_a_path_that_holds_no_bank(tiny_network, tiny_dataset, tmp_path):
     with pytest.raises(TensorFileError, match=r"is no feature bank: other\.json beside it cannot"):
         stored_lattice(path)
     before = path.read_bytes(), path.with_suffix(".json").read_bytes()
-    with pytest.raises(TensorFileError, match=r"other\.json is damaged, or something else"):
+    with pytest.raises(TensorFileError, match=r"other\.json is damaged, or not the notes"):
         BankFile(tiny_network, tiny_dataset, GRID, path).build()
     assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
 
@@ -231,16 +195,15 @@ def with_other(**attributes):
     ],
 )
 @pytest.mark.parametrize("opened", [True, False])
-def test_a_bank_of_something_else(tiny_network, tiny_dataset, bank_file, changes, message, opened):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "grid_size": 3}
+def test_a_bank_of_something_else(task_with, bank_file, changes, message, opened):
     bank = bank_file.build()
-    given = bank if opened else bank_file.path
-    assert make_task(**arguments, feature_bank=given).rules.lattice == GRID
+    arguments = {"feature_bank": bank if opened else bank_file.path, "grid_size": 3}
+    assert task_with(**arguments).rules.lattice == GRID
     with pytest.raises(TensorFileError, match=message):
-        make_task(**{**arguments, **changes}, feature_bank=given)
+        task_with(**{**arguments, **changes})
 
 
-def test_equal_objects_are_the_same_thing(tiny_network, tiny_dataset, bank_file):
+def test_equal_objects_are_the_same_thing(tiny_network, bank_file):
     bank = bank_file.build()
     twin = GlanceFocusNet(tiny_config()).eval()
     twin.load_state_dict(tiny_network.state_dict())
@@ -248,10 +211,10 @@ def test_equal_objects_are_the_same_thing(tiny_network, tiny_dataset, bank_file)
     assert task.glimpse_source is bank
 
 
-def test_a_bank_and_a_network_on_two_devices(tiny_network, tiny_dataset, bank_file):
+def test_a_bank_and_a_network_on_two_devices(task_with, bank_file):
     bank = bank_file.build()
     with pytest.raises(ValueError, match="bank is on cpu, but the network on meta; open"):
-        make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=bank, device="meta")
+        task_with(feature_bank=bank, device="meta")
 
 
 def test_true_builds_once_in_the_cache(tiny_network, tiny_dataset, own_cache, monkeypatch, caplog):
@@ -272,20 +235,21 @@ def test_true_builds_once_in_the_cache(tiny_network, tiny_dataset, own_cache, mo
     assert sorted((own_cache / "banks").glob("*.npy")) == paths
 
 
-def test_true_refuses_a_damaged_bank(tiny_network, tiny_dataset):
+def test_true_refuses_a_damaged_bank(task_with, tiny_network, tiny_dataset):
     file = BankFile(tiny_network, tiny_dataset, GRID)
     file.build()
-    flip(file.path, -1)
+    change(file.path, flip(-1))
     with pytest.raises(TensorFileError, match="does not match its checksums; build it again"):
-        make_task(network=tiny_network, dataset=tiny_dataset, grid_size=3, feature_bank=True)
+        task_with(grid_size=3, feature_bank=True)
 
 
-Usage = namedtuple("Usage", ["total", "used", "free"])
+def leave_free(monkeypatch, num_bytes):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=num_bytes))
 
 
 @pytest.mark.parametrize("use", ["plan", "build"])
 def test_too_little_disk(bank_file, monkeypatch, use):
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 20 * IMAGE_BYTES - 1))
+    leave_free(monkeypatch, 20 * IMAGE_BYTES - 1)
     for name in ("encode_glance", "encode_patches"):
         forbid(monkeypatch, name)
     with pytest.raises(OSError, match=r"needs 0\.00 GB more, but .* free; take a coarser lattice"):
@@ -294,15 +258,14 @@ def test_too_little_disk(bank_file, monkeypatch, use):
 
 
 def test_what_is_written_needs_no_more_room(bank_file, monkeypatch):
-    with pytest.raises(KeyboardInterrupt):
-        bank_file.build(stop_after(12))
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(10**9, 10**9, 8 * IMAGE_BYTES))
+    build(bank_file, stop_at=12)
+    leave_free(monkeypatch, 8 * IMAGE_BYTES)
     assert bank_file.plan().images_done == 12
     bank_file.build()
 
 
 def test_larger_than_memory(bank_file, monkeypatch):
-    monkeypatch.setattr("os.sysconf", lambda _: 8)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=64))
     with pytest.warns(UserWarning, match="larger than the memory of .*wait for the disk"):
         bank_file.plan()
     with pytest.warns(UserWarning, match="larger than the memory"):
@@ -322,7 +285,7 @@ def test_values_that_float16_cannot_hold(tiny_network, tiny_dataset, tmp_path, v
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "say lattice_stride, or grid_size"),
+        ({}, "pass lattice_stride, or grid_size"),
         ({"grid_size": 3, "lattice_stride": 2}, "leave it or grid_size out"),
         ({"grid_size": 3, "precision": "bfloat16"}, "leave out precision and compiled"),
         ({"grid_size": 3, "compiled": True}, "leave out precision and compiled"),
@@ -331,91 +294,36 @@ def test_values_that_float16_cannot_hold(tiny_network, tiny_dataset, tmp_path, v
         ({"grid_size": 3, "feature_bank": "bank.bin"}, r"ends with \.npy, got bank\.bin"),
     ],
 )
-def test_arguments_that_do_not_go_together(
-    tiny_network, tiny_dataset, own_cache, arguments, message
-):
-    given = {"network": tiny_network, "dataset": tiny_dataset, "feature_bank": True, **arguments}
+def test_arguments_that_do_not_go_together(task_with, own_cache, arguments, message):
     with pytest.raises(ValueError, match=message):
-        make_task(**given)
+        task_with(**{"feature_bank": True, **arguments})
     assert not own_cache.exists()
 
 
-def test_a_network_in_training_mode(tiny_network, tiny_dataset, bank_file):
+def test_a_network_in_training_mode(task_with, tiny_network, tiny_dataset, bank_file):
     bank = bank_file.build()
     tiny_network.train()
     with pytest.raises(ValueError, match="eval"):
         BankFile(tiny_network, tiny_dataset, GRID)
     for given in (True, bank, bank_file.path):
         with pytest.raises(ValueError, match="eval"):
-            make_task(network=tiny_network, dataset=tiny_dataset, grid_size=3, feature_bank=given)
+            task_with(grid_size=3, feature_bank=given)
 
 
-BUILD = """
-import sys
-import time
-import torch
-from tests.helpers.tiny import random_dataset, tiny_config
-from gf_env.storage import chunked_file
-from gf_env.feature_bank.bank_file import BankFile
-from gf_env.geometry import Lattice
-from gf_env.network.glance_focus_net import GlanceFocusNet
-
-torch.manual_seed(0)
-torch.set_num_threads(1)
-chunked_file._CHUNK_BYTES = 5120
-network = GlanceFocusNet(tiny_config()).eval()
-file = BankFile(network, random_dataset(), Lattice.grid(3, 16, 8), sys.argv[1])
-print("ready", flush=True)
-sys.stdin.readline()  # both begin at once
-pieces = []
-
-
-def progress(done, count):
-    pieces.append(done)
-    time.sleep(0.02)  # so that the other comes in between, if it can
-
-
-bank = file.build(progress)
-print(len(pieces), len(bank.dataset))
-"""
-
-
-def test_two_processes_build_one_file(tiny_network, tiny_dataset, tmp_path):
-    (tmp_path / "build.py").write_text(BUILD)
-    path = tmp_path / "shared.npy"
-    command = [sys.executable, "build.py", str(path)]
-    builders = [
-        subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for builder in builders:
-        assert builder.stdout.readline() == "ready\n"
-    for builder in builders:
-        builder.stdin.write("go\n")
-        builder.stdin.flush()
-    said = sorted(builder.communicate(timeout=60)[0] for builder in builders)
-    assert [builder.returncode for builder in builders] == [0, 0]
-    assert said == ["0 20\n", "20 20\n"]  # one built all pieces, the other found them
-    alone = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "alone.npy")
-    alone.build()
-    # to float16's last digit, since a process with one thread may add up in another order
-    assert np.allclose(np.load(path), np.load(alone.path), rtol=2e-3, atol=1e-3)
+def test_two_builders_write_one_file(tiny_network, tiny_dataset, bank_file):
+    """Threads exclude each other by the same lock as processes do."""
+    builders = [BankFile(tiny_network, tiny_dataset, GRID, bank_file.path) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(map(len, pool.map(build, builders))) == [0, 4]
+    assert bank_file.is_built()
 
 
 @pytest.mark.gpu
-def test_on_a_gpu(tiny_network, tiny_dataset, bank_file):
+def test_on_a_gpu(task_with, bank_file):
     """The file is made on the CPU and used on the GPU."""
     bank_file.build()
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "grid_size": 3}
-    banked = make_task(**arguments, feature_bank=bank_file.path, device="cuda")
-    direct = make_task(**arguments, device="cuda")
+    banked = task_with(grid_size=3, feature_bank=bank_file.path, device="cuda")
+    direct = task_with(grid_size=3, device="cuda")
     for task in (banked, direct):
         assert task.device.type == "cuda"
     found, expected = (task.start(np.arange(4)).logits for task in (banked, direct))

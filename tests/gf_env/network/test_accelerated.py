@@ -9,7 +9,9 @@ import gf_env
 from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
 from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
-from gf_env.network.accelerated import AcceleratedNetwork, make_glimpse_source
+from gf_env.network.accelerated import AcceleratedEncoder, make_glimpse_source
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.tiny import tiny_config
 
 
 @pytest.fixture
@@ -64,6 +66,15 @@ def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset):
     assert relative_error(found.pooled, expected.pooled) < 0.03
 
 
+def test_the_global_encoders_own_head_after_the_glance(tiny_dataset):
+    config = tiny_config(first_step="own_head_at_inference")
+    network = GlanceFocusNet(config).eval().requires_grad_(False)
+    glimpse_source = make_glimpse_source(network, "bfloat16", compiled=False)
+    images = tiny_dataset.images(np.arange(3))
+    found, expected = (each.glance(images).logits for each in (glimpse_source, network))
+    assert 0 < relative_error(found, expected) < 0.03
+
+
 def test_nothing_faster_is_asked_for(tiny_network):
     assert make_glimpse_source(tiny_network, "float32", compiled=False) is tiny_network
 
@@ -107,7 +118,8 @@ def compiled(monkeypatch):
 def test_both_encoders_are_compiled_and_used(tiny_network, tiny_dataset, compiled):
     arguments = {"network": tiny_network, "dataset": tiny_dataset}
     task = make_task(**arguments, compiled=True)
-    assert isinstance(task.glimpse_source, AcceleratedNetwork)
+    assert isinstance(task.glimpse_source.local_encoder, AcceleratedEncoder)
+    assert task.network.local_encoder is tiny_network.local_encoder  # as it was
     assert [each.encoder for each in compiled] == [
         tiny_network.global_encoder,
         tiny_network.local_encoder,

@@ -3,33 +3,19 @@ import sys
 
 import pytest
 
-from agents.policies.paper import STATE_ENCODERS
-from gf_env.network.config import CLASSIFIERS, FIRST_STEPS, INTERPOLATIONS
-from gf_env.network.families import FAMILIES, MODEL_NAMES, PAPER_NAMES, family_of
+from agents import PatchProposalConfig
+from gf_env.network.families import BACKBONES, FAMILIES, family_of
+from tests.helpers.tiny import tiny_config
 
 
 def test_every_network_of_the_paper_has_one_family():
-    assert sorted(MODEL_NAMES) == sorted(PAPER_NAMES)
-    for model_name, timm_name in PAPER_NAMES.items():
-        members = [
-            family for family in FAMILIES if model_name in family.model_names + family.timm_names
-        ]
-        assert members == [family_of(model_name)] == [family_of(timm_name)]
-
-
-@pytest.mark.parametrize(
-    ("encoder", "name"),
-    [
-        ("resnet50", "ResNet"),
-        ("densenet169", "DenseNet"),
-        ("regnety_1.6g", "RegNet"),
-        ("regnety_016", "RegNet"),
-        ("mobilenetv3_large_125", "MobileNetV3"),
-        ("efficientnet_b3", "EfficientNet"),
-    ],
-)
-def test_family_of(encoder, name):
-    assert family_of(encoder).name == name
+    members = [backbone for family in FAMILIES for backbone in family.members]
+    assert list(BACKBONES.values()) == members
+    names = [name for each in members for name in {each.name, each.timm_name}]
+    assert len(names) == len(set(names)) == 14
+    for family in FAMILIES:
+        for each in family.members:
+            assert family_of(each.name) is family_of(each.timm_name) is family
 
 
 @pytest.mark.parametrize("encoder", ["small-cnn", "resnet18", "regnety_032", ""])
@@ -39,10 +25,12 @@ def test_other_networks_have_none(encoder):
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_values_are_those_that_configurations_know(family):
-    assert family.glance_interpolation in INTERPOLATIONS
-    assert family.classifier in CLASSIFIERS
-    assert family.first_step in FIRST_STEPS
-    assert family.state_encoder in STATE_ENCODERS
+    tiny_config(
+        glance_interpolation=family.glance_interpolation,
+        classifier=family.classifier,
+        first_step=family.first_step,
+    )
+    PatchProposalConfig((1, 1, 1), family.state_encoder, family.policy_hidden_size)
 
 
 def test_families_need_neither_torch_nor_timm():

@@ -7,11 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 import gf_env
 from gf_env.network import preprocessing
-from gf_env.network.glance_focus_net import GlanceFocusNet, network_names
+from gf_env.network.glance_focus_net import FILE_KIND, GlanceFocusNet, network_names
+from gf_env.storage.tensors import save_tensors
 from tests.helpers.tiny import tiny_config
 
 
@@ -100,44 +101,59 @@ def test_unknown_network_names_the_built_in_ones():
     assert "cluttered-digits" in network_names()
 
 
-@pytest.fixture
-def saved(tiny_network, tmp_path):
-    path = tmp_path / "net.safetensors"
-    tiny_network.save(path)
-    return path
-
-
-@pytest.mark.parametrize("keep", [0, 4, 1000, -1])
-def test_a_cut_off_file(saved, keep):
-    saved.write_bytes(saved.read_bytes()[:keep])
-    with pytest.raises(gf_env.TensorFileError, match="damaged"):
-        gf_env.load_network(saved)
-
-
-def test_an_altered_weight(saved):
-    content = bytearray(saved.read_bytes())
-    content[-5] ^= 1
-    saved.write_bytes(content)
-    with pytest.raises(gf_env.TensorFileError, match="checksum"):
-        gf_env.load_network(saved)
-
-
 class Bomb:
     def __reduce__(self):
         return (os.abort, ())
 
 
-def test_nothing_is_unpickled(tmp_path):
+def altered(content):
+    return content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        *((lambda content, keep=keep: content[:keep], "damaged") for keep in (0, 4, 1000, -1)),
+        (altered, "checksum"),
+        (lambda _: pickle.dumps(Bomb()), "safetensors"),
+        (
+            lambda _: serialise({"weight": torch.zeros(2)}),
+            r"expected .* to hold a 'gf_env\.Glance",
+        ),
+    ],
+    ids=[
+        "empty",
+        "4 bytes",
+        "1000 bytes",
+        "one byte less",
+        "altered",
+        "a pickle",
+        "of another kind",
+    ],
+)
+def test_files_that_cannot_be_read(tiny_network, tmp_path, damage, message):
     path = tmp_path / "net.safetensors"
-    path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(gf_env.TensorFileError, match="safetensors"):
+    tiny_network.save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(gf_env.TensorFileError, match=message):
         gf_env.load_network(path)
 
 
-def test_another_kind_of_file(tmp_path):
-    path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(gf_env.TensorFileError, match=r"expected .* to hold a 'gf_env\.Glance"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": 1}, "NetworkConfig: colour Unexpected keyword"),
+        ({"patch_size": "small"}, "patch_size must be a valid integer"),
+        ({"patch_size": 99}, "patch_size 99 does not fit"),
+        ({"encoder": "no-such-net"}, "unknown encoder"),
+    ],
+)
+def test_files_of_a_configuration_that_cannot_be(tiny_network, tmp_path, changes, message):
+    path = tmp_path / "net.safetensors"
+    config = {**dataclasses.asdict(tiny_network.config), **changes}
+    about = {"network": config, "multiply_adds": [1, 2]}
+    save_tensors(path, FILE_KIND, about, tiny_network.state_dict())
+    with pytest.raises(gf_env.TensorFileError, match=f"{path} holds a configuration.*{message}"):
         gf_env.load_network(path)
 
 
@@ -167,17 +183,17 @@ def test_counting_and_saving_leave_a_network_in_training_as_it_is(tmp_path):
     [
         ({"patch_size": 17}, "patch_size 17 does not fit images of 16 x 16"),
         ({"patch_size": 0}, "patch_size 0"),
-        ({"channels": 2}, "channels must be 1 .* or 3"),
+        ({"channels": 2}, "channels must be 1 or 3"),
         ({"mean": (0.5, 0.5)}, "one value for each of 1 channels"),
-        ({"classes": ("one",)}, "two classes"),
-        ({"sequence_length": 1}, "2 at least"),
+        ({"classes": ("one",)}, "classes .*at least 2 items"),
+        ({"sequence_length": 1}, "sequence_length must be greater than or equal to 2, got 1"),
         ({"hidden_size": 0}, "hidden_size"),
         ({"glance_interpolation": "nearest"}, "bilinear.*bicubic.*area"),
-        ({"classifier": "linear"}, "unknown classifier 'linear'.*recurrent.*cascaded"),
-        ({"first_step": "last"}, "unknown first_step 'last'.*own_head_at_inference"),
+        ({"classifier": "linear"}, "classifier must be 'recurrent' or 'cascaded', got 'linear'"),
+        ({"first_step": "last"}, "first_step must be .*'own_head_at_inference', got 'last'"),
         ({"classifier": "cascaded"}, "first_step must be 'own_head', got 'classifier'"),
-        ({"crop_fraction": 1.2}, r"crop_fraction must be in \(0, 1\]"),
-        ({"resize_interpolation": "area"}, "resize_interpolation 'area'.*bicubic"),
+        ({"crop_fraction": 1.2}, "crop_fraction must be .* equal to 1"),
+        ({"resize_interpolation": "area"}, "resize_interpolation must be .*'bicubic', got 'area'"),
     ],
 )
 def test_impossible_configurations(changes, message):

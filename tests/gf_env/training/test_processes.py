@@ -11,6 +11,7 @@ from gf_env.network.glance_focus_net import load_network
 from gf_env.training import processes
 from tests.helpers.image_trees import write_stripes
 from tests.helpers.paths import ROOT
+from tests.helpers.quick_training import quick_arguments
 
 MEAN_GRADIENT = """
 import sys
@@ -71,12 +72,8 @@ def test_gradients_are_those_of_the_whole_batch(tmp_path):
 
 def test_a_training_in_two_processes(tmp_path):
     images = write_stripes(tmp_path / "images", counts=(24, 12, 12))
-    arguments = ["--data.dataset", str(images), "--data.network-split", "train"]
-    arguments += ["--recipe.image-size", "16", "--recipe.patch-size", "8"]
-    for phase in ("full-resolution", "low-resolution", "stage1", "stage3"):
-        arguments += [f"--recipe.{phase}.epochs", "1", f"--recipe.{phase}.batch-size", "8"]
-    arguments += ["--stage2.epochs", "1", "--stage2.num-envs", "8", "--output", "run"]
-    done = launch(tmp_path, "-m", "agents", "train", *arguments, "--no-figures")
+    arguments = quick_arguments(images, "--output", "run", "--no-figures")
+    done = launch(tmp_path, "-m", "agents", "train", *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Written to run") == 1  # by the main process alone
     network = load_network(tmp_path / "run" / "stage3" / "best.safetensors")

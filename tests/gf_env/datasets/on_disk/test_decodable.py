@@ -92,14 +92,6 @@ def test_a_tree_that_is_moved_keeps_its_verdict(tree, monkeypatch):
         skip(moved)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tree, own_cache):
-    own_cache.write_text("a file where the folder should be")
-    with pytest.warns(UserWarning) as warned:
-        data = skip(tree)
-    assert data.num_skipped == 3
-    assert ["GF_ENV_CACHE" in str(one.message) for one in warned] == [True, False]
-
-
 def test_a_class_with_no_image_left(tree):
     cut_off(tree / "train" / "cat" / "1.png")
     with pytest.raises(ValueError, match=r"left of the classes \['cat'\].*cat.0\.png"):

@@ -59,7 +59,7 @@ def test_files_of_a_torchvision_data_set_are_named(tmp_path, monkeypatch):
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match=r"no data set 'Imagenette9'.*CIFAR10"):
         load_dataset("torchvision:Imagenette9", "train")
-    with pytest.raises(ValueError, match=r"CIFAR10 is not whole.*CIFAR10@<folder>"):
+    with pytest.raises(ValueError, match=r"CIFAR10 is incomplete.*CIFAR10@<folder>"):
         load_dataset(f"torchvision:CIFAR10@{tmp_path}", "train")
     with pytest.raises(ValueError, match="train and test, not 'validation'"):
         load_dataset(f"torchvision:MNIST@{tmp_path}", "validation")

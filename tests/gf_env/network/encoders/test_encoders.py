@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gf_env.network.encoders.base import Encoding
+from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.batching import encode
 from gf_env.network.encoders.factory import make_encoder
 from tests.helpers.tiny import random_dataset
@@ -11,8 +11,10 @@ SIZE = 8
 IMAGES = torch.randn(80, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-class Recorder(torch.nn.Module):
-    """Keeps how many images it is given at a time."""
+class Recorder(Encoder):
+    """Keeps how many images it is given at a time; forty are a part."""
+
+    pixels_at_once = 40 * SIZE**2
 
     def __init__(self, encoder):
         super().__init__()
@@ -28,12 +30,6 @@ def encoder():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Recorder(make_encoder("small-cnn", 1, 3)).eval()
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    """Forty images are a part."""
-    monkeypatch.setattr("gf_env.network.encoders.batching._PIXELS_AT_ONCE", 40 * SIZE**2)
 
 
 def assert_equal(found, expected):
@@ -60,10 +56,12 @@ def test_parts_are_about_equal(encoder, count, counts):
 
 @torch.no_grad()
 def test_a_part_has_32_images_at_least(encoder):
-    encode(encoder, IMAGES, pixels_at_once=1)
+    encoder.pixels_at_once = 1
+    encode(encoder, IMAGES)
     assert sorted(encoder.counts) == [26, 27, 27]
     encoder.counts.clear()
-    encode(encoder, IMAGES, pixels_at_once=80 * SIZE**2)
+    encoder.pixels_at_once = 80 * SIZE**2
+    encode(encoder, IMAGES)
     assert encoder.counts == [80]
 
 

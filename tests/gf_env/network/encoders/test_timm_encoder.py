@@ -4,32 +4,20 @@ import timm
 import torch
 
 from gf_env.network.encoders.factory import image_settings, make_encoder
-from gf_env.network.families import PAPER_NAMES
+from gf_env.network.families import BACKBONES
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from tests.helpers.official_checkpoints import NETWORKS
 from tests.helpers.tiny import random_dataset, tiny_config
 
-MAPS = {
-    "resnet50": (2048, 2048),
-    "densenet121": (1024, 1024),
-    "densenet169": (1664, 1664),
-    "densenet201": (1920, 1920),
-    "mobilenetv3_large_100": (960, 1280),
-    "mobilenetv3_large_125": (1200, 1280),
-    "efficientnet_b2": (1408, 1408),
-    "efficientnet_b3": (1536, 1536),
-    "regnety_600m": (608, 608),
-    "regnety_800m": (768, 768),
-    "regnety_1.6g": (888, 888),
-}
 
-
-@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 @torch.no_grad()
 def test_the_papers_networks_are_timms(name):
     encoder = make_encoder(name, 3, 7).eval()
     images = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     encoding = encoder(images)
-    channels, length = MAPS[name]
+    _, channels, *_ = NETWORKS[name]
+    length = 1280 if name.startswith("mobilenet") else channels
     assert encoding.features.shape == (2, channels, 3, 3)
     assert encoding.pooled.shape == (2, length)
     assert encoder.num_features == length
@@ -38,11 +26,11 @@ def test_the_papers_networks_are_timms(name):
     assert torch.equal(encoding.pooled, encoder.model.forward_head(features, pre_logits=True))
     assert torch.allclose(encoder.own_logits(encoding.pooled), encoder.model(images), atol=1e-5)
     if name != "mobilenetv3_large_125":
-        plain = timm.create_model(PAPER_NAMES[name], num_classes=7)
+        plain = timm.create_model(BACKBONES[name].timm_name, num_classes=7)
         assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
 
 
-@pytest.mark.parametrize("name", sorted(PAPER_NAMES))
+@pytest.mark.parametrize("name", sorted(BACKBONES))
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     config = tiny_config(
@@ -67,23 +55,18 @@ def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "crop", "interpolation"),
+    ("name", "expected"),
     [
-        ("resnet50", 224, 0.875, "bilinear"),
-        ("densenet201", 224, 0.875, "bilinear"),
-        ("regnety_1.6g", 224, 0.875, "bilinear"),
-        ("mobilenetv3_large_125", 224, 0.875, "bilinear"),
-        ("efficientnet_b2", 260, 0.875, "bicubic"),
-        ("efficientnet_b3", 300, 0.904, "bicubic"),
-        ("resnet18", 224, 0.95, "bicubic"),  # timm's own settings
+        ("regnety_1.6g", (224, 0.875, "bilinear")),
+        ("efficientnet_b2", (260, 0.875, "bicubic")),
+        ("efficientnet_b3", (300, 0.904, "bicubic")),
+        ("resnet18", (224, 0.95, "bicubic")),  # timm's own settings
     ],
 )
-def test_images_a_backbone_is_made_for(name, size, crop, interpolation):
-    settings = image_settings(name)
-    assert settings.image_size == size
-    assert settings.crop_fraction == crop
-    assert settings.resize_interpolation == interpolation
-    assert settings.mean == (0.485, 0.456, 0.406)
+def test_images_a_backbone_is_made_for(name, expected):
+    found = image_settings(name)
+    assert (found.image_size, found.crop_fraction, found.resize_interpolation) == expected
+    assert found.mean == (0.485, 0.456, 0.406)
 
 
 def test_the_small_cnn_takes_any_image():

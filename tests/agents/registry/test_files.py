@@ -1,0 +1,25 @@
+"""Policies that were saved before the code was laid out in folders are opened and do the same."""
+
+import json
+
+import pytest
+
+import gf_env
+from agents.registry.files import open_policy
+from tests.helpers.paths import ROOT
+
+FOLDER = ROOT / "tests" / "data" / "before_layout"
+EVALUATIONS = json.loads((FOLDER / "evaluations.json").read_text())
+
+
+def test_all_files_are_listed():
+    files = {path.name for path in FOLDER.iterdir()} - {"evaluations.json"}
+    assert files == EVALUATIONS.keys()
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_saved_before_the_layout(name):
+    found = gf_env.evaluate(open_policy(FOLDER / name), split="validation", num_images=50)
+    assert found.mean_return == pytest.approx(EVALUATIONS[name]["return"], abs=1e-6)
+    assert found.accuracy.tolist() == EVALUATIONS[name]["accuracy"]
+    assert found.multiply_adds.tolist() == EVALUATIONS[name]["multiply_adds"]
