@@ -1,13 +1,22 @@
-"""A learner's updates one after another, by the clock."""
+"""What a learner offers, and its updates one after another, by the clock."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
+from torch import nn
+
+from gf_env.training import processes
+
+Metrics = dict[str, torch.Tensor]
+"""Scalars of one update, by name."""
+
+Policy_co = TypeVar("Policy_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,10 @@ class Update:
     metrics: dict[str, float]
 
 
-class Learner(Protocol):
+OnUpdate = Callable[[Update], None]
+
+
+class Trainable(Protocol[Policy_co]):
     """What is trained, update by update.
 
     Attributes:
@@ -38,30 +50,86 @@ class Learner(Protocol):
     epochs: int
     samples_per_step: int
 
-    def updates(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the figures of each update of an epoch, counted from 0."""
+    def updates(self, epoch: int) -> Iterator[Metrics]:
+        """Yield the metrics of each update of an epoch, counted from 0."""
+        ...
+
+    def policy(self) -> Policy_co:
+        """Return the policy as it is now."""
         ...
 
 
 def run_updates(
-    learner: Learner, max_seconds: float, on_update: Callable[[Update], None] | None
-) -> None:
-    """Run all updates of a learner.
+    learner: Trainable[Policy_co], max_seconds: float, on_update: OnUpdate | None
+) -> Policy_co:
+    """Run all updates of a learner and return its policy.
 
     Args:
         learner: is changed.
         max_seconds: stop after the update in which this much time has passed.
         on_update: called after every update.
     """
-    number, began = 0, time.perf_counter()
-    for epoch in range(learner.epochs):
-        for figures in learner.updates(epoch):
-            number += 1
-            seconds = time.perf_counter() - began
-            if on_update is not None:
-                metrics = {name: value.item() for name, value in figures.items()}
-                steps = number * learner.samples_per_step
-                metrics["charts/SPS"] = steps / seconds
-                on_update(Update(number, steps, seconds, metrics))
-            if seconds >= max_seconds:
-                return
+    updates = itertools.chain.from_iterable(map(learner.updates, range(learner.epochs)))
+    report_updates(
+        updates, lambda number: number * learner.samples_per_step, max_seconds, on_update
+    )
+    return learner.policy()
+
+
+def report_updates(
+    updates: Iterable[Metrics],
+    steps_after: Callable[[int], int],
+    max_seconds: float,
+    on_update: OnUpdate | None,
+) -> None:
+    """Take updates one after another, until they end or the time is over.
+
+    Args:
+        updates: the metrics of each; it is made when it is asked for.
+        steps_after: says how many actions were taken in so many updates.
+        max_seconds: stop after the update in which this much time has passed.
+        on_update: called after every update.
+    """
+    began = time.perf_counter()
+    for number, metrics in enumerate(updates, 1):
+        seconds = time.perf_counter() - began
+        if on_update is not None:
+            steps = steps_after(number)
+            values = {name: value.item() for name, value in metrics.items()}
+            on_update(Update(number, steps, seconds, {**values, "charts/SPS": steps / seconds}))
+        if seconds >= max_seconds:
+            return
+
+
+def gradient_step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    max_grad_norm: float | None = None,
+) -> None:
+    """Take one step down a loss's gradient, the mean over all processes.
+
+    Args:
+        network: is changed.
+        optimiser: of the network's weights.
+        loss: scalar.
+        max_grad_norm: a longer gradient is scaled down to it; None: none is.
+    """
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    processes.average_gradients(network)
+    if max_grad_norm is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), max_grad_norm)
+    optimiser.step()
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> Metrics:
+    """Set the learning rate for the next step; return it by name."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return {"charts/learning_rate": torch.tensor(rate, dtype=torch.float64)}
+
+
+def stack(steps: list[Metrics]) -> dict[str, torch.Tensor]:
+    """Return the tensors (...) of A steps as (A, ...), by name."""
+    return {name: torch.stack([step[name] for step in steps]) for name in steps[0]}

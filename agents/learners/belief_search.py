@@ -14,72 +14,67 @@ cloning is, but learns where things are instead of what to do.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from agents.learners.base import Update
-from agents.learners.on_policy import Figures, check_config
+from agents.learners.base import (
+    Metrics,
+    OnUpdate,
+    gradient_step,
+    report_updates,
+    set_learning_rate,
+)
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
 from agents.policies.oracle import GreedyOracle
+from gf_env.configuration import configuration
 from gf_env.envs.task import Task
 
 _SURVEYED_AT_ONCE = 250
 
 
-@dataclass(frozen=True)
+@configuration
 class BeliefLearnerConfig:
     """The learner's settings."""
 
-    epochs: int = 20
+    epochs: PositiveInt = 20
     """Passes over the images."""
-    batch_size: int = 256
-    """Of a gradient step."""
-    learning_rate: float = 1e-3
+    batch_size: PositiveInt = 256
+    """Images of a gradient step."""
+    learning_rate: PositiveFloat = 1e-3
     """AdamW's; rises over the first steps, then falls linearly to zero."""
-    warmup_updates: int = 50
+    warmup_updates: NonNegativeInt = 50
     """How many steps it rises."""
-    weight_decay: float = 0.01
+    weight_decay: NonNegativeFloat = 0.01
     """AdamW's."""
-    trust: float = 3.0
+    trust: PositiveFloat = 3.0
     """Logarithm of the odds by which a patch's answer, from worst to best, speaks for a place."""
-    places: int = 32
-    """See `agents.policies.belief_search.BeliefConfig`, and likewise"""
-    margin: float = 1 / 6
-    """this,"""
-    hidden_size: int = 1024
-    """this,"""
-    dropout: float = 0.5
-    """this,"""
-    evidence_size: int = 512
-    """this,"""
-    reach: float = 1.0
-    """this"""
+    places: PositiveInt = 32
+    """k; the belief is on k x k places of the image."""
+    margin: Annotated[float, Field(ge=0, lt=0.5)] = 1 / 6
+    """How far inside a patch the places are that it covers, as a share of the patch."""
+    hidden_size: PositiveInt = 1024
+    """Of the layer between the glance and the belief."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """In that layer, in training."""
+    evidence_size: NonNegativeInt = 512
+    """Of the layer between what a look shows and its evidence; 0: looks are no evidence."""
+    reach: NonNegativeFloat = 1.0
+    """How far around a patch its evidence goes, as a share of the patch."""
     search_on: bool = True
-    """and this."""
-    max_seconds: float = math.inf
+    """Take out of the belief what has been looked at."""
+    max_seconds: PositiveFloat = math.inf
     """Stop after the update in which this much time has passed since training began."""
     seed: int = 0
     """Of weights and batches."""
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        check_config(
-            self,
-            positive=("epochs", "batch_size", "learning_rate", "trust", "max_seconds"),
-            fractions=(),
-            non_negative=("weight_decay", "warmup_updates"),
-        )
-
 
 def train(
-    task: Task,
-    config: BeliefLearnerConfig | None = None,
-    on_update: Callable[[Update], None] | None = None,
+    task: Task, config: BeliefLearnerConfig | None = None, on_update: OnUpdate | None = None
 ) -> BeliefPolicy:
     """Train a policy that searches with a belief.
 
@@ -95,17 +90,12 @@ def train(
         ValueError: the task's actions are continuous.
     """
     config = BeliefLearnerConfig() if config is None else config
-    task.actions.require_grid("the oracle tries every patch of a grid")
-    began = time.perf_counter()
-    confidences = survey(task)
+    grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
     network = _new_network(task, config)
-    for number, figures in enumerate(updates(task, network, confidences, config), 1):
-        seconds = time.perf_counter() - began
-        if on_update is not None:
-            metrics = {name: value.item() for name, value in figures.items()}
-            on_update(Update(number, confidences.numel(), seconds, metrics))
-        if seconds >= config.max_seconds:
-            break
+    looks = len(task.dataset) * grid_size**2
+    report_updates(
+        updates(task, network, config), lambda number: looks, config.max_seconds, on_update
+    )
     return BeliefPolicy(network, config.seed)
 
 
@@ -130,10 +120,15 @@ def survey(task: Task) -> torch.Tensor:
     )
 
 
-def updates(
-    task: Task, network: BeliefNetwork, confidences: torch.Tensor, config: BeliefLearnerConfig
-) -> Iterator[Figures]:
-    """Take all gradient steps, and yield the figures of each; arguments as of `losses`."""
+def updates(task: Task, network: BeliefNetwork, config: BeliefLearnerConfig) -> Iterator[Metrics]:
+    """Ask the oracle, then take all gradient steps and yield the metrics of each.
+
+    Args:
+        task: with grid actions.
+        network: is trained.
+        config: settings.
+    """
+    confidences = survey(task)
     optimiser = torch.optim.AdamW(
         network.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
@@ -149,17 +144,14 @@ def updates(
             for rows in np.split(order, range(config.batch_size, count, config.batch_size)):
                 rise = min(1.0, (done + 1) / max(1, config.warmup_updates))
                 rate = config.learning_rate * rise * (1 - done / total)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
+                learning_rate = set_learning_rate(optimiser, rate)
                 first, later = losses(task, network, confidences, rows, config.trust)
-                optimiser.zero_grad()
-                (first + later).backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
+                gradient_step(network, optimiser, first + later)
                 done += 1
                 yield {
                     "losses/after_the_glance": first.detach(),
                     "losses/after_looks": later.detach(),
-                    "charts/learning_rate": torch.tensor(rate, dtype=torch.float64),
+                    **learning_rate,
                 }
 
 
@@ -227,19 +219,19 @@ def posterior(
 
 def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
     channels, height, width = task.observation_space["features"].shape or ()
-    about = BeliefConfig(
-        (channels, height, width),
-        task.network.config.image_size,
-        task.network.config.patch_size,
-        task.actions.require_grid("the belief chooses among the patches of a grid"),
-        config.places,
-        config.margin,
-        config.hidden_size,
-        config.dropout,
-        config.evidence_size,
-        config.reach,
-        config.search_on,
+    network = BeliefConfig(
+        feature_shape=(channels, height, width),
+        image_size=task.network.config.image_size,
+        patch_size=task.network.config.patch_size,
+        grid_size=task.actions.require_grid("the belief chooses among the patches of a grid"),
+        places=config.places,
+        margin=config.margin,
+        hidden_size=config.hidden_size,
+        dropout=config.dropout,
+        evidence_size=config.evidence_size,
+        reach=config.reach,
+        search_on=config.search_on,
     )
     with torch.random.fork_rng():  # weights are drawn from the global generator
         torch.manual_seed(config.seed)
-        return BeliefNetwork(about).to(task.device)
+        return BeliefNetwork(network).to(task.device)

@@ -13,100 +13,71 @@ as in the other learners; what comes after the end is masked out.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from agents.learners.base import Update, run_updates
+from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
 from agents.learners.masked_statistics import masked_mean
 from agents.learners.on_policy import (
-    EpisodeSchedule,
-    Figures,
-    check_config,
-    follow_schedules,
-    new_network,
+    Acted,
+    EpisodeConfig,
+    RecurrentPolicyLearner,
+    episode_metrics,
+    run_episodes,
 )
 from agents.policies.oracle import GreedyOracle
 from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RULED_OUT, RecurrentPolicyNetwork, check_sees
+from agents.policies.recurrent_network import RULED_OUT, RecurrentPolicyNetwork
+from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
-from gf_env.envs import episodes
+from gf_env.envs.episodes import Episodes
 from gf_env.envs.task import Task
 
 PHASE = "imitation"
 
 
-@dataclass(frozen=True)
-class ImitationConfig:
+@configuration
+class ImitationConfig(EpisodeConfig):
     """The learner's settings."""
 
-    epochs: int = 5
-    """Passes over the images, one update for each batch of episodes."""
-    updates: int | None = None
-    """Batches of episodes to learn from; None for all of the epochs."""
-    max_seconds: float = math.inf
-    """Stop after the update in which this much time has passed."""
-    num_envs: int = 512
-    """Episodes in a batch."""
-    kept_batches: int = 16
+    epochs: PositiveInt = 5
+    num_envs: PositiveInt = 512
+    max_grad_norm: PositiveFloat | None = 1.0
+    sees: tuple[str, ...] = ("features", "hidden_state", "glance", "locations", "step")
+    hidden_size: PositiveInt = 256
+    recurrent: bool = False
+    kept_batches: PositiveInt = 16
     """How many batches of episodes are kept, the newest among them."""
-    gradient_steps: int = 4
+    gradient_steps: PositiveInt = 4
     """In an update: one on the newest batch, the others on batches drawn from those kept."""
-    learning_rate: float = 1e-3
-    """AdamW's, at first."""
-    anneal_lr: bool = True
-    """Let the learning rate fall linearly to zero at the last update."""
-    weight_decay: float = 0.01
+    weight_decay: NonNegativeFloat = 0.01
     """AdamW's."""
-    max_grad_norm: float | None = 1.0
-    """Gradients longer than this are scaled down to it; None: they are not."""
     loss: str = "soft"
     """What to learn of the teacher, a name in `LOSSES`."""
-    temperature: float = 0.05
+    temperature: PositiveFloat = 0.05
     """Of the loss `soft`: how much less probable a patch may leave the class and still count."""
     weighted: bool = True
     """Weigh a state by how much better its best patch is than its average one."""
-    beta: float = 0.0
+    beta: Fraction = 0.0
     """Probability with which the teacher acts in the learner's place, at first."""
-    beta_until: float = 0.5
+    beta_until: Fraction = 0.5
     """Share of all updates after which the teacher no longer acts; it fades linearly."""
-    sees: tuple[str, ...] = ("features", "hidden_state", "glance", "locations", "step")
-    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
-    hidden_size: int = 256
-    """Of the policy's layers and memory."""
-    recurrent: bool = False
-    """With a GRU for a memory."""
-    feature_channels: int = 0
+    feature_channels: NonNegativeInt = 0
     """To which the policy reduces feature maps; 0: it takes them as they are."""
-    map_channels: int = 16
+    map_channels: NonNegativeInt = 16
     """What each look leaves on a map of the grid; 0 for no map."""
     repeats: bool = False
     """Whether the policy may look at the same patch twice; False needs a map."""
-    seed: int = 0
-    """Of weights, images, actions and batches drawn."""
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        check_sees(self.sees)
-        object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
-        check_config(
-            self,
-            positive=_POSITIVE,
-            fractions=("beta", "beta_until"),
-            non_negative=("weight_decay", "feature_channels", "map_channels"),
-        )
+        """Refuse a loss that does not exist."""
+        super().__post_init__()
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {list(LOSSES)}, got {self.loss!r}")
-
-
-_POSITIVE = (
-    *("epochs", "updates", "max_seconds", "num_envs", "kept_batches", "gradient_steps"),
-    *("learning_rate", "max_grad_norm", "temperature", "hidden_size"),
-)
 
 
 class Lessons(NamedTuple):
@@ -132,9 +103,7 @@ class Lessons(NamedTuple):
 
 
 def train(
-    task: Task,
-    config: ImitationConfig | None = None,
-    on_update: Callable[[Update], None] | None = None,
+    task: Task, config: ImitationConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
     """Train a policy by imitation.
 
@@ -151,22 +120,15 @@ def train(
         ValueError: the task's actions are continuous.
     """
     config = ImitationConfig() if config is None else config
-    learner = ImitationLearner(task, config)
-    run_updates(learner, config.max_seconds, on_update)
-    return learner.policy()
+    return run_updates(ImitationLearner(task, config), config.max_seconds, on_update)
 
 
-class ImitationLearner:
-    """The learner between two updates: policy, optimiser, the batches kept, and what comes next.
+class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
+    """The learner between two updates, with its teacher and the batches kept.
 
     Args:
         task: what to learn, with grid actions.
         config: settings.
-
-    Attributes:
-        epochs: passes over the images that are begun.
-        steps_per_epoch: updates in a pass.
-        samples_per_step: actions in an update.
 
     Raises:
         ValueError: the task's actions are continuous.
@@ -176,64 +138,32 @@ class ImitationLearner:
         grid_size = task.actions.require_grid(
             "the teacher of imitation tries every patch of a grid"
         )
-        self._task, self._config = task, config
-        self._course = EpisodeSchedule(
+        super().__init__(
             task,
+            config,
             PHASE,
-            num_envs=config.num_envs,
-            epochs=config.epochs,
-            updates=config.updates,
-            seed=config.seed,
-        )
-        self.epochs = self._course.epochs
-        self.steps_per_epoch = self._course.steps_per_epoch
-        self.samples_per_step = self._course.samples_per_step
-        self._network = new_network(
-            task,
-            sees=config.sees,
-            hidden_size=config.hidden_size,
-            recurrent=config.recurrent,
-            seed=config.seed,
+            functools.partial(torch.optim.AdamW, weight_decay=config.weight_decay),
             feature_channels=config.feature_channels,
             map_channels=config.map_channels,
             repeats=config.repeats,
         )
         self._teacher = GreedyOracle(grid_size)
-        self._optimiser = torch.optim.AdamW(
-            self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-        )
         self._kept: list[Lessons] = []
 
-    def updates(self, epoch: int) -> Iterator[Figures]:
-        """Yield the figures of each update of an epoch, counted from 0."""
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         config = self._config
-        self._network.train()
-        for progress, batch, generator in self._course.epoch(epoch):
-            followed = follow_schedules(
-                self._network,
-                self._optimiser,
-                progress,
-                learning_rate=config.learning_rate,
-                anneal_lr=config.anneal_lr,
-                std=1.0,  # of locations, which there are none of
-                final_std=None,
-            )
-            beta = teachers_share(progress, config.beta, config.beta_until)
-            lessons = collect(self._task, self._network, self._teacher, batch, beta, generator)
-            self._kept = [*self._kept, lessons][-config.kept_batches :]
-            learned = update(self._network, self._optimiser, self._kept, config, generator)
-            yield {
-                "charts/episodic_return": (lessons.rewards * lessons.active).sum(0).mean(),
-                "charts/accuracy": lessons.correct.float().mean(),
-                "charts/agreement": masked_mean(lessons.agreed.float(), lessons.active),
-                "charts/beta": torch.tensor(beta, dtype=torch.float64),
-                **followed,
-                **learned,
-            }
-
-    def policy(self) -> RecurrentPolicy:
-        """Return the policy as it is now."""
-        return RecurrentPolicy(self._network.eval(), self._config.seed)
+        rate = self._anneal_rate(progress)
+        beta = teachers_share(progress, config.beta, config.beta_until)
+        lessons = collect(self._task, self._network, self._teacher, batch, beta, generator)
+        self._kept = [*self._kept, lessons][-config.kept_batches :]
+        learned = update(self._network, self._optimiser, self._kept, config, generator)
+        return {
+            **episode_metrics(lessons.rewards, lessons.active, lessons.correct),
+            "charts/agreement": masked_mean(lessons.agreed.float(), lessons.active),
+            "charts/beta": torch.tensor(beta, dtype=torch.float64),
+            **rate,
+            **learned,
+        }
 
 
 def teachers_share(progress: float, beta: float, until: float) -> float:
@@ -241,7 +171,6 @@ def teachers_share(progress: float, beta: float, until: float) -> float:
     return beta * max(0.0, 1 - progress / until) if until > 0 else 0.0
 
 
-@torch.no_grad()
 def collect(
     task: Task,
     network: RecurrentPolicyNetwork,
@@ -256,32 +185,21 @@ def collect(
         task: what is played, with grid actions.
         network: the policy, on the task's device; its actions are sampled.
         teacher: tries the patches of the task's grid.
-        batch: images of the task's source and labels, on the device.
+        batch: of the task's images, on its device.
         beta: probability with which an action is the teacher's best instead.
         generator: of the actions, likewise.
     """
-    state = task.reset(batch.images, batch.labels)
-    memory = network.initial_state(len(batch.labels))
-    active = torch.ones_like(batch.labels, dtype=torch.bool)
-    correct = torch.zeros_like(active)
-    seen, columns = [], []
-    for _ in range(task.rules.sequence_length - 1):
-        shown = task.observation_tensors(state, network.observe)
-        seen.append({name: shown[name] for name in network.config.shapes})
-        log_probs, _, memory = network(shown, memory)
+
+    def act(state: Episodes, log_probs: torch.Tensor, values: torch.Tensor) -> Acted:
         confidences = teacher.confidences(task, state)
         best, best_patch = confidences.max(1)
         likeliest = confidences.gather(1, log_probs.argmax(1)[:, None])[:, 0]
         draws = torch.rand(len(best), generator=generator, device=generator.device)
         own = network.actor.sample(log_probs, generator)
         actions = torch.where(draws.to(task.device) < beta, best_patch, own)
-        state, rewards, terminated = task.step(state, task.actions.look(actions))
-        columns.append((confidences, rewards, active, likeliest >= best - 0.01))
-        correct = torch.where(active, episodes.readout(state).correct, correct)
-        active = active & ~terminated
-    confidences, rewards, active, agreed = map(torch.stack, zip(*columns, strict=True))
-    shown = {name: torch.stack([each[name] for each in seen]) for name in seen[0]}
-    return Lessons(shown, confidences, rewards, active, agreed, correct)
+        return actions, {"confidences": confidences, "agreed": likeliest >= best - 0.01}
+
+    return Lessons(**run_episodes(task, network, batch, act))
 
 
 def update(
@@ -290,26 +208,22 @@ def update(
     kept: list[Lessons],
     config: ImitationConfig,
     generator: torch.Generator,
-) -> Figures:
+) -> Metrics:
     """Learn from the newest batch, then from others that were kept; return means by name."""
     drawn = torch.randint(
         len(kept), (config.gradient_steps - 1,), generator=generator, device=generator.device
     )
     steps = []
     for number in (-1, *drawn.tolist()):
-        loss, figures = losses(network, kept[number], config)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if config.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-        optimiser.step()
-        steps.append(figures)
-    return {name: torch.stack([each[name] for each in steps]).mean() for name in steps[0]}
+        loss, metrics = losses(network, kept[number], config)
+        gradient_step(network, optimiser, loss, config.max_grad_norm)
+        steps.append(metrics)
+    return {name: values.mean() for name, values in stack(steps).items()}
 
 
 def losses(
     network: RecurrentPolicyNetwork, lessons: Lessons, config: ImitationConfig
-) -> tuple[torch.Tensor, Figures]:
+) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of."""
     log_probs, _ = network.replay(lessons.seen)
     # the teacher may look twice at a patch; where the policy may not, that is no advice

@@ -1,63 +1,70 @@
 """What learners share that learn from episodes their policy has just run.
 
-Episodes in one batch on the network's device, returns of them, statistics that leave out what comes
-after an episode's end, a new policy network, and what changes between the first and last update.
-The learners themselves are one file each.
+Which images the episodes are run on, the episodes themselves in one batch on the network's device,
+a new policy network, and what changes between the first and last update. The learners are one file
+each, with their own settings and losses.
 """
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
+from pydantic import PositiveFloat, PositiveInt
+from torch import nn
 
+from agents.learners.base import Metrics, set_learning_rate, stack
 from agents.policies.actors import GaussianActor
-from agents.policies.recurrent_network import RecurrentPolicyConfig, RecurrentPolicyNetwork
+from agents.policies.recurrent import RecurrentPolicy
+from agents.policies.recurrent_network import (
+    RecurrentPolicyConfig,
+    RecurrentPolicyNetwork,
+    check_sees,
+)
+from gf_env.configuration import configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
+from gf_env.envs.episodes import Episodes
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
+from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 
-Figures = dict[str, torch.Tensor]
-"""What one update did: scalars by name."""
 
+@configuration
+class EpisodeConfig:
+    """Settings of every learner that trains a recurrent policy on episodes."""
 
-def new_network(
-    task: Task,
-    *,
-    sees: Sequence[str],
-    hidden_size: int,
-    recurrent: bool,
-    seed: int,
-    **more: Any,
-) -> RecurrentPolicyNetwork:
-    """Return an untrained network for a task's observations and actions, on its device.
+    epochs: PositiveInt = 10
+    """Passes over the images, one update for each batch of episodes."""
+    updates: PositiveInt | None = None
+    """Batches of episodes to learn from; None for all of the epochs."""
+    max_seconds: PositiveFloat = math.inf
+    """Stop after the update in which this much time has passed."""
+    num_envs: PositiveInt = 256
+    """Episodes in a batch."""
+    learning_rate: PositiveFloat = 1e-3
+    """Of the optimiser, at the first update."""
+    anneal_lr: bool = True
+    """Let the learning rate fall linearly to zero at the last update."""
+    max_grad_norm: PositiveFloat | None = 0.5
+    """Gradients longer than this are scaled down to it; None: they are not."""
+    sees: tuple[str, ...] = ("features", "hidden_state")
+    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
+    hidden_size: PositiveInt = 128
+    """Of the policy's layers and memory."""
+    recurrent: bool = True
+    """With a GRU for a memory."""
+    seed: int = 0
+    """Of weights, images, actions and all else that is drawn."""
 
-    Args:
-        task: what will be played.
-        sees: observations that the policy gets, out of `agents.policies.recurrent_network.SEES`.
-        hidden_size: see `RecurrentPolicyConfig`.
-        recurrent: likewise.
-        seed: of the weights; the global generator is left alone.
-        **more: further fields of `RecurrentPolicyConfig`.
-    """
-    extra = tuple(name for name in sees if name in EXTRA_OBSERVATIONS)
-    spaces = dataclasses.replace(task, observe=extra).observation_space
-    config = RecurrentPolicyConfig(
-        {name: tuple(spaces[name].shape or ()) for name in sees},
-        task.actions.grid_size,
-        hidden_size,
-        recurrent,
-        **more,
-    )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(seed)
-        return RecurrentPolicyNetwork(config).to(task.device)
+    def __post_init__(self) -> None:
+        """Refuse observations that do not exist."""
+        check_sees(self.sees)
 
 
 class EpisodeSchedule:
@@ -66,10 +73,12 @@ class EpisodeSchedule:
     Args:
         task: what is learned.
         phase: the learner's name; each has its own order of images.
-        num_envs: episodes in a batch.
+        num_envs: episodes in a batch, over all processes.
         epochs: passes over the images, if `updates` does not say otherwise.
         updates: batches in all; None for all of the epochs.
         seed: of the order, the images' augmentation and the generators.
+        workers: processes that read images ahead.
+        augment: run episodes on varied copies of the images, where the data set has them.
 
     Attributes:
         epochs: passes over the images that are begun.
@@ -78,7 +87,16 @@ class EpisodeSchedule:
     """
 
     def __init__(
-        self, task: Task, phase: str, *, num_envs: int, epochs: int, updates: int | None, seed: int
+        self,
+        task: Task,
+        phase: str,
+        *,
+        num_envs: int,
+        epochs: int,
+        updates: int | None,
+        seed: int,
+        workers: int = 0,
+        augment: bool = True,
     ) -> None:
         self.steps_per_epoch = steps_in_epoch(len(task.dataset), num_envs)
         self._total = updates or epochs * self.steps_per_epoch
@@ -86,6 +104,7 @@ class EpisodeSchedule:
         batch_size = min(num_envs, len(task.dataset))
         self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
         self._task, self._phase, self._num_envs, self._seed = task, phase, num_envs, seed
+        self._workers, self._augment = workers, augment
 
     def epoch(self, number: int) -> Iterator[tuple[float, Batch, torch.Generator]]:
         """Yield what each update of an epoch, counted from 0, begins with.
@@ -93,48 +112,142 @@ class EpisodeSchedule:
         That is the share of all updates that are done, in [0, 1), a batch of images, and the
         epoch's generator, on the task's device.
         """
-        device = self._task.device
         seed = epoch_seed(self._seed, self._phase, number)
-        generator = torch.Generator(device).manual_seed(seed)
-        indices = epoch_indices(len(self._task.dataset), self._num_envs, seed)
-        batches = self._task.images.batches(indices, augmentation_seed=seed)
+        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
+        batches = self._task.images.batches(
+            epoch_indices(len(self._task.dataset), self._num_envs, seed),
+            workers=self._workers,
+            augmentation_seed=seed if self._augment else None,
+        )
         first = number * self.steps_per_epoch
         for done, batch in zip(range(first, self._total), batches, strict=False):
             yield done / self._total, batch, generator
 
 
-def follow_schedules(
-    network: RecurrentPolicyNetwork,
-    optimiser: torch.optim.Optimizer,
-    progress: float,
-    *,
-    learning_rate: float,
-    anneal_lr: bool,
-    std: float,
-    final_std: float | None,
-) -> Figures:
-    """Set learning rate and width for an update; return them by name.
+_Network = TypeVar("_Network", bound=nn.Module)
+_Config = TypeVar("_Config", bound=EpisodeConfig)
+
+
+class EpisodeLearner(abc.ABC, Generic[_Network]):
+    """A learner between two updates: schedule, network and optimiser.
 
     Args:
-        network: its actor's width is set, unless it is learned.
-        optimiser: its learning rate is set.
-        progress: share of all updates that are done, in [0, 1).
-        learning_rate: at first.
-        anneal_lr: let it fall linearly to zero.
-        std: at first.
-        final_std: where it is led linearly; None: it is learned.
+        task: what to learn.
+        schedule: which images episodes are run on.
+        network: on the task's device.
+        optimiser: of its weights.
+
+    Attributes:
+        epochs, steps_per_epoch, samples_per_step: the schedule's.
     """
-    rate = learning_rate * (1 - progress if anneal_lr else 1)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    figures = {"charts/learning_rate": torch.tensor(rate, dtype=torch.float64)}
+
+    def __init__(
+        self,
+        task: Task,
+        schedule: EpisodeSchedule,
+        network: _Network,
+        optimiser: torch.optim.Optimizer,
+    ) -> None:
+        self.epochs = schedule.epochs
+        self.steps_per_epoch = schedule.steps_per_epoch
+        self.samples_per_step = schedule.samples_per_step
+        self._task, self._schedule = task, schedule
+        self._network, self._optimiser = network, optimiser
+
+    def updates(self, epoch: int) -> Iterator[Metrics]:
+        """Yield the metrics of each update of an epoch, counted from 0."""
+        self._network.train()
+        for progress, batch, generator in self._schedule.epoch(epoch):
+            yield self._update(progress, batch, generator)
+
+    @abc.abstractmethod
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
+        """Run a batch of episodes, learn from it, and return metrics; see `EpisodeSchedule`."""
+
+
+class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork], Generic[_Config]):
+    """An `EpisodeLearner` of a recurrent policy.
+
+    Args:
+        task: what to learn.
+        config: settings.
+        phase: the learner's name.
+        optimiser: makes it of weights and a learning rate.
+        **network: further fields of `RecurrentPolicyConfig`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: _Config,
+        phase: str,
+        optimiser: Callable[..., torch.optim.Optimizer],
+        **network: Any,
+    ) -> None:
+        schedule = EpisodeSchedule(
+            task,
+            phase,
+            num_envs=config.num_envs,
+            epochs=config.epochs,
+            updates=config.updates,
+            seed=config.seed,
+        )
+        policy = new_network(task, config, **network)
+        weights = optimiser(policy.parameters(), config.learning_rate)
+        super().__init__(task, schedule, policy, weights)
+        self._config = config
+
+    def policy(self) -> RecurrentPolicy:
+        """Return the policy as it is now."""
+        return RecurrentPolicy(self._network, self._config.seed)
+
+    def _anneal_rate(self, progress: float) -> Metrics:
+        """Set the learning rate for an update; return it by name."""
+        share = 1 - progress if self._config.anneal_lr else 1
+        return set_learning_rate(self._optimiser, self._config.learning_rate * share)
+
+
+def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPolicyNetwork:
+    """Return an untrained network for a task's observations and actions, on its device.
+
+    Args:
+        task: what will be played.
+        config: says what the policy sees, its size and the seed of its weights; the global
+            generator is left alone.
+        **more: further fields of `RecurrentPolicyConfig`.
+    """
+    extra = tuple(name for name in config.sees if name in EXTRA_OBSERVATIONS)
+    spaces = dataclasses.replace(task, observe=extra).observation_space
+    network = RecurrentPolicyConfig(
+        {name: tuple(spaces[name].shape or ()) for name in config.sees},
+        task.actions.grid_size,
+        config.hidden_size,
+        config.recurrent,
+        **more,
+    )
+    with torch.random.fork_rng():  # weights are drawn from the global generator
+        torch.manual_seed(config.seed)
+        return RecurrentPolicyNetwork(network).to(task.device)
+
+
+def lead_width(
+    network: RecurrentPolicyNetwork, std: float, final_std: float | None, progress: float
+) -> Metrics:
+    """Set the standard deviation of locations for an update; return it by name.
+
+    Args:
+        network: its actor's is set, unless it is learned; on a grid there is none.
+        std: at the first update.
+        final_std: where it is led linearly; None: it is learned.
+        progress: share of all updates that are done, in [0, 1).
+    """
     actor = network.actor
     if not isinstance(actor, GaussianActor):
-        return figures
+        return {}
     if final_std is not None:
         width = std + progress * (final_std - std)
         actor.log_std.requires_grad_(False).fill_(math.log(width))
-    return {**figures, "charts/std": actor.log_std.detach().exp().mean()}
+    return {"charts/std": actor.log_std.detach().exp().mean()}
 
 
 class Rollout(NamedTuple):
@@ -158,71 +271,72 @@ class Rollout(NamedTuple):
     active: torch.Tensor
     correct: torch.Tensor
 
-    def figures(self) -> Figures:
-        """Return how the episodes went, by name."""
-        return {
-            "charts/episodic_return": (self.rewards * self.active).sum(0).mean(),
-            "charts/accuracy": self.correct.float().mean(),
-        }
 
-
-@torch.no_grad()
 def collect(
     task: Task, network: RecurrentPolicyNetwork, batch: Batch, generator: torch.Generator
 ) -> Rollout:
     """Run one episode on each image with sampled actions.
 
-    Episodes that end early are stepped on with the others; `Rollout.active` says which counts.
+    Args:
+        task: what is played.
+        network: the policy, on the task's device.
+        batch: of the task's images, likewise.
+        generator: of the actions, likewise.
+    """
+
+    def act(state: Episodes, choice: torch.Tensor, values: torch.Tensor) -> Acted:
+        actions = network.actor.sample(choice, generator)
+        log_probs = network.actor.log_prob(choice, actions)
+        return actions, {"actions": actions, "log_probs": log_probs, "values": values}
+
+    return Rollout(**run_episodes(task, network, batch, act))
+
+
+Acted = tuple[torch.Tensor, dict[str, torch.Tensor]]
+"""Actions of n episodes, as `Rollout` has them, and what is kept of the step, (n, ...) by name."""
+
+
+@torch.no_grad()
+def run_episodes(
+    task: Task,
+    network: RecurrentPolicyNetwork,
+    batch: Batch,
+    act: Callable[[Episodes, torch.Tensor, torch.Tensor], Acted],
+) -> dict[str, Any]:
+    """Run one episode on each image.
+
+    Episodes that end early are stepped on with the others; `active` says which actions count.
 
     Args:
         task: what is played.
         network: the policy, on the task's device.
-        batch: images of the task's source and labels, likewise.
-        generator: of the actions, likewise.
+        batch: of the task's images, likewise.
+        act: chooses, by n episodes, what the actor returned (n, ...) and values (n,).
+
+    Returns:
+        `seen`, `rewards`, `active` and `correct` as `Rollout` has them, and what `act` kept,
+        (A, n, ...) each, by name.
     """
     state = task.reset(batch.images, batch.labels)
     memory = network.initial_state(len(batch.labels))
     active = torch.ones_like(batch.labels, dtype=torch.bool)
     correct = torch.zeros_like(active)
-    seen, columns = [], []
+    seen, steps = [], []
     for _ in range(task.rules.sequence_length - 1):
         shown = task.observation_tensors(state, network.observe)
-        seen.append({name: shown[name] for name in network.config.shapes})
         choice, values, memory = network(shown, memory)
-        actions = network.actor.sample(choice, generator)
-        log_probs = network.actor.log_prob(choice, actions)
+        actions, kept = act(state, choice, values)
         state, rewards, terminated = task.step(state, task.actions.look(actions))
-        columns.append((actions, log_probs, values, rewards, active))
+        seen.append({name: shown[name] for name in network.config.shapes})
+        steps.append({**kept, "rewards": rewards, "active": active})
         correct = torch.where(active, episodes.readout(state).correct, correct)
         active = active & ~terminated
-    actions, log_probs, values, rewards, active = map(torch.stack, zip(*columns, strict=True))
-    shown = {name: torch.stack([each[name] for each in seen]) for name in seen[0]}
-    return Rollout(shown, actions, log_probs, values, rewards, active, correct)
+    return {"seen": stack(seen), "correct": correct, **stack(steps)}
 
 
-def locations(task: Task, actions: torch.Tensor) -> torch.Tensor:
-    """Return where to look, (n, 2) in [0, 1], for what the actor chose; see `Rollout.actions`."""
-    return task.actions.look(actions).locations
-
-
-def check_config(
-    config: object,
-    *,
-    positive: Sequence[str],
-    fractions: Sequence[str],
-    non_negative: Sequence[str],
-) -> None:
-    """Check a learner's settings by name; None passes.
-
-    Raises:
-        ValueError: one outside its range, or NaN.
-    """
-    ranges = (
-        *((name, 0.0, math.inf, "0 or more") for name in non_negative),
-        *((name, 0.0, 1.0, "in [0, 1]") for name in fractions),
-        *((name, sys.float_info.min, math.inf, "positive") for name in positive),
-    )
-    for name, least, most, expected in ranges:
-        value = getattr(config, name)
-        if value is not None and not least <= value <= most:
-            raise ValueError(f"{name} must be {expected}, got {value}")
+def episode_metrics(rewards: torch.Tensor, active: torch.Tensor, correct: torch.Tensor) -> Metrics:
+    """Return how a batch of episodes went, by name; arguments as `Rollout` has them."""
+    return {
+        "charts/episodic_return": (rewards * active).sum(0).mean(),
+        "charts/accuracy": correct.float().mean(),
+    }

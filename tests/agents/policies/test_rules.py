@@ -42,48 +42,13 @@ def test_memory_is_cleared_in_the_rows_that_start():
     assert state.tolist() == [2, 1, 2]
 
 
-@pytest.mark.parametrize("make", [agents.RandomPolicy, agents.GaussianPolicy])
-def test_random_rules(make):
-    count = 4000
-    actions, _ = first_call(make(seed=1), count)
-    again, _ = first_call(make(seed=1), count)
-    other, _ = first_call(make(seed=2), count)
-    assert np.array_equal(actions, again)
-    assert not np.array_equal(actions, other)
-    assert actions.shape == (count, 2)
-    assert actions.dtype == np.float32
-    assert np.abs(actions).max() <= 1
-    assert np.abs(actions.mean(axis=0)).max() < 0.05
-
-
 def test_random_is_uniform_and_gaussian_is_central():
     uniform, _ = first_call(agents.RandomPolicy(), 4000)
     central, _ = first_call(agents.GaussianPolicy(std=0.3), 4000)
+    for actions in (uniform, central):
+        assert np.abs(actions.mean(axis=0)).max() < 0.05
     assert np.std(uniform) == pytest.approx(1 / np.sqrt(3), abs=0.02)
     assert np.std(central) == pytest.approx(0.3, abs=0.02)
-
-
-def test_all_are_policies():
-    for policy in (agents.RandomPolicy(), agents.CentrePolicy(), agents.GaussianPolicy()):
-        assert isinstance(policy, agents.Policy)
-        assert not isinstance(policy, agents.PrivilegedPolicy)
-    assert isinstance(agents.GreedyOracle(), agents.PrivilegedPolicy)
-
-
-def test_unbatched_observations_are_explained():
-    single = {key: value[0] for key, value in observation(1).items()}
-    with pytest.raises(ValueError, match=r"batched.*value\[None\]"):
-        agents.RandomPolicy().predict(single)
-
-
-def test_bad_settings():
-    with pytest.raises(ValueError, match="std"):
-        agents.GaussianPolicy(std=0)
-    with pytest.raises(ValueError, match=r"shape \(k, 2\)"):
-        agents.SequencePolicy(np.zeros((0, 2)))
-    for make in (agents.RasterPolicy, agents.NoRepeatRandomPolicy):
-        with pytest.raises(ValueError, match="grid_size"):
-            make(0)
 
 
 def patch_corners(actions, image_size=96, patch_size=24):
@@ -135,14 +100,6 @@ def test_no_repeat_remembers_and_clears_row_by_row():
     _, after = policy.predict(observation(3), state, np.array([False, True, False]))
     assert np.array_equal(state, before)  # what was handed in stays
     assert after.sum(axis=1).tolist() == [4, 1, 4]
-
-
-def test_no_repeat_is_seeded():
-    first, again, other = (
-        play(agents.NoRepeatRandomPolicy(7, seed), 4, count=20)[0] for seed in (1, 1, 2)
-    )
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
 
 
 def test_grid_rules_run_in_an_evaluation(tiny_network, tiny_dataset):

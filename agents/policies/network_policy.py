@@ -1,0 +1,151 @@
+"""What policies share that are a network: choosing for all episodes, its cost, and their files."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from typing_extensions import Self
+
+from agents.policies.base import carried_memory, seen_by
+from gf_env.network.cost import count_multiply_adds
+from gf_env.storage.assets import find_tensor_file
+from gf_env.storage.tensors import load_into, load_tensors, save_tensors
+
+Tensors = Mapping[str, torch.Tensor]
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+class NetworkPolicy(abc.ABC, Generic[_Network]):
+    """A network as a `Policy`, which is saved with its configuration.
+
+    Args:
+        network: trained or not; its `config` is a dataclass. It is put into eval mode.
+        seed: of the generator for samples.
+
+    Attributes:
+        file_kind: what its files say that they hold.
+        network: as given.
+        observe: extra observation keys that it sees.
+        grid_size: n, where it chooses among n x n patches; None where it chooses locations.
+    """
+
+    file_kind: ClassVar[str]
+    observe: tuple[str, ...] = ()
+    grid_size: int | None = None
+
+    def __init__(self, network: _Network, seed: int = 0) -> None:
+        self.network = network.eval()
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @staticmethod
+    @abc.abstractmethod
+    def make_network(config: dict[str, Any]) -> _Network:
+        """Return an untrained network of a configuration, as JSON has it."""
+
+    @property
+    @abc.abstractmethod
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Of the observations that it sees, by name, without the batch axis."""
+
+    @abc.abstractmethod
+    def initial_memory(self, count: int) -> torch.Tensor:
+        """Return what it remembers before the first look, (count, m) float32 zeros."""
+
+    @abc.abstractmethod
+    def choose(
+        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose the next patches of n episodes, on the network's device.
+
+        Args:
+            seen: (n, ...) float32 each, by name, as `shapes` has them.
+            memory: (n, m) float32.
+            deterministic: the likeliest actions instead of samples.
+
+        Returns:
+            actions, as `predict` has them, and the memory after them.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @functools.cached_property
+    def multiply_adds(self) -> int:
+        """Of one choice for one image, a critic's included; counted when first asked for."""
+        memory = self.initial_memory(1)
+        return count_multiply_adds(lambda: self.choose(self._blank(), memory, True))
+
+    def _blank(self) -> dict[str, torch.Tensor]:
+        """Return what it sees of one image, all zeros."""
+        return {
+            name: torch.zeros(1, *shape, device=self.device) for name, shape in self.shapes.items()
+        }
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        state: NDArray[np.float32] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Choose the next patches.
+
+        Args:
+            observation: batched; what `shapes` names is used.
+            state: (n, m) of the call before, or None.
+            episode_start: (n,) bool; the state of those rows is cleared.
+            deterministic: the likeliest actions instead of samples.
+
+        Returns:
+            actions, (n, 2) float32 in [-1, 1] or (n,) int64 grid indices, and the state after
+            them, (n, m) float32.
+
+        Raises:
+            ValueError: an observation that is missing or of another shape than the network was
+                made for.
+        """
+        seen = seen_by(observation, self.shapes, self.observe, self.device)
+        count = len(next(iter(seen.values())))
+        memory = carried_memory(self.initial_memory(count), state, episode_start)
+        actions, memory = self.choose(seen, memory, deterministic)
+        return actions.cpu().numpy(), memory.cpu().numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and configuration as safetensors.
+
+        Raises:
+            OSError: no room or no permission; a file that was at `path` stays.
+        """
+        config: Any = self.network.config
+        save_tensors(path, self.file_kind, dataclasses.asdict(config), self.network.state_dict())
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> Self:
+        """Return a policy.
+
+        Args:
+            name_or_path: a built-in name (see `agents.policies.paper.policy_names`) or a file
+                written by `save`.
+            seed: of the generator for samples.
+
+        Raises:
+            ValueError: neither a built-in name nor a file.
+            TensorFileError: a damaged file, or one that holds something else.
+        """
+        path = find_tensor_file("agents", name_or_path)
+        config, tensors = load_tensors(path, cls.file_kind)
+        network = cls.make_network(config)
+        load_into(network, tensors, path)
+        return cls(network, seed)

@@ -1,0 +1,346 @@
+"""What every learner keeps to."""
+
+import dataclasses
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import agents
+import gf_env
+from agents.learners import imitation, paper_ppo, recurrent_ppo, reinforce
+from agents.policies.recurrent_network import SEES
+from agents.registry.files import open_policy
+from gf_env.envs.make_task import make_task
+from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, success, train
+from tests.helpers.tiny import random_dataset
+
+ON_REWARDS = {
+    "paper_ppo": "discounted_returns",
+    "recurrent_ppo": "estimate_advantages",
+    "reinforce": "returns_to_go",
+}
+"""Learners from rewards, with the function that makes of rewards what is learned from."""
+CHOOSERS = ("recurrent_ppo", "reinforce")
+"""Those that take either kind of action and have an entropy bonus."""
+BAD_OBSERVATIONS = [{"sees": sees} for sees in ((), "features", ("label",), ("step", "step"))]
+
+
+def with_actions(names):
+    """Return pairs of a learner and a kind of action that it takes."""
+    return [
+        pytest.param((name, grid_size), id=f"{name}-{'grid' if grid_size else 'locations'}")
+        for name in names
+        for grid_size in LEARNERS[name].actions
+    ]
+
+
+def bad(text, value):
+    return [{name: value} for name in text.split()]
+
+
+IMPOSSIBLE = {
+    "paper_ppo": [
+        *bad("epochs updates num_envs learning_rate max_seconds hidden_size action_std", 0),
+        *bad("vf_coef gamma", -1),
+        *bad("gamma", 1.1),
+    ],
+    "recurrent_ppo": [
+        *bad("epochs updates num_envs learning_rate max_seconds update_epochs", 0),
+        *bad("num_minibatches clip_range clip_range_vf max_grad_norm std final_std", 0),
+        *bad("hidden_size vf_coef ent_coef", -1),
+        *bad("gamma gae_lambda", 1.1),
+        *bad("num_minibatches", 300),
+        *BAD_OBSERVATIONS,
+    ],
+    "reinforce": [
+        *bad("epochs updates max_seconds num_envs learning_rate", 0),
+        *bad("max_grad_norm std final_std hidden_size", 0),
+        *bad("vf_coef ent_coef gamma", -1),
+        *bad("gamma", 1.1),
+        *bad("baseline", "median"),
+        *BAD_OBSERVATIONS,
+    ],
+    "imitation": [
+        *bad("epochs updates num_envs learning_rate max_seconds", 0),
+        *bad("kept_batches gradient_steps temperature hidden_size max_grad_norm", 0),
+        *bad("weight_decay feature_channels map_channels beta", -1),
+        *bad("beta beta_until", 1.1),
+        *bad("loss", "hinge"),
+        *BAD_OBSERVATIONS,
+    ],
+    "belief_search": [
+        *bad("epochs batch_size learning_rate trust max_seconds places hidden_size", 0),
+        *bad("weight_decay warmup_updates evidence_size reach margin", -1),
+        *bad("margin", 0.5),
+        *bad("dropout", 1.0),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        pytest.param(name, settings, id=f"{name}-{settings}")
+        for name, all_settings in IMPOSSIBLE.items()
+        for settings in [*all_settings, {"learning_rate": math.nan}, {"nonsense": 1}]
+    ],
+)
+def test_impossible_settings(name, settings):
+    with pytest.raises(ValueError, match=f"Config: {next(iter(settings))}.*got") as error:
+        LEARNERS[name].config(**settings)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("paper_ppo", {"updates": 3, "state_encoder": "flat"}),
+        ("recurrent_ppo", {"sees": ("step", "glance"), "updates": 3, "clip_range_vf": 0.2}),
+        ("reinforce", {"sees": ("step", "glance"), "updates": 3, "baseline": "none"}),
+        ("imitation", {"sees": ("step", "glance"), "updates": 3, "map_channels": 0}),
+        ("belief_search", {"margin": 0.25, "search_on": False}),
+    ],
+)
+def test_the_configuration_survives_json(name, settings):
+    config = LEARNERS[name].config(**settings)
+    described = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert LEARNERS[name].config(**described) == config
+
+
+@pytest.fixture(scope="module", params=with_actions(LEARNERS))
+def short(request, toy):
+    """Three updates, twice with the same seed and once with another."""
+    name, grid_size = request.param
+    task, settings = toy(grid_size), LEARNERS[name].three_updates
+    before = torch.random.get_rng_state()
+    policy, updates = train(name, task, **settings)
+    return SimpleNamespace(
+        name=name,
+        task=task,
+        policy=policy,
+        updates=updates,
+        again=train(name, task, **settings)[0],
+        other=train(name, task, **settings, seed=1)[0],
+        kept_global_generator=torch.equal(torch.random.get_rng_state(), before),
+    )
+
+
+def test_same_seed_same_policy_to_the_last_digit(short):
+    weights, again, other = (
+        list(policy.network.parameters()) for policy in (short.policy, short.again, short.other)
+    )
+    assert all(map(torch.equal, weights, again))
+    assert not all(map(torch.equal, weights, other))
+
+
+def test_training_leaves_the_global_generator_alone(short):
+    assert short.kept_global_generator
+
+
+def test_updates_are_counted_timed_and_measured(short):
+    assert [update.number for update in short.updates] == [1, 2, 3]
+    steps = [64 * 3, 2 * 64 * 3, 3 * 64 * 3]
+    if short.name == "belief_search":
+        steps = [2000 * 9] * 3  # the looks that the oracle tried, before the first update
+    assert [update.steps for update in short.updates] == steps
+    seconds = [update.seconds for update in short.updates]
+    assert 0 < seconds[0] < seconds[1] < seconds[2]
+    on_grid = {"charts/std"} if short.task.actions.grid_size else set()
+    expected = LEARNERS[short.name].metrics - on_grid | {"charts/SPS"}
+    for update in short.updates:
+        assert update.metrics.keys() == expected
+        assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
+
+
+def test_a_trained_policy_saves_and_loads(short, tmp_path):
+    short.policy.save(tmp_path / "policy.safetensors")
+    loaded = open_policy(tmp_path / "policy.safetensors")
+    assert type(loaded) is type(short.policy)
+    assert success(short.task, loaded) == success(short.task, short.policy)
+
+
+def test_three_updates_are_too_few(short):
+    assert success(short.task, short.policy) < (0.65 if short.name == "belief_search" else 0.5)
+
+
+def test_random_looks_are_too_few(toy):
+    assert success(toy(LOCATIONS), agents.RandomPolicy()) < 0.5
+
+
+LENGTHS = [({"epochs": 2}, 2, [5, 5]), ({"updates": 7}, 2, [5, 2]), ({"updates": 3}, 1, [3])]
+
+
+@pytest.mark.parametrize(
+    ("learner", "settings"),
+    [
+        (paper_ppo.PaperLearner, {}),
+        (recurrent_ppo.RecurrentLearner, {"update_epochs": 1, "sees": ("step",)}),
+        (reinforce.ReinforceLearner, {"sees": ("step",)}),
+        (imitation.ImitationLearner, {"gradient_steps": 1}),
+    ],
+)
+@pytest.mark.parametrize(("length", "epochs", "per_epoch"), LENGTHS)
+def test_length_in_epochs_or_updates(toy, learner, settings, length, epochs, per_epoch):
+    name = learner.__module__.rpartition(".")[2]
+    config = LEARNERS[name].config(num_envs=400, hidden_size=4, **settings, **length)
+    made = learner(toy(LEARNERS[name].actions[-1]), config)
+    assert (made.epochs, made.steps_per_epoch) == (epochs, 5)  # 2,000 images
+    assert made.samples_per_step == 400 * 3
+    assert [len(list(made.updates(epoch))) for epoch in range(epochs)] == per_epoch
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_time_limit_stops_after_an_update(toy, name):
+    length = {"epochs": 10_000} if name == "belief_search" else {"updates": 10_000}
+    _, seen = train(name, toy(LEARNERS[name].actions[-1]), **length, max_seconds=0.2)
+    assert seen[-1].seconds >= 0.2 > ([0, *(update.seconds for update in seen)][-2])
+
+
+def metrics_of(updates, name):
+    return [update.metrics[name] for update in updates]
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+def test_the_learning_rate_is_annealed_or_not(toy, name):
+    task = toy(LEARNERS[name].actions[-1])
+    _, seen = train(name, task, updates=4, learning_rate=0.4)
+    assert metrics_of(seen, "charts/learning_rate") == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    _, seen = train(name, task, updates=2, learning_rate=0.4, anneal_lr=False)
+    assert metrics_of(seen, "charts/learning_rate") == pytest.approx([0.4, 0.4])
+
+
+@pytest.mark.parametrize("name", CHOOSERS)
+def test_the_width_is_led_or_learned(toy, name):
+    _, seen = train(name, toy(LOCATIONS), updates=4, std=0.5, final_std=0.1)
+    assert metrics_of(seen, "charts/std") == pytest.approx([0.5, 0.4, 0.3, 0.2])
+    _, seen = train(name, toy(LOCATIONS), updates=2, final_std=None, ent_coef=1.0)
+    assert seen[0].metrics["charts/std"] == pytest.approx(0.2)
+    assert seen[1].metrics["charts/std"] != pytest.approx(0.2, rel=1e-4)
+
+
+@pytest.mark.parametrize("case", with_actions(CHOOSERS))
+def test_the_entropy_bonus_keeps_choices_open(toy, case):
+    name, grid_size = case
+    settings = {"updates": 8 if name == "recurrent_ppo" else 50, "final_std": None}
+    entropies = [
+        train(name, toy(grid_size), **settings, ent_coef=weight)[1][-1].metrics["losses/entropy"]
+        for weight in (0.0, 1.0)
+    ]
+    assert entropies[1] > entropies[0] + 0.01
+
+
+PPO_QUICK = {"learning_rate": 5e-3, "update_epochs": 2, "num_minibatches": 2}
+LONG = {
+    ("paper_ppo", LOCATIONS): {"updates": 600, "seed": 1},
+    ("recurrent_ppo", LOCATIONS): {"updates": 80, **PPO_QUICK},
+    ("recurrent_ppo", GRID): {"updates": 60, **PPO_QUICK},
+    ("reinforce", LOCATIONS): {"updates": 150},
+    ("reinforce", GRID): {"updates": 120},
+    ("imitation", GRID): {"updates": 60},
+    ("belief_search", GRID): {"epochs": 20, "batch_size": 256},
+}
+"""Enough to learn the toy task. For the paper's learner the seed is chosen: five of twenty were
+still at 0.60 to 0.65 after 600 updates."""
+
+
+@pytest.mark.parametrize(
+    ("name", "grid_size", "settings", "least", "metrics"),
+    [
+        ("paper_ppo", LOCATIONS, {}, 0.75, {}),
+        # seeds 0 to 4: 0.71 to 0.83
+        ("recurrent_ppo", LOCATIONS, {}, 0.65, {"losses/explained_variance": 0.5}),
+        ("recurrent_ppo", LOCATIONS, {"ends_early": True}, 0.65, {}),
+        ("recurrent_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
+        # seeds 0 to 4: 0.66 to 0.94
+        ("reinforce", LOCATIONS, {}, 0.6, {"losses/explained_variance": 0.4}),
+        ("reinforce", LOCATIONS, {"ends_early": True}, 0.6, {}),
+        ("reinforce", GRID, {}, 0.6, {"losses/explained_variance": 0.4}),
+        ("reinforce", GRID, {"baseline": "batch_mean"}, 0.6, {}),
+        ("reinforce", GRID, {"baseline": "none"}, 0.6, {}),
+        # seeds 0 to 4: 0.98 to 1, with the loss `expected` 0.92 to 1; untrained 0.39 to 0.43
+        *(
+            ("imitation", GRID, {"loss": loss}, 0.85, {"charts/agreement": 0.7})
+            for loss in imitation.LOSSES
+        ),
+        ("belief_search", GRID, {}, 0.8, {}),
+    ],
+)
+def test_learns_a_toy_task(toy, name, grid_size, settings, least, metrics):
+    more = dict(settings)
+    task = toy(grid_size, more.pop("ends_early", False))
+    policy, seen = train(name, task, **LONG[name, grid_size], **more)
+    assert success(task, policy) > least
+    for metric, value in metrics.items():
+        assert seen[-1].metrics[metric] > value
+
+
+@pytest.mark.parametrize("case", with_actions(LEARNERS))
+def test_does_not_learn_what_belongs_to_others(toy, case, monkeypatch):
+    """The test above can fail: rewards or answers of other episodes teach nothing.
+
+    Seeds 0 to 4 of recurrent PPO get 0.15 to 0.24, of REINFORCE 0.13 to 0.28, of imitation 0.36 to
+    0.48.
+    """
+    name, grid_size = case
+    generator = torch.Generator().manual_seed(0)
+
+    def shuffled(values, axis):
+        order = torch.randperm(values.shape[axis], generator=generator)
+        return values.index_select(axis, order)
+
+    if name in ON_REWARDS:
+        module, function = LEARNERS[name].module, ON_REWARDS[name]
+        true = getattr(module, function)
+        monkeypatch.setattr(
+            module, function, lambda rewards, *others: true(shuffled(rewards, 1), *others)
+        )
+    else:
+        true = agents.GreedyOracle.confidences
+        monkeypatch.setattr(
+            agents.GreedyOracle,
+            "confidences",
+            lambda self, task, state: shuffled(true(self, task, state), 0),
+        )
+    misled, _ = train(name, toy(grid_size), **LONG[name, grid_size])
+    assert success(toy(grid_size), misled) < (0.5 if name in ON_REWARDS else 0.6)
+
+
+@pytest.mark.parametrize("name", ["imitation", "belief_search"])
+def test_learners_from_an_oracle_need_a_grid(toy, name):
+    with pytest.raises(ValueError, match=r"of a grid.*make it with grid_size"):
+        train(name, toy(LOCATIONS))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "settings"),
+    [
+        *(
+            (name, place, {"recurrent": False})
+            for name in CHOOSERS
+            for place in ({"grid_size": 3}, {"lattice_stride": 4})
+        ),
+        ("imitation", {"grid_size": 3}, {}),
+        (
+            "imitation",
+            {"grid_size": 3},
+            {"recurrent": True, "map_channels": 0, "repeats": True, "feature_channels": 5},
+        ),
+    ],
+)
+def test_a_feature_bank_and_everything_that_can_be_seen(tiny_network, name, place, settings):
+    dataset = random_dataset(12)
+    task = make_task(network=tiny_network, dataset=dataset, feature_bank=True, **place)
+    policy, seen = train(name, task, updates=2, num_envs=8, sees=SEES, **settings)
+    assert len(seen) == 2
+    assert policy.observe == ("glance", "locations", "step")
+    assert policy.network.config.shapes.keys() == {*SEES}
+    found = gf_env.evaluate(policy, network=tiny_network, dataset=dataset, **place)
+    assert found.correct.shape == (12, task.rules.sequence_length)
+    assert found.multiply_adds[-1] > task.cost.cumulative(task.rules.sequence_length)[-1]
+    if "grid_size" in place:
+        unsaid = gf_env.evaluate(policy, network=tiny_network, dataset=dataset)
+        assert np.array_equal(unsaid.locations, found.locations)

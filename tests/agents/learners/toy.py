@@ -1,0 +1,144 @@
+"""Every learner with settings that are quick on the toy task, and what their tests share."""
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+import gf_env
+from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
+from gf_env.network.encoders.base import Encoding
+from tests.helpers.tiny import TargetNetwork
+
+LOCATIONS, GRID = None, 3
+"""Grid sizes of the toy task."""
+
+
+class FoundOrNot(nn.Module):
+    """The toy network's classifier: sure of class 1 once a look has found the pixel."""
+
+    def forward(self, pooled, hidden):
+        found = torch.maximum(pooled, hidden)
+        return torch.stack([torch.zeros(len(found)), found[:, 0] * 6], dim=1), found
+
+
+class TaughtNetwork(TargetNetwork):
+    """The toy network with the parts that an oracle tries looks with."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = FoundOrNot()
+
+    def encode_patches(self, images, locations, rows=None):
+        count = len(images if rows is None else rows)
+        seen = self.focus(images, locations, torch.zeros(count, self.config.hidden_size), rows)
+        return Encoding(seen.features, seen.hidden)
+
+
+class Learner(NamedTuple):
+    """A learner as the tests know it.
+
+    Attributes:
+        module: with `train`.
+        config: class of its settings.
+        quick: settings for the toy task.
+        actions: grid sizes of the tasks that it can learn.
+        three_updates: settings for as many.
+        metrics: what an update reports, beside `charts/SPS`.
+    """
+
+    module: ModuleType
+    config: type
+    quick: dict[str, Any]
+    actions: tuple[int | None, ...]
+    three_updates: dict[str, Any]
+    metrics: set[str]
+
+
+def _names(charts, losses):
+    return {f"charts/{each}" for each in charts.split()} | {
+        f"losses/{each}" for each in losses.split()
+    }
+
+
+LEARNERS = {
+    "paper_ppo": Learner(
+        paper_ppo,
+        paper_ppo.PaperPPOConfig,
+        {"num_envs": 64, "hidden_size": 64, "learning_rate": 3e-3, "state_encoder": "flat"},
+        (LOCATIONS,),
+        {"updates": 3},
+        _names("episodic_return accuracy", "loss policy_loss value_loss explained_variance"),
+    ),
+    "recurrent_ppo": Learner(
+        recurrent_ppo,
+        recurrent_ppo.RecurrentPPOConfig,
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 3e-3},
+        (LOCATIONS, GRID),
+        {"updates": 3},
+        _names(
+            "episodic_return accuracy learning_rate std",
+            "loss policy_loss value_loss entropy approx_kl clip_fraction explained_variance",
+        ),
+    ),
+    "reinforce": Learner(
+        reinforce,
+        reinforce.ReinforceConfig,
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 0.01},
+        (LOCATIONS, GRID),
+        {"updates": 3},
+        _names(
+            "episodic_return accuracy learning_rate std",
+            "loss policy_loss value_loss entropy explained_variance",
+        ),
+    ),
+    "imitation": Learner(
+        imitation,
+        imitation.ImitationConfig,
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3},
+        (GRID,),
+        {"updates": 3},
+        _names("episodic_return accuracy learning_rate agreement beta", "loss entropy"),
+    ),
+    "belief_search": Learner(
+        belief_search,
+        belief_search.BeliefLearnerConfig,
+        {
+            "warmup_updates": 5,
+            "places": 8,
+            "hidden_size": 64,
+            "dropout": 0.0,
+            "learning_rate": 3e-3,
+        },
+        (GRID,),
+        {"epochs": 1, "batch_size": 700, "dropout": 0.5},  # of 2,000 images
+        _names("learning_rate", "after_the_glance after_looks"),
+    ),
+}
+EPISODIC = ("recurrent_ppo", "reinforce", "imitation")
+"""Those that share the settings of `EpisodeConfig`."""
+
+
+def train(name, task, **settings):
+    """Train with quick settings; return the policy and all updates."""
+    learner, seen = LEARNERS[name], []
+    config = learner.config(**{**learner.quick, **settings})
+    return learner.module.train(task, config, seen.append), seen
+
+
+def success(task, policy):
+    """Return the share of toy episodes of full length that found the pixel."""
+    return gf_env.evaluate(
+        policy,
+        network=task.network,
+        dataset=task.dataset,
+        grid_size=task.actions.grid_size,
+        num_images=500,
+    ).accuracy[-1]
+
+
+def first_images(task, count):
+    """Return a batch of the task's first images."""
+    return next(iter(task.images.batches([np.arange(count)])))

@@ -1,0 +1,78 @@
+"""Every policy, made small, and observations for them."""
+
+import numpy as np
+import torch
+
+import agents
+from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.helpers.tiny import tiny_config
+
+SHAPES = {"features": (4, 2, 2), "hidden_state": (6,), "locations": (3, 2)}
+MAPPED = {**SHAPES, "step": (1,)}
+"""What a policy sees that draws a map."""
+PAPER = agents.PatchProposalConfig((4, 2, 2), state_encoder="flat", hidden_size=8)
+BELIEF = BeliefConfig((4, 2, 2), 32, 16, 3, places=4, margin=0.0, hidden_size=8, evidence_size=16)
+
+
+def seeded(make):
+    """Make something with weights, whose layers begin as they always do here."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make()
+
+
+def recurrent_policy(shapes=SHAPES, *, seed=0, **settings):
+    config = agents.RecurrentPolicyConfig(shapes, **{"hidden_size": 16, **settings})
+    network = seeded(lambda: agents.RecurrentPolicyNetwork(config))
+    # heads begin small; here they are to make a difference
+    seeded(lambda: torch.nn.init.normal_(network.actor.linear.weight))
+    return agents.RecurrentPolicy(network, seed)
+
+
+def paper_policy(seed=0, config=PAPER):
+    return agents.PaperPolicy(seeded(lambda: agents.PatchProposalNetwork(config)), seed)
+
+
+def belief_policy(seed=0, config=BELIEF):
+    return BeliefPolicy(seeded(lambda: BeliefNetwork(config)), seed)
+
+
+def saliency_policy():
+    config = tiny_config(image_size=96, patch_size=24)
+    return agents.SaliencyPolicy(seeded(lambda: GlanceFocusNet(config)).eval())
+
+
+NETWORKS = {
+    "paper": paper_policy,
+    "recurrent": recurrent_policy,
+    "recurrent-grid": lambda seed=0: recurrent_policy(
+        MAPPED, seed=seed, grid_size=3, map_channels=2, feature_channels=0
+    ),
+    "recurrent-without-gru": lambda seed=0: recurrent_policy(seed=seed, recurrent=False, std=0.05),
+    "belief": belief_policy,
+}
+"""Policies that are a network, each made with a seed."""
+RULES = {
+    "random": agents.RandomPolicy,
+    "gaussian": lambda seed=0: agents.GaussianPolicy(seed=seed),
+    "no-repeat": lambda seed=0: agents.NoRepeatRandomPolicy(3, seed),
+    "centre": agents.CentrePolicy,
+    "centre-corner": agents.CentreCornerPolicy,
+    "raster": agents.RasterPolicy,
+    "saliency": saliency_policy,
+}
+RANDOM_RULES = ("random", "gaussian", "no-repeat")
+
+
+def observe(count, seed=0):
+    """Return what all these policies but the saliency rule see of so many episodes."""
+    rng = np.random.default_rng(seed)
+    shapes = {**MAPPED, "glance": (4, 2, 2)}
+    seen = {name: rng.random((count, *shape), np.float32) for name, shape in shapes.items()}
+    return {**seen, "step": np.full((count, 1), 2, np.float32)}
+
+
+def observe_for(name, count):
+    glance = {"glance": np.random.default_rng(1).random((count, 128, 3, 3), np.float32)}
+    return {**observe(count), **(glance if name == "saliency" else {})}
