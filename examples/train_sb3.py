@@ -30,10 +30,7 @@ model.save(arguments.output)
 
 grid_size = 7 if arguments.algorithm == "DQN" else None  # DQN chooses patches of a grid
 result = gf_env.evaluate(
-    load_sb3(arguments.output),
-    split="test",
-    num_images=arguments.test_images,
-    grid_size=grid_size,
+    load_sb3(arguments.output), split="test", num_images=arguments.test_images, grid_size=grid_size
 )
 print("accuracy after each look:", result.accuracy.round(3).tolist())
 print("mean return:", round(result.mean_return, 3))

@@ -81,9 +81,7 @@ def bare_network(materials: Materials) -> Turn:
     patches = network.patches(images, _locations(materials, 1)[0])
     small = network.small(images)
     autocast = torch.autocast(
-        torch.device(setting.device).type,
-        torch.bfloat16,
-        enabled=setting.precision == "bfloat16",
+        torch.device(setting.device).type, torch.bfloat16, enabled=setting.precision == "bfloat16"
     )
 
     def see(encoder: Encoder, batch: torch.Tensor) -> Encoding:

@@ -92,13 +92,7 @@ def experiments(scale: Scale, device: str, *, compiled: bool) -> Iterator[Experi
         return Workload(num_envs, split=scale.split, device=device)
 
     main = builtin(scale.num_envs)
-    growing = (
-        who.BARE_NETWORK,
-        who.CORE,
-        who.VECTOR_ENV,
-        who.CORE_ON_BANK,
-        who.VECTOR_ENV_ON_BANK,
-    )
+    growing = (who.BARE_NETWORK, who.CORE, who.VECTOR_ENV, who.CORE_ON_BANK, who.VECTOR_ENV_ON_BANK)
     yield Experiment("built-in", main, (*growing, who.SB3_BRIDGE))
     yield Experiment("sync", main, (who.VECTOR_ENV, who.SYNC))
     workers = min(16, os.cpu_count() or 1)

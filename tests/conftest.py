@@ -1,7 +1,5 @@
 """What several test modules need."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """What a learner offers, and its updates one after another, by the clock."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator

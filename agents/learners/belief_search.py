@@ -11,8 +11,6 @@ Neither in the paper nor reinforcement learning: it is supervised by the oracle,
 cloning is, but learns where things are instead of what to do.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Annotated
@@ -22,13 +20,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from agents.learners.base import (
-    Metrics,
-    OnUpdate,
-    gradient_step,
-    report_updates,
-    set_learning_rate,
-)
+from agents.learners.base import Metrics, OnUpdate, gradient_step, report_updates, set_learning_rate
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
 from agents.policies.oracle import GreedyOracle
 from gf_env.configuration import configuration

@@ -11,8 +11,6 @@ This is not in the paper, whose policies learn from rewards (section 3.2). Episo
 as in the other learners; what comes after the end is masked out.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Returns, and statistics that leave out what comes after an episode's end."""
 
-from __future__ import annotations
-
 import torch
 
 

@@ -5,8 +5,6 @@ a new policy network, and what changes between the first and last update. The le
 each, with their own settings and losses.
 """
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 import math

@@ -12,8 +12,6 @@ Source: blackfeather-wang/GFNet-Pytorch at 8a6775c.
 Observations, actions and rewards stay on the network's device, without NumPy in between.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path

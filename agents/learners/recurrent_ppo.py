@@ -247,10 +247,7 @@ def clipped_surrogate(
 
 
 def squared_errors(
-    values: torch.Tensor,
-    old_values: torch.Tensor,
-    returns: torch.Tensor,
-    clip_range: float | None,
+    values: torch.Tensor, old_values: torch.Tensor, returns: torch.Tensor, clip_range: float | None
 ) -> torch.Tensor:
     """Return the values' squared errors, with clipping those that gain nothing by going further."""
     errors = (values - returns).square()

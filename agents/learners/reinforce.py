@@ -13,8 +13,6 @@ optimiser, Adam, on batches of episodes. And there may be an entropy bonus.
 An episode may end early, at `exit_thresholds`; what comes after its end is masked out of it all.
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 import torch

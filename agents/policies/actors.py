@@ -5,8 +5,6 @@ steps of recurrent PPO 4 to 5% slower (Normal takes a logarithm of the exponenti
 Categorical normalises log-probabilities a second time). The tests compare ours with them.
 """
 
-from __future__ import annotations
-
 import abc
 import math
 

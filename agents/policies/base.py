@@ -4,8 +4,6 @@ An SB3 model is a policy as it is. Policies that may see labels have `choose_loc
 they are upper bounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """An upper bound that plans: whole episodes are tried with the true class known, by beam search."""
 
-from __future__ import annotations
-
 import torch
 
 from agents.policies.oracle import GridPatches

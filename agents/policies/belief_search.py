@@ -9,8 +9,6 @@ learn to search on after a miss, which the learners from rewards hardly do; it i
 it.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import Annotated, Any

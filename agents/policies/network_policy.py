@@ -1,7 +1,5 @@
 """What policies share that are a network: choosing for all episodes, its cost, and their files."""
 
-from __future__ import annotations
-
 import abc
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """Upper bounds: policies that see the true class and try every look before they take one."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

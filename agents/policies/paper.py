@@ -3,8 +3,6 @@
 It sees the newest feature map only: neither the classifier's state nor where it has looked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

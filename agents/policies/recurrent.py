@@ -1,7 +1,5 @@
 """The recurrent network as a `Policy`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ other observations beside the newest feature map, a width that can be learned, a
 choice among the patches of a grid, or a map of the grid on which each look leaves what it showed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Annotated

@@ -3,8 +3,6 @@
 See `gf_env.network.release` for the files; `gf_env.load_official_checkpoint` reads their networks.
 """
 
-from __future__ import annotations
-
 import math
 import os
 

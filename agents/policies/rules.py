@@ -1,7 +1,5 @@
 """Rules that look without learning and without seeing (paper, section 4.3, and a Gaussian)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ Class activation mapping (Zhou et al., "Learning Deep Features for Discriminativ
 CVPR 2016) on the glance's feature map. No label is needed and nothing is learned.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

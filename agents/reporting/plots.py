@@ -89,9 +89,7 @@ def draw_episodes(
             axes.imshow(scene.permute(1, 2, 0).numpy(), cmap="gray")
             axes.set(xticks=[], yticks=[])
             corners = geometry.corners(
-                torch.from_numpy(evaluation.locations[row]),
-                config.image_size,
-                config.patch_size,
+                torch.from_numpy(evaluation.locations[row]), config.image_size, config.patch_size
             )
             for number, corner in enumerate(corners.tolist()):
                 _draw_patch(axes, corner, config.patch_size, number)

@@ -112,10 +112,7 @@ def test_no_policy_and_bad_counts(tiny_network, tiny_dataset):
     for count in (0, 21):
         with pytest.raises(ValueError, match="from 1 to 20"):
             gf_env.evaluate(
-                agents.CentrePolicy(),
-                network=tiny_network,
-                dataset=tiny_dataset,
-                num_images=count,
+                agents.CentrePolicy(), network=tiny_network, dataset=tiny_dataset, num_images=count
             )
 
 

@@ -1,7 +1,5 @@
 """Results of a benchmark that nobody ran, for tests of what is said of results."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from agents.benchmark.results import DONE, FAILED, Figures, Result, Training

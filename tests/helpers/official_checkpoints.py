@@ -3,8 +3,6 @@
 The names and settings below are those of its files, put down apart from the code that reads them.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

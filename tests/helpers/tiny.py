@@ -1,7 +1,5 @@
 """Small networks and data sets that several test modules use."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -35,11 +35,7 @@ def runs(found: Collected, *, several: bool) -> Iterator[str]:
 def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
     """Yield why there are no shares of the gap, or no comparisons with the reference."""
     no_gap, no_reference = "No shares of the gap", "No comparisons with a reference"
-    needed = (
-        (suite.random, no_gap),
-        (suite.oracle, no_gap),
-        (suite.reference, no_reference),
-    )
+    needed = ((suite.random, no_gap), (suite.oracle, no_gap), (suite.reference, no_reference))
     entries = {entry.name for entry in suite.entries}
     for name, lacking in needed:
         if name not in entries:

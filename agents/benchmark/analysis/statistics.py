@@ -230,11 +230,7 @@ def paired_difference(
 
 
 def _bootstrap(
-    samples: list[NDArray[np.float64]],
-    statistic: Any,
-    confidence: float,
-    resamples: int,
-    seed: int,
+    samples: list[NDArray[np.float64]], statistic: Any, confidence: float, resamples: int, seed: int
 ) -> Interval:
     """Return a statistic of samples and its interval; each sample is resampled on its own."""
     _check_settings(confidence, resamples)

@@ -92,13 +92,7 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
     )
     yield _table(
         f"{where}: against {report.reference}, and sampled actions",
-        (
-            *TEXT_COLUMNS,
-            "points more",
-            "P(better)",
-            "sampled: accuracy",
-            "sampled: return",
-        ),
+        (*TEXT_COLUMNS, "points more", "P(better)", "sampled: accuracy", "sampled: return"),
         [
             [
                 *_called(line),
@@ -138,10 +132,7 @@ def _aggregate_table(report: Report) -> TextTable:
 
 
 def _table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    brief: Sequence[str] = (),
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], brief: Sequence[str] = ()
 ) -> TextTable:
     return TextTable(title, tuple(columns), tuple(map(tuple, rows)), frozenset(brief))
 

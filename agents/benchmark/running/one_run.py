@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.results import (
-    DONE,
-    FAILED,
-    Figures,
-    Result,
-    ResultsFolder,
-    Training,
-)
+from agents.benchmark.results import DONE, FAILED, Figures, Result, ResultsFolder, Training
 from agents.benchmark.suite import Run, Setting
 from agents.learners.base import Update
 from agents.policies.base import Policy, PrivilegedPolicy

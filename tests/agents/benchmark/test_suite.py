@@ -140,10 +140,7 @@ def test_kinds(entry, kind):
             {"name": "a", "learner": "paper-ppo", "settings": {"gamma": 2}},
             "gamma must be less than or equal to 1",
         ),
-        (
-            {"name": "a", "learner": "paper-ppo", "settings": {"gama": 1}},
-            "gama Unexpected keyword",
-        ),
+        ({"name": "a", "learner": "paper-ppo", "settings": {"gama": 1}}, "gama Unexpected keyword"),
         ({"name": "a", "policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
         (
             {"name": "a", "policy": "random", "task": {"grid_size": 7, "lattice_stride": 9}},

@@ -17,10 +17,7 @@ def toy(target_task):
     def make(grid_size=None, ends_early=False):
         exits = (2.0, 0.9, 0.9, 0.9) if ends_early else None
         return make_task(
-            network=network,
-            dataset=target_task.dataset,
-            grid_size=grid_size,
-            exit_thresholds=exits,
+            network=network, dataset=target_task.dataset, grid_size=grid_size, exit_thresholds=exits
         )
 
     return make

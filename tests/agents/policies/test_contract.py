@@ -158,10 +158,7 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
     [
         (NETWORKS["paper"](), 16 * 16 + 16 * 8 + 2 * 3 * 8 * 8 + 8 * 3),
         (recurrent_policy(), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + GRU + HEADS),
-        (
-            recurrent_policy(recurrent=False),
-            CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS,
-        ),
+        (recurrent_policy(recurrent=False), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS),
         (recurrent_policy(feature_channels=0), (4 * 4 + 6 + 6) * 16 + GRU + HEADS),
         (NETWORKS["belief"](), 16 * 8 + 8 * 16 + 16 * 9),
     ],

@@ -294,11 +294,7 @@ def toy(target_task):
     return {"network": target_task.network, "dataset": target_task.dataset}
 
 
-SMALL = {
-    "learning_starts": 512,
-    "gradient_steps": 4,
-    "policy_kwargs": {"net_arch": [64, 64]},
-}
+SMALL = {"learning_starts": 512, "gradient_steps": 4, "policy_kwargs": {"net_arch": [64, 64]}}
 LEARNS = {
     "PPO": (20_000, {"n_steps": 6, "batch_size": 96, "learning_rate": 2e-3}),
     "A2C": (30_000, {"n_steps": 3, "learning_rate": 2e-3}),

@@ -108,12 +108,7 @@ def test_figures(trained, tree):
     write_network_metrics(trained, Console(quiet=True))
     report = json.loads((trained.place("stage3").path / "figures.json").read_text())
     assert report["test_images"] == 24
-    assert set(report["accuracy_per_look"]) == {
-        "random",
-        "centre",
-        "paper_policy",
-        "greedy_oracle",
-    }
+    assert set(report["accuracy_per_look"]) == {"random", "centre", "paper_policy", "greedy_oracle"}
     assert report["full_resolution_accuracy"] > 0.9
     assert report["config"]["data"]["dataset"] == str(tree)
 

@@ -24,10 +24,7 @@ CONFIGS = {
         encoder="mobilenetv3_large_100", image_size=48, patch_size=32, **COLOUR, hidden_size=24
     ),
 }
-LATTICES = {
-    "grid": {"grid_size": 3},
-    "stride": {"lattice_stride": 3},
-}
+LATTICES = {"grid": {"grid_size": 3}, "stride": {"lattice_stride": 3}}
 
 
 def random_network(config):

@@ -116,10 +116,7 @@ def altered(content):
         *((lambda content, keep=keep: content[:keep], "damaged") for keep in (0, 4, 1000, -1)),
         (altered, "checksum"),
         (lambda _: pickle.dumps(Bomb()), "safetensors"),
-        (
-            lambda _: serialise({"weight": torch.zeros(2)}),
-            r"expected .* to hold a 'gf_env\.Glance",
-        ),
+        (lambda _: serialise({"weight": torch.zeros(2)}), r"expected .* to hold a 'gf_env\.Glance"),
     ],
     ids=[
         "empty",

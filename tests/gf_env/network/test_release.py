@@ -27,10 +27,7 @@ def source(request):
 def check_same(source, network, policy):
     assert network.config == source.network.config
     assert policy.network.config == source.policy.network.config
-    for ours, theirs in (
-        (network, source.network),
-        (policy.network, source.policy.network),
-    ):
+    for ours, theirs in ((network, source.network), (policy.network, source.policy.network)):
         weights, expected = ours.state_dict(), theirs.state_dict()
         assert weights.keys() == expected.keys()
         assert all(torch.equal(value, expected[key]) for key, value in weights.items())

@@ -20,12 +20,7 @@ def test_scenes_are_the_same_on_every_machine():
     assert found == GOLDEN
 
 
-GOLDEN = {
-    "pretrain": "662c753c",
-    "train": "40a9c148",
-    "validation": "23bbcdb9",
-    "test": "539cb191",
-}
+GOLDEN = {"pretrain": "662c753c", "train": "40a9c148", "validation": "23bbcdb9", "test": "539cb191"}
 
 
 @pytest.mark.parametrize("start", [1, 37, 1999, 123_456])
