@@ -183,8 +183,10 @@ class Run:
         config = make_config(get_learner(name), name, self.entry.settings, self.seed)
         if dataclasses.is_dataclass(config) and not isinstance(config, type):
             config = dataclasses.asdict(config)
+        # a given 1 stays 1 where the configuration has 1.0: published keys are made of what was given
+        values = {**config, **self.entry.settings}
         # JSON has no infinity
-        return {key: None if value == math.inf else value for key, value in config.items()}
+        return {key: None if value == math.inf else value for key, value in values.items()}
 
     @property
     def key(self) -> str:

@@ -5,16 +5,20 @@ import io
 import re
 
 import pytest
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.analysis.report import Report
 from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.display.cells import percent, share, text_tables
 from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Entry
 from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite
+from tests.helpers.paths import ROOT
 
+PUBLISHED = sorted((ROOT / "docs" / "results").iterdir())
 LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7}
 
 
@@ -134,3 +138,9 @@ def test_nothing_done_has_empty_tables(tmp_path):
     assert all(table.row_count == 4 for table in terminal_tables(report))
     assert f"- {OTHER}, seeds 0, 1, 2, 3, 4 are not done yet." in markdown(report)
     assert "0 of 16 runs done" in markdown(report)
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_published_tables_are_still_made_of_published_reports(folder):
+    report = TypeAdapter(Report).validate_json((folder / "report.json").read_bytes())
+    assert markdown(report) == (folder / "report.md").read_text()
