@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from pydantic import PositiveFloat, PositiveInt
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -25,17 +25,19 @@ from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import FAILED, Result, ResultsFolder
 from agents.benchmark.running.processes import Watcher
 from agents.benchmark.running.sweep import check_same_task, run_all
-from agents.benchmark.suite import Entry, Run, Suite, load_suite, suite_names
+from agents.benchmark.suite import Entry, Run, Seeds, Suite
+from agents.benchmark.suite_files import load_suite, suite_names
+from gf_env.configuration import configuration
 from gf_env.storage.tensors import write_atomically
 
 
-@dataclass(frozen=True)
+@configuration
 class Benchmark:
-    """Run a suite of policies x seeds x settings, and report figures with intervals.
+    """Run a suite of policies x seeds x settings, and report metrics with intervals.
 
     Each run has one thread and leaves a row in OUTPUT/results.jsonl. What is there is not run
-    again, so a benchmark that was stopped goes on, and suites share what they have in common. The
-    report goes to the terminal and, as JSON, Markdown and pictures, to OUTPUT/SUITE.
+    again, so a benchmark that was stopped is resumed, and suites share what they have in common.
+    The report goes to the terminal and, as JSON, Markdown and plots, to OUTPUT/SUITE.
 
     Attributes:
         suite: a name, or a TOML file; `list` prints the names.
@@ -47,17 +49,17 @@ class Benchmark:
         jobs: runs at a time, as many as there are cores by default.
         retry: run again what failed.
         timeout: seconds after which a run has failed.
-        run: False reports what is there.
+        run_missing: False reports what is there.
     """
 
     suite: Annotated[str, tyro.conf.Positional] = "rules"
     policies: tuple[str, ...] = ()
     output: Path = Path("runs/benchmark")
-    seeds: tuple[int, ...] | None = None
+    seeds: Seeds | None = None
     only: tuple[str, ...] = ()
-    jobs: int | None = None
+    jobs: PositiveInt | None = None
     retry: bool = False
-    timeout: float | None = None
+    timeout: PositiveFloat | None = None
     run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
 
     def run(self, console: Console) -> None:
@@ -87,8 +89,7 @@ class Benchmark:
         if self.seeds is not None:
             # a rule that is the same with every seed keeps its one
             entries = tuple(
-                dataclasses.replace(entry, seeds=self.seeds if entry.seeds is None else entry.seeds)
-                for entry in entries
+                dataclasses.replace(entry, seeds=entry.seeds or self.seeds) for entry in entries
             )
         return dataclasses.replace(suite, entries=entries)
 
@@ -97,7 +98,7 @@ class Benchmark:
         with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
             done = folder.latest()
             every = list(suite.runs())
-            watcher = _Bars(progress, len(every), sum(run.key in done for run in every))
+            watcher = _ProgressBars(progress, len(every), sum(run.key in done for run in every))
             run_all(
                 suite,
                 folder,
@@ -121,7 +122,7 @@ class Benchmark:
         console.print(f"Written to {place}.")
 
 
-class _Bars(Watcher):
+class _ProgressBars(Watcher):
     """A bar for the suite and a line for each run that has a process."""
 
     def __init__(self, progress: Progress, total: int, done: int) -> None:
@@ -132,7 +133,7 @@ class _Bars(Watcher):
     def started(self, run: Run) -> None:
         self._lines[run.key] = self._progress.add_task(f"{run.name}", total=None)
 
-    def told(self, run: Run, line: str) -> None:
+    def progressed(self, run: Run, line: str) -> None:
         self._progress.update(self._lines[run.key], description=f"{run.name}: {line}")
 
     def ended(self, run: Run, result: Result) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.benchmark.results import DONE, FAILED, Figures, Result, Training
+from agents.benchmark.results import DONE, FAILED, Metrics, Result, Training
 from agents.benchmark.suite import Entry, Setting, Suite
 
 MADE = {
@@ -56,8 +56,8 @@ def make_row(run, last, *, failed=None, **changes) -> Result:
     }
     if failed is None:
         values |= {
-            "deterministic": Figures((0.4, (0.4 + last) / 2, last), last - 0.4),
-            "sampled": Figures((0.4, 0.4, last - 0.1), last - 0.5),
+            "deterministic": Metrics((0.4, (0.4 + last) / 2, last), last - 0.4),
+            "sampled": Metrics((0.4, 0.4, last - 0.1), last - 0.5),
             "multiply_adds": (100, 200, 300),
             "budgeted_area": last - 0.05,
         }

@@ -168,6 +168,7 @@ def paired_difference(
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
+    sides: tuple[str, str] = ("ours", "theirs"),
 ) -> Interval:
     """Estimate by how much our policy is better than theirs on the same images.
 
@@ -187,16 +188,17 @@ def paired_difference(
     carries the choice of images alone on that side, and a note says so.
 
     Args:
-        ours: (seeds, n) bool or float, a figure an image, as `Evaluation.correct[:, -1]` of each
+        ours: (seeds, n) bool or float, a number an image, as `Evaluation.correct[:, -1]` of each
             seed.
         theirs: (their seeds, n) likewise, of the same images in the same order.
         confidence: of the interval, in (0, 1).
         resamples: how often, 1 or more.
         seed: of the draws.
+        sides: what the note calls ours and theirs.
 
     Raises:
         ValueError: arrays of other shapes, empty, of unequal numbers of images, with NaN or
-            infinite figures, or a confidence or number of resamples out of range.
+            infinite numbers, or a confidence or number of resamples out of range.
     """
     _check_settings(confidence, resamples)
     left, right = _check_images(ours, "ours"), _check_images(theirs, "theirs")
@@ -207,7 +209,7 @@ def paired_difference(
             "images in the same order"
         )
     estimate = float((left.mean(axis=0) - right.mean(axis=0)).mean())
-    counts = {"ours": len(left), "theirs": len(right)}
+    counts = dict(zip(sides, (len(left), len(right)), strict=True))
     seeds, note = min(counts.values()), _paired_note(counts)
     if _constant(left) and _constant(right):
         return Interval(estimate, estimate, estimate, seeds, note)

@@ -1,7 +1,4 @@
-"""Many runs at once, each in a process of its own with one thread, and gone on with after a stop.
-
-A process of its own, so that a policy that crashes takes nothing with it but its own run.
-"""
+"""All runs of a suite that have no row yet; a sweep that was stopped is resumed by starting it."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from contextlib import contextmanager, suppress
 from filelock import FileLock, Timeout
 
 from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
-from agents.benchmark.running.one_run import task_identity, training_task
 from agents.benchmark.running.processes import Pool, Watcher
+from agents.benchmark.running.tasks import task_identity, training_task
 from agents.benchmark.suite import Run, Setting, Suite
 from gf_env.envs.make_task import make_task
 
@@ -27,12 +24,8 @@ def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False)
         results: the newest rows by key.
         retry: also those that failed.
     """
-
-    def is_open(run: Run) -> bool:
-        row = results.get(run.key)
-        return row is None or (retry and row.status == FAILED)
-
-    return [run for run in suite.runs() if is_open(run)]
+    kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
+    return [run for run in suite.runs() if run.key not in kept]
 
 
 def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> None:
@@ -54,7 +47,7 @@ def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> N
             if same_name and changed:
                 raise ResultsError(
                     f"the results of {row.policy!r}, seed {row.seed}, are of another version of "
-                    f"the task: {', '.join(changed)}. Figures of different versions cannot stand "
+                    f"the task: {', '.join(changed)}. Results of different versions cannot stand "
                     "in one table; choose another folder"
                 )
 
@@ -76,7 +69,7 @@ def run_all(
         jobs: runs at a time; None for as many as there are cores.
         retry: also do those again that failed.
         timeout: seconds after which a run has failed; None for no limit.
-        watcher: hears how it goes.
+        watcher: is called as runs start, proceed and end.
 
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is
@@ -91,7 +84,7 @@ def run_all(
         check_same_task(suite.settings, results.values())
         waiting = deque(runs_to_do(suite, results, retry=retry))
         _build_banks(waiting)
-        Pool(folder, jobs, timeout, watcher or Watcher()).work(waiting)
+        Pool(folder, jobs, timeout, watcher or Watcher()).do(waiting)
 
 
 def available_cores() -> int:
@@ -103,28 +96,25 @@ def available_cores() -> int:
 
 @contextmanager
 def _alone(folder: ResultsFolder) -> Iterator[None]:
+    """Keep other sweeps from writing to a folder."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.path / ".lock")
     try:
-        lock.acquire(blocking=False)
+        lock = FileLock(folder.path / ".lock").acquire(blocking=False)
     except Timeout as error:
         raise ResultsError(f"another benchmark is writing to {folder.path}; let it end") from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _build_banks(runs: Iterable[Run]) -> None:
     """Build the feature banks that runs need, once and with all cores, before they begin.
 
-    What cannot be built is left to the runs: each of them then tells its own reason.
+    One that cannot be built is left to its runs: each of them then fails with the reason.
     """
-    seen = []
+    built = []
     for run in runs:
-        known_by = run.setting, run.entry.acts
-        if "feature_bank" not in run.entry.learns or known_by in seen:
-            continue
-        seen.append(known_by)
-        with suppress(ValueError, OSError):
-            make_task(**training_task(run))
+        bank = run.setting, run.entry.evaluation_task
+        if "feature_bank" in run.entry.training_task and bank not in built:
+            built.append(bank)
+            with suppress(ValueError, OSError):
+                make_task(**training_task(run))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.benchmark.suite import Entry, Run, Setting, load_suite, suite_names
+from agents.benchmark.suite import Entry, Run, Setting
+from agents.benchmark.suite_files import load_suite, suite_names
 from agents.cli import main
 from agents.registry import learners
 from gf_env.configuration import configuration

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents.benchmark.analysis.make_report import make_report
-from agents.benchmark.results import Figures, ResultsFolder
+from agents.benchmark.results import Metrics, ResultsFolder
 from agents.benchmark.suite import Entry
 from tests.helpers.benchmark_rows import (
     MADE,
@@ -136,7 +136,7 @@ def test_figures_that_are_none_count_as_failed(tmp_path):
     suite, folder = make_suite(), ResultsFolder(tmp_path)
     fill(folder, suite, level)
     run = next(run for run in suite.runs() if run.entry.name == OTHER and run.seed == 2)
-    folder.append(make_row(run, 0.8, sampled=Figures((0.4, 0.5, 0.6), float("nan"))))
+    folder.append(make_row(run, 0.8, sampled=Metrics((0.4, 0.5, 0.6), float("nan"))))
     report = make_report(suite, folder)
     assert f"{OTHER}, seed 2 failed: some of its figures are NaN or infinite." in report.missing
     assert lines(report)[OTHER].seeds == (0, 1, 3, 4)

@@ -8,7 +8,7 @@ from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.learning_curves import common_curve
 from agents.benchmark.display.looks import centre_counts
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
-from agents.benchmark.display.style import styles
+from agents.benchmark.display.style import choose_styles
 from agents.benchmark.results import ResultsFolder, Training
 from agents.benchmark.suite import Entry
 from tests.helpers.benchmark_rows import (
@@ -95,7 +95,7 @@ def test_entries_stand_from_the_best_to_the_worst(tmp_path):
     suite, folder = make_suite(), ResultsFolder(tmp_path)
     fill(folder, suite, accuracy)
     report = make_report(suite, folder)
-    look = styles(suite.entries)
+    look = choose_styles(suite.entries)
     names = [f"{ORACLE} (bound)", f"{PAPER} (learner)", f"{OTHER} (learner)", f"{RANDOM} (rule)"]
     axes = accuracy_per_look(report.settings[0], look).axes
     assert [label.get_text() for label in axes[1].get_yticklabels()] == names
@@ -109,7 +109,7 @@ def test_entries_stand_from_the_best_to_the_worst(tmp_path):
 def test_learners_have_colours_and_the_rest_is_grey():
     entries = [Entry(str(n), learner="reinforce", settings={"updates": n + 1}) for n in range(20)]
     entries += [Entry(name, policy=name) for name in ("random", "centre", "greedy-oracle")]
-    look = styles(entries)
+    look = choose_styles(entries)
     assert len({(each.colour, each.marker) for each in look.values()}) == 23
     assert len({(each.colour, each.dashes) for each in look.values()}) == 23
     for name, style in look.items():

@@ -120,7 +120,7 @@ def test_the_terminal_has_the_figures_in_110_columns(tmp_path):
     for table in text_tables(report):
         for row in table.rows:
             for column, cell in list(zip(table.columns, row, strict=True))[1:]:
-                assert (cell.figure if column in table.brief else cell.text) in text
+                assert (cell.estimate if column in table.brief else cell.text) in text
 
 
 def test_names_are_not_taken_for_markup(tmp_path):
