@@ -149,7 +149,10 @@ def test_kinds(entry, kind):
         ),
         ({"name": "a", "policy": "random", "seeds": []}, "different whole numbers"),
         ({"name": "a", "policy": "random", "seeds": (1, 1)}, "different whole numbers"),
-        ({"name": "a", "policy": "random", "seeds": (-1,)}, r"seeds\.0 must be greater than or equal to 0"),
+        (
+            {"name": "a", "policy": "random", "seeds": (-1,)},
+            r"seeds\.0 must be greater than or equal to 0",
+        ),
     ],
 )
 def test_entries_that_cannot_be(entry, message):
