@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,8 +23,7 @@ from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.plots import write_plots
 from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import FAILED, Result, ResultsFolder
-from agents.benchmark.running.processes import Watcher
-from agents.benchmark.running.sweep import check_same_task, run_all
+from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all
 from agents.benchmark.suite import Entry, Run, Seeds, Suite
 from agents.benchmark.suite_files import load_suite, suite_names
 from gf_env.configuration import configuration
@@ -46,9 +45,7 @@ class Benchmark:
         output: folder of results.
         seeds: in place of the suite's.
         only: names of policies to run and report, all by default.
-        jobs: runs at a time, as many as there are cores by default.
-        retry: run again what failed.
-        timeout: seconds after which a run has failed.
+        sweep: how it is run.
         run_missing: False reports what is there.
     """
 
@@ -57,9 +54,7 @@ class Benchmark:
     output: Path = Path("runs/benchmark")
     seeds: Seeds | None = None
     only: tuple[str, ...] = ()
-    jobs: PositiveInt | None = None
-    retry: bool = False
-    timeout: PositiveFloat | None = None
+    sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = Field(default_factory=SweepConfig)
     run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
 
     def run(self, console: Console) -> None:
@@ -98,15 +93,8 @@ class Benchmark:
         with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
             done = folder.latest()
             every = list(suite.runs())
-            watcher = _ProgressBars(progress, len(every), sum(run.key in done for run in every))
-            run_all(
-                suite,
-                folder,
-                jobs=self.jobs,
-                retry=self.retry,
-                timeout=self.timeout,
-                watcher=watcher,
-            )
+            bars = _ProgressBars(progress, len(every), sum(run.key in done for run in every))
+            run_all(suite, folder, self.sweep, bars)
 
     def _report(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
         report = make_report(suite, folder)
@@ -122,7 +110,7 @@ class Benchmark:
         console.print(f"Written to {place}.")
 
 
-class _ProgressBars(Watcher):
+class _ProgressBars:
     """A bar for the suite and a line for each run that has a process."""
 
     def __init__(self, progress: Progress, total: int, done: int) -> None:
@@ -130,16 +118,15 @@ class _ProgressBars(Watcher):
         self._all = progress.add_task("runs", total=total, completed=done)
         self._lines: dict[str, TaskID] = {}
 
-    def started(self, run: Run) -> None:
-        self._lines[run.key] = self._progress.add_task(f"{run.name}", total=None)
-
-    def progressed(self, run: Run, line: str) -> None:
-        self._progress.update(self._lines[run.key], description=f"{run.name}: {line}")
-
-    def ended(self, run: Run, result: Result) -> None:
-        self._progress.remove_task(self._lines.pop(run.key))
-        self._progress.advance(self._all)
-        self._progress.console.print(_line(run, result), markup=False, highlight=False)
+    def __call__(self, run: Run, event: str | Result) -> None:
+        if run.key not in self._lines:
+            self._lines[run.key] = self._progress.add_task(run.name, total=None)
+        if isinstance(event, str):
+            self._progress.update(self._lines[run.key], description=f"{run.name}: {event}")
+        else:
+            self._progress.remove_task(self._lines.pop(run.key))
+            self._progress.advance(self._all)
+            self._progress.console.print(_line(run, event), markup=False, highlight=False)
 
 
 def _line(run: Run, result: Result) -> str:

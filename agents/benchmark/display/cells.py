@@ -30,11 +30,13 @@ class Column:
     Attributes:
         name: its header.
         cell: makes its cell of an `EntryReport` or an `Aggregate`.
+        is_text: its cells are words; those of others are numbers.
         brief: a narrow terminal leaves out its intervals.
     """
 
     name: str
     cell: Callable[[Any], Cell]
+    is_text: bool = False
     brief: bool = False
 
 
@@ -44,15 +46,13 @@ class TextTable:
 
     Attributes:
         title: what it is about.
-        columns: headers; those of `TEXT_COLUMNS` come first.
+        columns: those of `ENTRY` come first.
         rows: of as many cells each.
-        brief: columns whose intervals a narrow terminal leaves out.
     """
 
     title: str
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    brief: frozenset[str] = frozenset()
 
 
 def share(interval: Interval | None, digits: int = 3) -> Cell:
@@ -103,13 +103,10 @@ def _accuracy(look: int, looks: int) -> Column:
     return Column(str(look), cell, brief=look < looks)
 
 
-_ENTRY = (
-    Column("policy", lambda line: Cell(line.name)),
-    Column("kind", lambda line: Cell(line.kind)),
+ENTRY = (
+    Column("policy", lambda line: Cell(line.name), is_text=True),
+    Column("kind", lambda line: Cell(line.kind), is_text=True),
 )
-TEXT_COLUMNS = tuple(column.name for column in _ENTRY)
-"""Columns of words; the others are of numbers."""
-
 _SEEDS = Column("seeds", lambda line: Cell(str(len(line.seeds))))
 _RETURN = Column("return", lambda line: share(line.mean_return), brief=True)
 _GAP = Column("gap", lambda line: percent(line.gap))
@@ -159,10 +156,6 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
 
 def _table(title: str, columns: Sequence[Column], lines: Sequence[Any]) -> TextTable:
     """Return the table of some columns, after those that name entries, with a row a line."""
-    columns = (*_ENTRY, *columns)
-    return TextTable(
-        title,
-        columns=tuple(column.name for column in columns),
-        rows=tuple(tuple(column.cell(line) for column in columns) for line in lines),
-        brief=frozenset(column.name for column in columns if column.brief),
-    )
+    columns = (*ENTRY, *columns)
+    rows = (tuple(column.cell(line) for column in columns) for line in lines)
+    return TextTable(title, columns, tuple(rows))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.benchmark.analysis.report import Report
-from agents.benchmark.display.cells import TEXT_COLUMNS, TextTable, text_tables
+from agents.benchmark.display.cells import ENTRY, TextTable, text_tables
 
 KINDS = {
     "bound": "bound: sees labels",
@@ -85,21 +85,21 @@ def _explanation(report: Report) -> str:
 def _terminal_table(table: TextTable) -> Table:
     made = Table(title=Text(table.title), box=box.SIMPLE_HEAD, collapse_padding=True)
     for column in table.columns:
-        if column in TEXT_COLUMNS:
-            made.add_column(column, overflow="fold", no_wrap=column != TEXT_COLUMNS[0])
+        if column.is_text:
+            made.add_column(column.name, overflow="fold", no_wrap=column != ENTRY[0])
         else:
-            made.add_column(column, justify="right", no_wrap=True)
+            made.add_column(column.name, justify="right", no_wrap=True)
     for row in table.rows:
-        pairs = zip(table.columns, row, strict=True)
+        cells = zip(table.columns, row, strict=True)
         made.add_row(
-            *(Text(cell.estimate if column in table.brief else cell.text) for column, cell in pairs)
+            *(Text(cell.estimate if column.brief else cell.text) for column, cell in cells)
         )
     return made
 
 
 def _markdown_table(table: TextTable) -> Iterator[str]:
-    yield _markdown_row(table.columns)
-    yield _markdown_row(["---" if each in TEXT_COLUMNS else "---:" for each in table.columns])
+    yield _markdown_row([column.name for column in table.columns])
+    yield _markdown_row(["---" if column.is_text else "---:" for column in table.columns])
     for row in table.rows:
         yield _markdown_row([cell.text for cell in row])
 

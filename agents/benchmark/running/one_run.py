@@ -39,7 +39,6 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
         Exception: whatever a policy raises.
     """
     began = time.perf_counter()
-    on_progress("starts")
     training = None
     if run.entry.learner is None:
         policy = _make_policy(run)

@@ -10,6 +10,7 @@ import os
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -25,17 +26,8 @@ from agents.benchmark.suite import Run
 _POLL_SECONDS = 0.5
 
 
-class Watcher:
-    """Its methods are called as a sweep proceeds; they do nothing by themselves."""
-
-    def started(self, run: Run) -> None:
-        """A run has a process."""
-
-    def progressed(self, run: Run, line: str) -> None:
-        """A run says how far it is."""
-
-    def ended(self, run: Run, result: Result) -> None:
-        """A run's row is written."""
+OnEvent = Callable[[Run, str | Result], None]
+"""Is called with a line on how far a run is, and with its row once that is written."""
 
 
 @dataclass
@@ -62,14 +54,14 @@ class Pool:
         folder: gets the rows.
         jobs: runs at a time.
         timeout: seconds after which a run has failed; None for no limit.
-        watcher: is called as runs start, proceed and end.
+        on_event: see `OnEvent`.
     """
 
     def __init__(
-        self, folder: ResultsFolder, jobs: int, timeout: float | None, watcher: Watcher
+        self, folder: ResultsFolder, jobs: int, timeout: float | None, on_event: OnEvent
     ) -> None:
         self._folder, self._jobs, self._timeout = folder, jobs, timeout
-        self._watcher = watcher
+        self._on_event = on_event
         self._running: list[_Running] = []
 
     def do(self, waiting: deque[Run]) -> None:
@@ -93,7 +85,7 @@ class Pool:
         process.start()
         sender.close()  # the process has its own; once that is closed, receiving ends
         self._running.append(_Running(run, process, receiver, time.perf_counter()))
-        self._watcher.started(run)
+        self._on_event(run, "starts")
 
     def _check(self, each: _Running) -> None:
         """Receive what a run has sent, and end it where it is done, dead or too late."""
@@ -104,7 +96,7 @@ class Pool:
                 if isinstance(received, Result):
                     self._end(each, received)
                     return
-                self._watcher.progressed(each.run, received)
+                self._on_event(each.run, received)
         except EOFError:
             each.process.join()
             code = each.process.exitcode
@@ -122,7 +114,7 @@ class Pool:
         each.receiver.close()
         self._running.remove(each)
         self._folder.append(result)
-        self._watcher.ended(each.run, result)
+        self._on_event(each.run, result)
 
 
 def _do(run: Run, path: Path, sender: Connection) -> None:

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
+from pydantic import PositiveFloat, PositiveInt
 
 from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
-from agents.benchmark.running.processes import Pool, Watcher
+from agents.benchmark.running.processes import OnEvent, Pool
 from agents.benchmark.running.tasks import task_identity, training_task
 from agents.benchmark.suite import Run, Setting, Suite
+from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
 
 
@@ -52,39 +54,45 @@ def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> N
                 )
 
 
+@configuration
+class SweepConfig:
+    """How a suite is run.
+
+    Attributes:
+        jobs: runs at a time, as many as there are cores by default.
+        retry: run again what failed.
+        timeout: seconds after which a run has failed.
+    """
+
+    jobs: PositiveInt | None = None
+    retry: bool = False
+    timeout: PositiveFloat | None = None
+
+
 def run_all(
     suite: Suite,
     folder: ResultsFolder,
-    *,
-    jobs: int | None = None,
-    retry: bool = False,
-    timeout: float | None = None,
-    watcher: Watcher | None = None,
+    config: SweepConfig,
+    on_event: OnEvent = lambda run, event: None,
 ) -> None:
     """Do all runs of a suite that have no row yet.
 
     Args:
         suite: what to run.
         folder: gets rows and files.
-        jobs: runs at a time; None for as many as there are cores.
-        retry: also do those again that failed.
-        timeout: seconds after which a run has failed; None for no limit.
-        watcher: is called as runs start, proceed and end.
+        config: how.
+        on_event: called as runs start, proceed and end.
 
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is
             writing to it.
-        ValueError: jobs below 1.
     """
-    jobs = available_cores() if jobs is None else jobs
-    if jobs < 1:
-        raise ValueError(f"jobs must be 1 or more, got {jobs}")
     with _alone(folder):
         results = folder.latest()
         check_same_task(suite.settings, results.values())
-        waiting = deque(runs_to_do(suite, results, retry=retry))
+        waiting = deque(runs_to_do(suite, results, retry=config.retry))
         _build_banks(waiting)
-        Pool(folder, jobs, timeout, watcher or Watcher()).do(waiting)
+        Pool(folder, config.jobs or available_cores(), config.timeout, on_event).do(waiting)
 
 
 def available_cores() -> int:

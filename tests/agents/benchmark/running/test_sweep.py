@@ -10,8 +10,7 @@ import pytest
 
 from agents.benchmark.results import ResultsError, ResultsFolder
 from agents.benchmark.running import one_run
-from agents.benchmark.running.processes import Watcher
-from agents.benchmark.running.sweep import check_same_task, run_all, runs_to_do
+from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Entry, Setting, Suite
 from tests.helpers.paths import ROOT
 
@@ -40,20 +39,24 @@ def folder(tmp_path):
 def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
     names = ("CrashesLater", "EndsItsProcess", "Sideways")
     suite = suite_of(*map(odd, names), Entry("centre", policy="centre"))
-    told = []
+    lines, statuses = [], {}
 
-    class Told(Watcher):
-        def ended(self, run, result):
-            told.append((run.entry.name, result.status))
+    def on_event(run, event):
+        if isinstance(event, str):
+            lines.append(f"{run.entry.name}: {event}")
+        else:
+            statuses[run.entry.name] = event.status
 
-    run_all(suite, folder, jobs=2, watcher=Told())
+    run_all(suite, folder, SweepConfig(jobs=2), on_event)
     rows = {row.policy: row for row in folder.read()}
     assert {name: row.status for name, row in rows.items()} == {
         **dict.fromkeys(names[:2], "failed"),
         "Sideways": "done",
         "centre": "done",
     }
-    assert dict(told) == {name: row.status for name, row in rows.items()}
+    assert statuses == {name: row.status for name, row in rows.items()}
+    assert {f"{name}: starts" for name in rows} < {*lines}
+    assert "Sideways: evaluates" in lines
     assert "ZeroDivisionError: lost my way (odd_policies.py:" in rows["CrashesLater"].reason
     assert rows["EndsItsProcess"].reason == "its process ended with exit code 3"
     assert rows["Sideways"].deterministic.accuracy == rows["centre"].deterministic.accuracy
@@ -63,7 +66,7 @@ def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
 
 
 def test_a_run_that_takes_too_long_has_failed(folder):
-    run_all(suite_of(odd("NeverAnswers")), folder, jobs=1, timeout=3)
+    run_all(suite_of(odd("NeverAnswers")), folder, SweepConfig(jobs=1, timeout=3))
     (row,) = folder.read()
     assert (row.status, row.reason) == ("failed", "took more than 3 s")
     assert row.seconds > 3
@@ -146,7 +149,7 @@ def test_results_of_another_version_are_refused(folder):
     older = dataclasses.replace(row, task={**row.task, "images digest": "0123"})
     folder.append(older)
     with pytest.raises(ResultsError, match=r"'centre', seed 0.*images digest was 0123 and is now"):
-        run_all(suite, folder)
+        run_all(suite, folder, SweepConfig())
     elsewhere = dataclasses.replace(older, task={**older.task, "dataset": "other"})
     check_same_task(suite.settings, [elsewhere])
 
@@ -168,7 +171,7 @@ def test_two_at_once_in_a_folder_are_refused(folder):
     try:
         holder.stdout.readline()
         with pytest.raises(ResultsError, match="another benchmark is writing"):
-            run_all(suite_of(Entry("centre", policy="centre")), folder)
+            run_all(suite_of(Entry("centre", policy="centre")), folder, SweepConfig())
     finally:
         holder.communicate()
 
@@ -196,7 +199,7 @@ def test_a_killed_suite_goes_on(tmp_path, folder):
     before = folder.file.read_bytes()
     assert 1 <= len(folder.read()) < 3
     suite = suite_of(Entry("random", policy="random"), seeds=(0, 1, 2))
-    run_all(suite, folder, jobs=2)
+    run_all(suite, folder, SweepConfig(jobs=2))
     assert folder.file.read_bytes().startswith(before)
     rows = folder.read()
     assert sorted(row.seed for row in rows) == [0, 1, 2]
