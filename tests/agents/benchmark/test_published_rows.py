@@ -4,7 +4,6 @@
 the package, and a suite with one short run of most kinds of learners.
 """
 
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -57,5 +56,3 @@ def test_a_given_number_is_described_as_it_is_written(monkeypatch, given, descri
     monkeypatch.setitem(learners.LEARNERS, "new", learners.Learner(Config, None))
     run = Run(Entry("a", learner="new", settings=given), Setting("usual"), seed=3)
     assert json.dumps(run.spec["settings"]) == f'{{"rate": {described}, "seed": 3}}'
-    renamed = dataclasses.replace(run.entry, name="b")
-    assert dataclasses.replace(run, entry=renamed).key == run.key

@@ -4,18 +4,18 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from agents.benchmark.results import ResultsError, ResultsFolder
 from agents.benchmark.running import one_run
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Entry, Setting, Suite
-from tests.helpers.paths import ROOT
 
 SETTING = Setting("few", num_images=24)
-TESTS = ROOT
 
 
 def suite_of(*entries, seeds=(0,), setting=SETTING):
@@ -156,27 +156,14 @@ def test_results_of_another_version_are_refused(folder):
 
 def test_two_at_once_in_a_folder_are_refused(folder):
     folder.path.mkdir()
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, filelock\n"
-            f"with filelock.FileLock({str(folder.path / '.lock')!r}):\n"
-            "    print(flush=True)\n"
-            "    sys.stdin.read()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        holder.stdout.readline()
-        with pytest.raises(ResultsError, match="another benchmark is writing"):
-            run_all(suite_of(Entry("centre", policy="centre")), folder, SweepConfig())
-    finally:
-        holder.communicate()
+    with (
+        FileLock(folder.path / ".lock"),
+        pytest.raises(ResultsError, match="another benchmark is writing"),
+    ):
+        run_all(suite_of(Entry("centre", policy="centre")), folder, SweepConfig())
 
 
-def test_a_killed_suite_goes_on(tmp_path, folder):
+def test_a_killed_suite_is_resumed(tmp_path, folder):
     """Killed after its first row; every run has one row in the end."""
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -208,15 +195,9 @@ def test_a_killed_suite_goes_on(tmp_path, folder):
 
 
 def test_budgeted_area_by_hand():
-    class Evaluated:
-        multiply_adds = np.array([10, 20, 30])
-        accuracy = np.array([0.5, 0.6, 0.8])
-
-    @dataclasses.dataclass
-    class Point:
-        mean_cost: float
-        accuracy: float
-
-    curve = [Point(20.0, 0.7)]
+    evaluated = SimpleNamespace(
+        multiply_adds=np.array([10, 20, 30]), accuracy=np.array([0.5, 0.6, 0.8])
+    )
+    curve = [SimpleNamespace(mean_cost=20.0, accuracy=0.7)]
     # trapezoids of height 0.6 and 0.75, each half of the base
-    assert one_run.budgeted_area(curve, Evaluated) == pytest.approx(0.675)
+    assert one_run.budgeted_area(curve, evaluated) == pytest.approx(0.675)
