@@ -85,15 +85,7 @@ def draw_episodes(
 def _draw_episode(
     axes: Axes, task: Task, evaluation: Evaluation | Episodes, number: int, scene: torch.Tensor
 ) -> None:
-    """Draw an image, the patches of an episode on it, and whether it was right at the end.
-
-    Args:
-        axes: where.
-        task: of the evaluation.
-        evaluation: has the episode.
-        number: of the episode in the evaluation.
-        scene: (C, S, S) uint8, its image.
-    """
+    """Draw an episode by its number: its scene, (C, S, S) uint8, the patches, and how it ended."""
     config = task.network.config
     axes.imshow(scene.permute(1, 2, 0).numpy(), cmap="gray")
     axes.set(xticks=[], yticks=[])

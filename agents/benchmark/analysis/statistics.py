@@ -13,9 +13,9 @@ interquartile mean in 50, 76, 88, 90 and 93%.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.stats
@@ -72,14 +72,6 @@ class Resampling:
 STANDARD = Resampling()
 
 
-class Statistic(Protocol):
-    """A function as `numpy.mean` is."""
-
-    def __call__(self, values: NDArray[np.float64], /, *, axis: int) -> Any:
-        """Return one number for the values along `axis`, for each place on the other axes."""
-        ...
-
-
 def interquartile_mean(values: ArrayLike, /, *, axis: int | None = None) -> Any:
     """Return the mean of the middle half: the IQM of Agarwal et al. (2021), section 4.3.
 
@@ -102,7 +94,7 @@ def interquartile_mean(values: ArrayLike, /, *, axis: int | None = None) -> Any:
 
 def stratified_bootstrap(
     strata: Sequence[ArrayLike],
-    statistic: Statistic = interquartile_mean,
+    statistic: Callable[..., Any] = interquartile_mean,
     resampling: Resampling = STANDARD,
 ) -> Interval:
     """Estimate one number over several settings, with the uncertainty of the choice of seeds.
@@ -112,7 +104,8 @@ def stratified_bootstrap(
 
     Args:
         strata: for each setting (seeds,) float, a score a seed; their numbers may differ.
-        statistic: of all settings' values, pooled in the order of the settings.
+        statistic: of all settings' values, pooled in the order of the settings; called as
+            `numpy.mean` is, with `axis`.
         resampling: how seeds are drawn anew.
 
     Raises:
@@ -198,12 +191,7 @@ def paired_difference(
         ValueError: arrays of other shapes, empty, of unequal numbers of images, or with NaN or
             infinite numbers.
     """
-    left, right = _check_images(ours, "ours"), _check_images(theirs, "theirs")
-    if left.shape[1] != right.shape[1]:
-        raise ValueError(
-            f"ours has {left.shape[1]} images and theirs {right.shape[1]}; both must be of the "
-            "same images in the same order"
-        )
+    left, right = _check_pairs(ours, theirs)
     estimate = float((left.mean(axis=0) - right.mean(axis=0)).mean())
     counts = dict(zip(sides, (len(left), len(right)), strict=True))
     seeds, note = min(counts.values()), _paired_note(counts)
@@ -328,8 +316,16 @@ def _check_strata(strata: Sequence[ArrayLike], name: str) -> list[NDArray[np.flo
     return checked
 
 
-def _check_images(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = _finite(values, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must be (seeds, images), got shape {array.shape}")
-    return array
+def _check_pairs(
+    ours: ArrayLike, theirs: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, right = _finite(ours, "ours"), _finite(theirs, "theirs")
+    for name, array in (("ours", left), ("theirs", right)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} must be (seeds, images), got shape {array.shape}")
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(
+            f"ours has {left.shape[1]} images and theirs {right.shape[1]}; both must be of the "
+            "same images in the same order"
+        )
+    return left, right

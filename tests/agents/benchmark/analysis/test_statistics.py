@@ -168,12 +168,12 @@ def test_paired_difference_estimate():
 
 
 def test_paired_difference_carries_the_choice_of_images():
-    figures = np.random.default_rng(0).normal(size=2000)
-    interval = paired_difference(figures[None], np.zeros((1, 2000)))
-    assert width(interval) == pytest.approx(2 * 1.96 * figures.std() / 2000**0.5, rel=0.1)
+    values = np.random.default_rng(0).normal(size=2000)
+    interval = paired_difference(values[None], np.zeros((1, 2000)))
+    assert width(interval) == pytest.approx(2 * 1.96 * values.std() / 2000**0.5, rel=0.1)
     assert interval.note.count("1 seed") == 2
     # equal seeds add nothing, as each of them has met the same images
-    assert width(paired_difference([figures] * 5, np.zeros((5, 2000)))) == pytest.approx(
+    assert width(paired_difference([values] * 5, np.zeros((5, 2000)))) == pytest.approx(
         width(interval), rel=0.1
     )
 
@@ -205,20 +205,20 @@ def test_paired_difference_is_paired():
 
 
 def test_paired_difference_does_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
-    figures = np.random.default_rng(0).normal(size=(2, 5, 50))
-    whole = paired_difference(*figures, Resampling(resamples=100))
+    values = np.random.default_rng(0).normal(size=(2, 5, 50))
+    whole = paired_difference(*values, Resampling(resamples=100))
     monkeypatch.setattr(statistics, "_RESAMPLED_AT_ONCE", 7 * 50)
-    parts = paired_difference(*figures, Resampling(resamples=100))
+    parts = paired_difference(*values, Resampling(resamples=100))
     assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high))
 
 
 def test_paired_difference_notes_few_seeds():
-    figures = np.random.default_rng(0).normal(size=(6, 30))
-    assert paired_difference(figures, figures).note == ""
-    rule = paired_difference(figures, figures[:1])
+    values = np.random.default_rng(0).normal(size=(6, 30))
+    assert paired_difference(values, values).note == ""
+    rule = paired_difference(values, values[:1])
     assert rule.seeds == 1 and rule.low is not None
     assert "theirs" in rule.note and "ours" not in rule.note
-    assert "3 seeds" in paired_difference(figures[:3], figures).note
+    assert "3 seeds" in paired_difference(values[:3], values).note
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,12 @@ def test_markdown_and_json_have_the_same_content(report):
     rows = rows_of(markdown(report))
     for setting in content["settings"]:
         for line in setting["lines"]:
-            figures = {cell for row in rows if row[0].strip() == line["name"] for cell in row}
+            cells = {cell for row in rows if row[0].strip() == line["name"] for cell in row}
             wanted = [*line["accuracy"], line["mean_return"], line["sampled_accuracy"]]
             wanted += [line["sampled_return"], line["budgeted_area"]]
             for each in wanted:
-                assert f" {share(Interval(**each)).text} " in figures
-            assert f" {percent(Interval(**line['gap'])).text} " in figures
+                assert f" {share(Interval(**each)).text} " in cells
+            assert f" {percent(Interval(**line['gap'])).text} " in cells
 
 
 def test_the_terminal_has_the_figures_in_110_columns(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from agents.benchmark.results import ResultsError, ResultsFolder
-from agents.benchmark.running import one_run
+from agents.benchmark.running import one_run, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Entry, Setting, Suite
 
@@ -140,6 +140,25 @@ def test_a_learner_of_ones_own(folder):
     with pytest.raises(ValueError, match=r"cannot be called with.*'speed'"):
         wrong = Entry("own", learner="tests.helpers.odd_policies:learn", settings={"speed": 1})
         only_run(suite_of(wrong), folder)
+
+
+def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
+    happened = []
+
+    def build(**arguments):
+        happened.append(f"a bank of {arguments['grid_size']} x {arguments['grid_size']}")
+        raise ValueError("which the runs then say too")
+
+    monkeypatch.setattr(sweep, "make_task", build)
+    monkeypatch.setattr(
+        sweep.Pool, "do", lambda _, waiting: happened.append(f"{len(waiting)} runs")
+    )
+    on_grid = [
+        Entry(name, learner=name, task={"grid_size": 7}) for name in ("reinforce", "recurrent-ppo")
+    ]
+    suite = suite_of(*on_grid, Entry("anywhere", learner="reinforce"), seeds=(0, 1))
+    run_all(suite, folder, SweepConfig())
+    assert happened == ["a bank of 7 x 7", "6 runs"]
 
 
 def test_results_of_another_version_are_refused(folder):
