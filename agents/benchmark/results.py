@@ -4,8 +4,6 @@ A run that was killed left no row and is done anew; one that failed left its rea
 image and trained policies stand in folders beside the file.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import json
@@ -16,19 +14,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from gf_env.storage.tensors import write_atomically
 
 FORMAT = "gf-env benchmark results 1"
+_FORMAT_LINE = json.dumps({"format": FORMAT}).encode()
 DONE, FAILED = "done", "failed"
 
 
 class ResultsError(ValueError):
-    """Results that cannot be gone on with."""
+    """Results that a benchmark cannot be resumed from or reported on."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class Metrics:
     """What a policy did on the evaluated images, all numbers means over images.
 
     Attributes:
@@ -39,14 +39,10 @@ class Figures:
     accuracy: tuple[float, ...]
     mean_return: float
 
-    def __post_init__(self) -> None:
-        """JSON has lists only."""
-        object.__setattr__(self, "accuracy", tuple(self.accuracy))
-
 
 @dataclass(frozen=True)
 class Training:
-    """How a policy came to be.
+    """How a policy was trained.
 
     Attributes:
         steps: actions taken.
@@ -58,10 +54,6 @@ class Training:
     steps: int
     seconds: float
     curve: tuple[tuple[float, float, float, float], ...]
-
-    def __post_init__(self) -> None:
-        """JSON has lists only."""
-        object.__setattr__(self, "curve", tuple(map(tuple, self.curve)))
 
 
 @dataclass(frozen=True)
@@ -80,8 +72,8 @@ class Result:
         task: which images and which network, by digests.
         seconds: of the whole run.
         made: versions, machine, and when.
-        deterministic: figures with the likeliest actions.
-        sampled: figures with sampled actions.
+        deterministic: metrics with the likeliest actions.
+        sampled: metrics with sampled actions.
         multiply_adds: after each of T looks, the policy's included where it says so.
         budgeted_area: mean accuracy over mean costs from the glance's to that of all T looks, of
             images that leave once the network is sure, with the likeliest actions.
@@ -99,18 +91,29 @@ class Result:
     task: dict[str, Any]
     seconds: float
     made: dict[str, Any]
-    deterministic: Figures | None = None
-    sampled: Figures | None = None
+    deterministic: Metrics | None = None
+    sampled: Metrics | None = None
     multiply_adds: tuple[int, ...] = ()
     budgeted_area: float | None = None
     training: Training | None = None
 
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Result:
-        """Return what `dataclasses.asdict` took apart."""
-        parts = {"deterministic": Figures, "sampled": Figures, "training": Training}
-        made = {name: part(**row[name]) for name, part in parts.items() if row.get(name)}
-        return cls(**{**row, **made, "multiply_adds": tuple(row["multiply_adds"])})
+    def metrics(self, *, deterministic: bool = True) -> Metrics:
+        """Return a finished run's metrics, with the likeliest actions or with sampled ones.
+
+        Raises:
+            ResultsError: it has none.
+        """
+        metrics = self.deterministic if deterministic else self.sampled
+        if metrics is None:
+            raise ResultsError(
+                f"the row of {self.policy!r}, seed {self.seed}, says that it is done, but has no "
+                "metrics; remove it and run it again"
+            )
+        return metrics
+
+
+_ROW = TypeAdapter(Result)
+"""Makes rows of what JSON has: lists become tuples, and objects records."""
 
 
 class ResultsFolder:
@@ -134,30 +137,26 @@ class ResultsFolder:
         """
         if not self.file.exists():
             return []
-        lines = self.file.read_bytes().split(b"\n")
-        rows = [self._decode(number, line) for number, line in enumerate(lines[:-1], 1)]
-        if rows and rows[0] != {"format": FORMAT}:
+        first, *rows = self.file.read_bytes().split(b"\n")[:-1] or [_FORMAT_LINE]
+        if first != _FORMAT_LINE:
             raise ResultsError(
-                f"expected {self.file} to begin with the format {FORMAT!r}, found {rows[0]}; "
+                f"expected {self.file} to begin with the format {FORMAT!r}, found {first!r}; "
                 "choose another folder"
             )
-        return [Result.from_json(row) for row in rows[1:]]
+        return [self._read_row(number, row) for number, row in enumerate(rows, 2)]
 
-    def _decode(self, number: int, line: bytes) -> dict[str, Any]:
+    def _read_row(self, number: int, row: bytes) -> Result:
         try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("no object")
+            return _ROW.validate_python(json.loads(row))
         except ValueError as error:
             raise ResultsError(f"line {number} of {self.file} is damaged: {error}") from error
-        return row
 
     def latest(self) -> dict[str, Result]:
         """Return the newest row of each run by its key."""
         return {row.key: row for row in self.read()}
 
     def append(self, result: Result) -> None:
-        """Write a row, and see it on the disk before this returns.
+        """Write a row; it is on the disk when this returns.
 
         Raises:
             OSError: no room or no permission.
@@ -168,8 +167,8 @@ class ResultsFolder:
             whole = file.read().rfind(b"\n") + 1
             file.truncate(whole)  # a row that a kill cut off is none
             if whole == 0:
-                file.write(_line({"format": FORMAT}))
-            file.write(_line(dataclasses.asdict(result)))
+                file.write(_FORMAT_LINE + b"\n")
+            file.write(json.dumps(dataclasses.asdict(result)).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -204,7 +203,3 @@ class ResultsFolder:
             raise ResultsError(
                 f"the arrays of a run cannot be read from {path} ({error}); run it again"
             ) from error
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row).encode() + b"\n"

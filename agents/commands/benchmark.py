@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from pydantic import Field
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,19 +21,20 @@ from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.plots import write_plots
 from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import FAILED, Result, ResultsFolder
-from agents.benchmark.running.processes import Watcher
-from agents.benchmark.running.sweep import check_same_task, run_all
-from agents.benchmark.suite import Entry, Run, Suite, load_suite, suite_names
+from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all
+from agents.benchmark.suite import Entry, Run, Seeds, Suite
+from agents.benchmark.suite_files import load_suite, suite_names
+from gf_env.configuration import configuration
 from gf_env.storage.tensors import write_atomically
 
 
-@dataclass(frozen=True)
+@configuration
 class Benchmark:
-    """Run a suite of policies x seeds x settings, and report figures with intervals.
+    """Run a suite of policies x seeds x settings, and report metrics with intervals.
 
     Each run has one thread and leaves a row in OUTPUT/results.jsonl. What is there is not run
-    again, so a benchmark that was stopped goes on, and suites share what they have in common. The
-    report goes to the terminal and, as JSON, Markdown and pictures, to OUTPUT/SUITE.
+    again, so a benchmark that was stopped is resumed, and suites share what they have in common.
+    The report goes to the terminal and, as JSON, Markdown and plots, to OUTPUT/SUITE.
 
     Attributes:
         suite: a name, or a TOML file; `list` prints the names.
@@ -42,20 +43,16 @@ class Benchmark:
         output: folder of results.
         seeds: in place of the suite's.
         only: names of policies to run and report, all by default.
-        jobs: runs at a time, as many as there are cores by default.
-        retry: run again what failed.
-        timeout: seconds after which a run has failed.
-        run: False reports what is there.
+        sweep: how it is run.
+        run_missing: False reports what is there.
     """
 
     suite: Annotated[str, tyro.conf.Positional] = "rules"
     policies: tuple[str, ...] = ()
     output: Path = Path("runs/benchmark")
-    seeds: tuple[int, ...] | None = None
+    seeds: Seeds | None = None
     only: tuple[str, ...] = ()
-    jobs: int | None = None
-    retry: bool = False
-    timeout: float | None = None
+    sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = Field(default_factory=SweepConfig)
     run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
 
     def run(self, console: Console) -> None:
@@ -85,8 +82,7 @@ class Benchmark:
         if self.seeds is not None:
             # a rule that is the same with every seed keeps its one
             entries = tuple(
-                dataclasses.replace(entry, seeds=self.seeds if entry.seeds is None else entry.seeds)
-                for entry in entries
+                dataclasses.replace(entry, seeds=entry.seeds or self.seeds) for entry in entries
             )
         return dataclasses.replace(suite, entries=entries)
 
@@ -95,15 +91,8 @@ class Benchmark:
         with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
             done = folder.latest()
             every = list(suite.runs())
-            watcher = _Bars(progress, len(every), sum(run.key in done for run in every))
-            run_all(
-                suite,
-                folder,
-                jobs=self.jobs,
-                retry=self.retry,
-                timeout=self.timeout,
-                watcher=watcher,
-            )
+            bars = _ProgressBars(progress, len(every), sum(run.key in done for run in every))
+            run_all(suite, folder, self.sweep, bars)
 
     def _report(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
         report = make_report(suite, folder)
@@ -119,7 +108,7 @@ class Benchmark:
         console.print(f"Written to {place}.")
 
 
-class _Bars(Watcher):
+class _ProgressBars:
     """A bar for the suite and a line for each run that has a process."""
 
     def __init__(self, progress: Progress, total: int, done: int) -> None:
@@ -127,16 +116,15 @@ class _Bars(Watcher):
         self._all = progress.add_task("runs", total=total, completed=done)
         self._lines: dict[str, TaskID] = {}
 
-    def started(self, run: Run) -> None:
-        self._lines[run.key] = self._progress.add_task(f"{run.name}", total=None)
-
-    def told(self, run: Run, line: str) -> None:
-        self._progress.update(self._lines[run.key], description=f"{run.name}: {line}")
-
-    def ended(self, run: Run, result: Result) -> None:
-        self._progress.remove_task(self._lines.pop(run.key))
-        self._progress.advance(self._all)
-        self._progress.console.print(_line(run, result), markup=False, highlight=False)
+    def __call__(self, run: Run, event: str | Result) -> None:
+        if run.key not in self._lines:
+            self._lines[run.key] = self._progress.add_task(run.name, total=None)
+        if isinstance(event, str):
+            self._progress.update(self._lines[run.key], description=f"{run.name}: {event}")
+        else:
+            self._progress.remove_task(self._lines.pop(run.key))
+            self._progress.advance(self._all)
+            self._progress.console.print(_line(run, event), markup=False, highlight=False)
 
 
 def _line(run: Run, result: Result) -> str:

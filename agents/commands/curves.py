@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import tyro
+from pydantic import Field, NonNegativeInt
 from rich.console import Console
 from rich.table import Table
 
@@ -18,26 +18,27 @@ from agents.reporting.provenance import versions
 from agents.stages import presets
 from agents.stages.config import TrainConfig, claim_folder
 from agents.stages.run import TrainingRun
+from gf_env.configuration import configuration
 from gf_env.datasets.batches import Loading
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.loop import training_progress
 
 
-@dataclass(frozen=True)
+@configuration
 class Curves:
     """Draw accuracy against multiply-adds and against measured time, as the paper does.
 
     Trains a plain network of the same backbone for every input size, with the low-resolution
     schedule and from the full-resolution weights; the full size is the full-resolution classifier
     itself. Writes OUTPUT/multiply_adds.png, OUTPUT/seconds.png and OUTPUT/curves.json. Exit
-    thresholds are searched on the validation split, all figures are of the test split.
+    thresholds are searched on the validation split, all metrics are of the test split.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
         policy: the paper's for this network, likewise.
         sizes: input sizes of the plain networks, pixels.
-        output: folder for the figures.
+        output: folder for the plots.
         folder: where the plain networks are trained; those that are there already are taken.
         preset: see `gf-env train`.
         config: likewise.
@@ -55,9 +56,9 @@ class Curves:
     preset: str = presets.BUILTIN
     config: Path | None = None
     device: str = "cpu"
-    workers: int = 0
-    latency: LatencyConfig = field(default_factory=LatencyConfig)
-    training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    workers: NonNegativeInt = 0
+    latency: LatencyConfig = Field(default_factory=LatencyConfig)
+    training: Annotated[TrainConfig, tyro.conf.arg(name="")] = Field(default_factory=TrainConfig)
 
     def run(self, console: Console) -> None:
         """Train what is missing, measure, draw and write."""

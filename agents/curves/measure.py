@@ -1,4 +1,4 @@
-"""The paper's two figures for a trained network: accuracy against cost (section 4.2, figures 4, 5).
+"""The paper's two plots for a trained network: accuracy against cost (section 4.2, figures 4, 5).
 
 GFNet with early exit and with as many looks for every image (anytime), beside plain networks of
 the same backbone that see the whole image at several sizes. Early exit is the paper's (budgeted
@@ -6,23 +6,25 @@ batch) or, which is ours, at one confidence for all looks. Cost is multiply-adds
 the classifier's included, or measured time.
 """
 
-from __future__ import annotations
-
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
 
 from agents.policies.paper import PaperPolicy
 from agents.reporting.latency import interleaved_latency
+from gf_env.configuration import configuration
 from gf_env.datasets import Dataset
 from gf_env.datasets.batches import Loading
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.adaptive import AdaptiveClassifier
-from gf_env.inference.budgets import budgeted_batch, budgeted_curve
+from gf_env.inference.budgets import BUDGETS, budgeted_batch, exit_thresholds
 from gf_env.network.cost import count_multiply_adds
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, measure_accuracy
@@ -51,7 +53,7 @@ class Point:
     seconds: float
 
 
-@dataclass(frozen=True)
+@configuration
 class LatencyConfig:
     """How time is measured.
 
@@ -62,10 +64,14 @@ class LatencyConfig:
         warmup: turns that are not counted.
     """
 
-    batch_size: int = 64
-    batches: int = 16
-    repeats: int = 9
-    warmup: int = 2
+    batch_size: PositiveInt = 64
+    batches: PositiveInt = 16
+    repeats: PositiveInt = 9
+    warmup: NonNegativeInt = 2
+
+
+Unmeasured = tuple[Point, Callable[[torch.Tensor], object]]
+"""A point whose time is NaN, and what classifies images, which takes the time."""
 
 
 def measure_curves(
@@ -95,13 +101,9 @@ def measure_curves(
     )
     count = min(len(test), latency.batch_size * latency.batches)
     images = test.images(np.arange(count)).to(device)
-    adaptive = functools.partial(
-        AdaptiveClassifier(network, policy).classify, batch_size=latency.batch_size
-    )
+    classifier = AdaptiveClassifier(network, policy)
     unmeasured = [
-        *_anytime(adaptive, found),
-        *_budgeted(adaptive, held_out, found),
-        *_confident(adaptive, found),
+        *_early_exits(classifier, held_out, found, latency.batch_size),
         *_plain(plain, test, Loading(device, workers), latency.batch_size),
     ]
     runs = {
@@ -110,83 +112,55 @@ def measure_curves(
     }
     times = interleaved_latency(runs, warmup=latency.warmup, repeats=latency.repeats, device=device)
     return [
-        Point(**figures, seconds=times[str(number)].median / count)
-        for number, (figures, _) in enumerate(unmeasured)
+        dataclasses.replace(point, seconds=times[str(number)].median / count)
+        for number, (point, _) in enumerate(unmeasured)
     ]
 
 
-Classify = Callable[..., object]
-"""From images, and for GFNet `exit_thresholds`, to classes."""
-Unmeasured = tuple[dict[str, Any], Classify]
-"""A point's figures but for the time, and what takes the time."""
+def _early_exits(
+    classifier: AdaptiveClassifier, held_out: Evaluation, found: Evaluation, batch_size: int
+) -> Iterator[Unmeasured]:
+    """Yield GFNet's points: on all three curves, images leave at thresholds.
 
-
-def _anytime(adaptive: Classify, found: Evaluation) -> list[Unmeasured]:
-    """Return a point for each number of looks; what is timed has no more than those."""
-    never = np.full(len(found.multiply_adds), np.inf)
-    points: list[Unmeasured] = []
-    for looks, (accuracy, cost) in enumerate(
-        zip(found.accuracy, found.multiply_adds, strict=True), start=1
-    ):
-        thresholds = never.copy()
-        thresholds[looks - 1] = 0.0  # everybody leaves here
-        points.append(
-            (
-                _figures(ANYTIME, looks, accuracy, cost),
-                functools.partial(adaptive, exit_thresholds=thresholds),
-            )
-        )
-    return points
-
-
-def _budgeted(adaptive: Classify, held_out: Evaluation, found: Evaluation) -> list[Unmeasured]:
-    return [
-        (
-            _figures(BUDGETED, point.q, point.accuracy, point.mean_cost),
-            functools.partial(adaptive, exit_thresholds=point.thresholds),
-        )
-        for point in budgeted_curve(
-            held_out.max_probability, found.max_probability, found.correct, found.multiply_adds
-        )
-    ]
-
-
-def _confident(adaptive: Classify, found: Evaluation) -> list[Unmeasured]:
-    points: list[Unmeasured] = []
-    for confidence in CONFIDENCES:
-        thresholds = np.full(len(found.multiply_adds), confidence)
+    Args:
+        classifier: takes the time.
+        held_out: thresholds are searched here.
+        found: of the test images.
+        batch_size: images at a time.
+    """
+    for curve, setting, thresholds in _thresholds(held_out, len(found.multiply_adds)):
         result = budgeted_batch(
             found.max_probability.T, found.correct.T, found.multiply_adds, thresholds
         )
-        points.append(
-            (
-                _figures(CONFIDENT, confidence, result.accuracy, result.mean_cost),
-                functools.partial(adaptive, exit_thresholds=thresholds),
-            )
+        classify = functools.partial(
+            classifier.classify, batch_size=batch_size, exit_thresholds=thresholds
         )
-    return points
+        yield Point(curve, setting, result.accuracy, result.mean_cost, math.nan), classify
+
+
+def _thresholds(
+    held_out: Evaluation, looks: int
+) -> Iterator[tuple[str, float, NDArray[np.float64]]]:
+    """Yield curve, setting and (T,) float64 thresholds of each point of GFNet."""
+    for look in range(looks):
+        # nobody leaves before this look, and everybody after it
+        yield ANYTIME, float(look + 1), np.where(np.arange(looks) == look, 0.0, np.inf)
+    for q in BUDGETS:
+        yield BUDGETED, q, exit_thresholds(held_out.max_probability.T, q)
+    for confidence in CONFIDENCES:
+        yield CONFIDENT, confidence, np.full(looks, confidence)
 
 
 def _plain(
     plain: Mapping[int, ImageClassifier], test: Dataset, loading: Loading, batch_size: int
-) -> list[Unmeasured]:
-    points: list[Unmeasured] = []
+) -> Iterator[Unmeasured]:
+    """Yield the points of plain networks."""
+    image = test.images(np.arange(1)).to(loading.device)
     for size, classifier in sorted(plain.items()):
         accuracy = measure_accuracy(classifier, test, loading=loading)
-        image = test.images(np.arange(1)).to(loading.device)
         cost = count_multiply_adds(functools.partial(classifier, image))
-        in_batches = functools.partial(_classify_in_batches, classifier, batch_size)
-        points.append((_figures(PLAIN, size, accuracy, cost), in_batches))
-    return points
-
-
-def _figures(curve: str, setting: float, accuracy: float, cost: float) -> dict[str, Any]:
-    return {
-        "curve": curve,
-        "setting": float(setting),
-        "accuracy": float(accuracy),
-        "multiply_adds": float(cost),
-    }
+        classify = functools.partial(_classify_in_batches, classifier, batch_size)
+        yield Point(PLAIN, float(size), accuracy, float(cost), math.nan), classify
 
 
 @torch.inference_mode()

@@ -1,8 +1,6 @@
-"""What the curves of `agents.curves` say: comparisons at equal accuracy, and figures."""
+"""What the curves of `agents.curves` say: comparisons at equal accuracy, and plots."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agents.curves.measure import ANYTIME, BUDGETED, CONFIDENT, PLAIN, Point
+from agents.reporting.plots import save, tidy
 
 EARLY_EXITS = (BUDGETED, CONFIDENT)
 STYLES = {
@@ -40,22 +39,14 @@ def at_equal_accuracy(points: Sequence[Point], curve: str, cost: str) -> list[di
         cost is interpolated between the curve's points, after leaving out those that cost more
         and are no better.
     """
-    accuracy, spent = _frontier([p for p in points if p.curve == curve], cost)
-    rows = []
-    for point in (p for p in points if p.curve == PLAIN):
-        if not accuracy[0] <= point.accuracy <= accuracy[-1]:
-            continue
-        ours, theirs = float(np.interp(point.accuracy, accuracy, spent)), getattr(point, cost)
-        rows.append(
-            {
-                "accuracy": point.accuracy,
-                "input_size": point.setting,
-                "plain": theirs,
-                "gfnet": ours,
-                "ratio": ours / theirs,
-            }
-        )
-    return rows
+    return [
+        {
+            "accuracy": plain.accuracy,
+            "input_size": plain.setting,
+            **_costs(plain=getattr(plain, cost), gfnet=gfnet),
+        }
+        for plain, gfnet in _interpolated(points, PLAIN, curve, cost)
+    ]
 
 
 def against_interpolated_plain(
@@ -63,31 +54,34 @@ def against_interpolated_plain(
 ) -> list[dict[str, float]]:
     """Compare each point of GFNet to plain networks, interpolated between their sizes.
 
-    Args:
-        points: see `measure_curves`.
-        curve: `budgeted` or `confident`.
-        cost: `multiply_adds` or `seconds`.
+    Arguments are those of `at_equal_accuracy`.
 
     Returns:
         For each point whose accuracy lies within that of the plain networks: its `setting` and
         `accuracy`, both costs, and `ratio`.
     """
-    accuracy, spent = _frontier([p for p in points if p.curve == PLAIN], cost)
-    rows = []
-    for point in (p for p in points if p.curve == curve):
-        if not accuracy[0] <= point.accuracy <= accuracy[-1]:
-            continue
-        ours, theirs = getattr(point, cost), float(np.interp(point.accuracy, accuracy, spent))
-        rows.append(
-            {
-                "accuracy": point.accuracy,
-                "setting": point.setting,
-                "plain": theirs,
-                "gfnet": ours,
-                "ratio": ours / theirs,
-            }
-        )
-    return rows
+    return [
+        {
+            "accuracy": gfnet.accuracy,
+            "setting": gfnet.setting,
+            **_costs(plain=plain, gfnet=getattr(gfnet, cost)),
+        }
+        for gfnet, plain in _interpolated(points, curve, PLAIN, cost)
+    ]
+
+
+def _costs(plain: float, gfnet: float) -> dict[str, float]:
+    return {"plain": plain, "gfnet": gfnet, "ratio": gfnet / plain}
+
+
+def _interpolated(
+    points: Sequence[Point], curve: str, other: str, cost: str
+) -> Iterator[tuple[Point, float]]:
+    """Yield each point of a curve, with what its accuracy costs on another that reaches it."""
+    accuracy, spent = _frontier([point for point in points if point.curve == other], cost)
+    for point in points:
+        if point.curve == curve and accuracy[0] <= point.accuracy <= accuracy[-1]:
+            yield point, float(np.interp(point.accuracy, accuracy, spent))
 
 
 def _frontier(
@@ -134,8 +128,6 @@ def plot_curves(path: Path, points: Sequence[Point], cost: str, title: str) -> N
                     fontsize=8,
                 )
     axes.set(title=title, xlabel=label, ylabel="accuracy")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     axes.legend(frameon=False, loc="lower right")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save(figure, path)

@@ -1,1 +1,1 @@
-"""What figures are shown with, and what made them."""
+"""Metrics as tables and plots, and what made them."""

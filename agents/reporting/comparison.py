@@ -1,6 +1,4 @@
-"""Policies side by side on the same images: one row of figures each."""
-
-from __future__ import annotations
+"""Policies side by side on the same images: one row of metrics each."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ from gf_env.storage.tensors import write_atomically
 
 @dataclass(frozen=True)
 class Row:
-    """One policy's figures.
+    """One policy's metrics.
 
     Attributes:
         name: the policy's.
@@ -49,27 +47,21 @@ def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str |
             raise ValueError(f"policy {name!r} was evaluated on other images than the first")
     low = float(evaluations[random].accuracy[-1])
     high = low if oracle is None else float(evaluations[oracle].accuracy[-1])
-    return [
-        Row(
-            name=name,
-            accuracy=tuple(float(value) for value in evaluation.accuracy),
-            mean_return=evaluation.mean_return,
-            gap_closed=(float(evaluation.accuracy[-1]) - low) / (high - low)
-            if high > low
-            else None,
-        )
-        for name, evaluation in evaluations.items()
-    ]
+    rows = []
+    for name, evaluation in evaluations.items():
+        accuracy = tuple(evaluation.accuracy.tolist())
+        gap_closed = (accuracy[-1] - low) / (high - low) if high > low else None
+        rows.append(Row(name, accuracy, evaluation.mean_return, gap_closed))
+    return rows
 
 
 def table(rows: list[Row], title: str) -> Table:
     """Return the rows as a terminal table."""
     made = Table(title=title)
     made.add_column("policy")
-    for step in range(len(rows[0].accuracy)):
-        made.add_column("glance" if step == 0 else f"look {step + 1}", justify="right")
-    made.add_column("mean return", justify="right")
-    made.add_column("gap closed", justify="right")
+    looks = [f"look {number}" for number in range(2, len(rows[0].accuracy) + 1)]
+    for name in ("glance", *looks, "mean return", "gap closed"):
+        made.add_column(name, justify="right")
     for row in rows:
         made.add_row(
             row.name,

@@ -1,6 +1,4 @@
-"""How long something takes: seconds by the clock; `gf_env.network.cost` counts multiply-adds."""
-
-from __future__ import annotations
+"""How long something takes, in seconds; `gf_env.network.cost` counts multiply-adds."""
 
 import statistics
 import time
@@ -12,7 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured.
+    """What was measured; the median, minimum and maximum are in seconds too.
 
     Attributes:
         seconds: of every counted turn, in order.
@@ -22,23 +20,18 @@ class Latency:
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Of the counted turns."""
         return statistics.median(self.seconds)
 
     @property
     def minimum(self) -> float:
-        """Seconds."""
+        """Of the quickest turn."""
         return min(self.seconds)
 
     @property
     def maximum(self) -> float:
-        """Seconds."""
+        """Of the slowest turn."""
         return max(self.seconds)
-
-    @property
-    def repeats(self) -> int:
-        """Number of counted turns."""
-        return len(self.seconds)
 
 
 def measure_latency(
@@ -60,7 +53,7 @@ def interleaved_latency(
     repeats: int = 15,
     device: str | torch.device = "cpu",
 ) -> dict[str, Latency]:
-    """Measure several callables in turn, round by round, so that noise hits all alike.
+    """Measure several callables in turn, round by round, so that noise affects all alike.
 
     Args:
         runs: what is measured, by name.
@@ -102,7 +95,7 @@ def _time(run: Callable[[], object], device: torch.device) -> float:
     _wait_for(device)
     start = time.perf_counter()
     run()
-    _wait_for(device)  # work on the device goes on after the call returns
+    _wait_for(device)  # the device may still work when the call has returned
     return time.perf_counter() - start
 
 

@@ -1,10 +1,8 @@
-"""Figures of comparisons, as PNG files."""
-
-from __future__ import annotations
+"""Plots of comparisons, as PNG files; drawn without pyplot, so that nothing global is touched."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,37 +14,31 @@ from numpy.typing import NDArray
 from agents.reporting.comparison import Row
 from gf_env import geometry
 from gf_env.envs.task import Task
+from gf_env.evaluation import Evaluation
 
 _COLOURS = ("#ffb000", "#56b4e9", "#dc5aa0", "#5adc78")
+_RIGHT, _WRONG = "#22784a", "#b03030"
+_SIDE = 2.5
+"""Inches that an episode takes."""
 
 
-class Looks(Protocol):
-    """What there must be of an `Evaluation` to draw it."""
+@dataclass(frozen=True)
+class Episodes:
+    """What there must be of an evaluation of n images to draw it.
 
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """(n, T), probability of the true class after each look."""
-        ...
+    Attributes:
+        correct: (n, T) bool, after each look.
+        confidence: (n, T) float32, probability of the true class after each look.
+        locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
+        labels: (n,) int64.
+        indices: (n,) int64, which images of the split.
+    """
 
-    @property
-    def correct(self) -> NDArray[np.bool_]:
-        """(n, T)."""
-        ...
-
-    @property
-    def locations(self) -> NDArray[np.float32]:
-        """(n, T - 1, 2) in [0, 1], (row, col)."""
-        ...
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,)."""
-        ...
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """(n,), which images of the split."""
-        ...
+    correct: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    locations: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    indices: NDArray[np.int64]
 
 
 def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
@@ -57,14 +49,13 @@ def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
         looks = range(1, len(row.accuracy) + 1)
         axes.plot(looks, row.accuracy, marker="o", markersize=4, label=row.name)
     axes.set(title=title, xlabel="looks (1 is the glance)", ylabel="accuracy", xticks=list(looks))
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     save(figure, path)
 
 
 def draw_episodes(
-    path: Path, task: Task, evaluations: Mapping[str, Looks], images: int = 4
+    path: Path, task: Task, evaluations: Mapping[str, Evaluation | Episodes], images: int = 4
 ) -> None:
     """Draw where policies looked, one row a policy and one column an image.
 
@@ -77,32 +68,35 @@ def draw_episodes(
     first = next(iter(evaluations.values()))
     hard = np.flatnonzero(~first.correct[:, 0])
     chosen = (hard if len(hard) else np.arange(len(first.labels)))[:images]
-    size = 2.5
-    figure = Figure(
-        figsize=(size * len(chosen), size * 1.12 * len(evaluations)), layout="constrained"
-    )
+    size = (_SIDE * len(chosen), _SIDE * 1.12 * len(evaluations))
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(evaluations), len(chosen), squeeze=False)
     scenes = task.dataset.images(first.indices[chosen])
-    config = task.network.config
     for line, (name, evaluation) in zip(grid, evaluations.items(), strict=True):
-        for axes, row, scene in zip(line, chosen, scenes, strict=True):
-            axes.imshow(scene.permute(1, 2, 0).numpy(), cmap="gray")
-            axes.set(xticks=[], yticks=[])
-            corners = geometry.corners(
-                torch.from_numpy(evaluation.locations[row]), config.image_size, config.patch_size
-            )
-            for number, corner in enumerate(corners.tolist()):
-                _draw_patch(axes, corner, config.patch_size, number)
-            before, after = evaluation.confidence[row, [0, -1]]
-            right = evaluation.correct[row, -1]
-            axes.set_title(
-                f"{config.classes[evaluation.labels[row]]}: {before:.2f} → {after:.2f}",
-                fontsize=10,
-                color="#22784a" if right else "#b03030",
-            )
+        for axes, number, scene in zip(line, chosen, scenes, strict=True):
+            _draw_episode(axes, task, evaluation, number, scene)
         line[0].set_ylabel(name)
     figure.suptitle("class: its probability after the glance → at the end", fontsize=11)
     save(figure, path)
+
+
+def _draw_episode(
+    axes: Axes, task: Task, evaluation: Evaluation | Episodes, number: int, scene: torch.Tensor
+) -> None:
+    """Draw an episode by its number: its scene, (C, S, S) uint8, the patches, and how it ended."""
+    config = task.network.config
+    axes.imshow(scene.permute(1, 2, 0).numpy(), cmap="gray")
+    axes.set(xticks=[], yticks=[])
+    locations = torch.from_numpy(evaluation.locations[number])
+    corners = geometry.corners(locations, config.image_size, config.patch_size)
+    for look, corner in enumerate(corners.tolist()):
+        _draw_patch(axes, corner, config.patch_size, look)
+    before, after = evaluation.confidence[number, [0, -1]]
+    axes.set_title(
+        f"{config.classes[evaluation.labels[number]]}: {before:.2f} → {after:.2f}",
+        fontsize=10,
+        color=_RIGHT if evaluation.correct[number, -1] else _WRONG,
+    )
 
 
 def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
@@ -111,8 +105,14 @@ def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
     colour = _COLOURS[number % len(_COLOURS)]
     width = max(1.0, 4.0 - number)
     axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=colour, lw=width))
-    place = left + 1 + number * side / 4
-    axes.text(place, top + 1, str(number + 1), color=colour, va="top", weight="bold")
+    x = left + 1 + number * side / 4
+    axes.text(x, top + 1, str(number + 1), color=colour, va="top", weight="bold")
+
+
+def tidy(axes: Axes) -> None:
+    """Show a light grid, and no frame at the top and on the right."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,7 +1,5 @@
 """Which software made a result, and on what machine."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import platform
 from pathlib import Path

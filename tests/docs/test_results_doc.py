@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from agents.benchmark.suite import load_suite
+from agents.benchmark.suite_files import load_suite
 from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"

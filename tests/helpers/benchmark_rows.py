@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agents.benchmark.results import DONE, FAILED, Figures, Result, Training
+from agents.benchmark.results import DONE, FAILED, Metrics, Result, ResultsFolder, Training
 from agents.benchmark.suite import Entry, Setting, Suite
 
 MADE = {
@@ -15,6 +15,29 @@ MADE = {
     "load_before": 0.5,
 }
 RANDOM, ORACLE, PAPER, OTHER = "random", "greedy oracle", "paper's learner", "other learner"
+LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7, OTHER: 0.8}
+
+
+def level(run) -> float:
+    """An accuracy that is the same with every seed; what has another name is as good as random."""
+    return LEVELS.get(run.entry.name, LEVELS[RANDOM])
+
+
+def spread(run) -> float:
+    """As `level`, but the other learner's seeds are .4, .5, .6, .7, .8, and random's .4 to .6."""
+    if run.entry.name == OTHER:
+        return 0.4 + run.seed / 10
+    return 0.4 + run.seed / 20 if run.entry.name == RANDOM else level(run)
+
+
+def without(name, setting=None):
+    """As `level`, but there are no rows of an entry, or none on a setting."""
+
+    def accuracy(run):
+        absent = run.entry.name == name and setting in (None, run.setting.name)
+        return None if absent else level(run)
+
+    return accuracy
 
 
 def make_suite(seeds=(0, 1, 2, 3, 4), settings=("digits",), **changes) -> Suite:
@@ -54,8 +77,8 @@ def make_row(run, last, *, failed=None, **changes) -> Result:
     }
     if failed is None:
         values |= {
-            "deterministic": Figures((0.4, (0.4 + last) / 2, last), last - 0.4),
-            "sampled": Figures((0.4, 0.4, last - 0.1), last - 0.5),
+            "deterministic": Metrics((0.4, (0.4 + last) / 2, last), last - 0.4),
+            "sampled": Metrics((0.4, 0.4, last - 0.1), last - 0.5),
             "multiply_adds": (100, 200, 300),
             "budgeted_area": last - 0.05,
         }
@@ -78,10 +101,12 @@ def make_arrays(last, images=10, looks=3) -> dict[str, np.ndarray]:
     }
 
 
-def fill(folder, suite, accuracy) -> None:
+def fill(path, suite, accuracy=level) -> ResultsFolder:
     """Write rows and arrays of those runs that `accuracy(run)` is not None for."""
+    folder = ResultsFolder(path)
     for run in suite.runs():
         last = accuracy(run)
         if last is not None:
             folder.append(make_row(run, last))
             folder.write_arrays(run.key, make_arrays(last))
+    return folder

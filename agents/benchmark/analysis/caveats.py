@@ -1,14 +1,11 @@
 """Sentences on what a report lacks, and on what to be wary of in it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agents.benchmark.analysis.report import Line, Made, SettingReport
+from agents.benchmark.analysis.report import EntryReport, Provenance, SettingReport
 from agents.benchmark.analysis.rows import Collected
-from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.suite import Entry, Run, Suite
 
 
@@ -19,17 +16,25 @@ def place(setting: str, *, several: bool) -> str:
 
 def runs(found: Collected, *, several: bool) -> Iterator[str]:
     """Yield which runs failed and why, and which are not done yet."""
+
+    def named(run: Run) -> str:
+        return f"{run.entry.name}{place(run.setting.name, several=several)}"
+
     failed: dict[tuple[str, str], list[int]] = defaultdict(list)
     for run, row in found.failed:
         reason = (row.reason or "no reason is known").rstrip(".")
-        failed[_named(run, several), reason].append(run.seed)
+        failed[named(run), reason].append(run.seed)
     for (name, reason), seeds in failed.items():
         yield f"{name}, {_seeds(seeds)} failed: {reason}."
     waiting: dict[str, list[int]] = defaultdict(list)
     for run in found.open:
-        waiting[_named(run, several)].append(run.seed)
+        waiting[named(run)].append(run.seed)
     for name, seeds in waiting.items():
         yield f"{name}, {_seeds(seeds)} {'is' if len(seeds) == 1 else 'are'} not done yet."
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
 
 
 def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
@@ -55,67 +60,56 @@ def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
 def few_seeds(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
     """Yield whose intervals are missing or not to be trusted, by the reason.
 
-    What is true of an entry on a setting is true of its figures over all settings too.
+    What is true of an entry on a setting is true of its metrics over all settings too.
     """
-    noted: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    chanceless = {entry.name for entry in suite.entries if _has_no_chance(entry)}
+    run_once = {entry.name for entry in suite.entries if _is_run_once(entry)}
     done = {line.name for setting in settings for line in setting.lines if line.accuracy}
-    if chanceless & done:
-        named = "; ".join(sorted(chanceless & done))
+    if run_once & done:
+        named = "; ".join(sorted(run_once & done))
         yield f"The same with every seed, so run once and without intervals: {named}."
+    # settings by note and name
+    noted: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for setting in settings:
         for line in setting.lines:
-            if line.name in chanceless:
-                continue
-            for note in _notes(suite, line):
+            for note in () if line.name in run_once else _notes(suite.reference, line):
                 noted[note][line.name].append(setting.name)
     for note, names in noted.items():
-        yield f"{note[0].upper()}{note[1:]}: {'; '.join(_wheres(names, len(settings)))}."
+        whose = [
+            name if len(where) == len(settings) else f"{name} on {' and '.join(where)}"
+            for name, where in names.items()
+        ]
+        yield f"{note[0].upper()}{note[1:]}: {'; '.join(whose)}."
 
 
-def _has_no_chance(entry: Entry) -> bool:
+def _is_run_once(entry: Entry) -> bool:
     return entry.kind in ("rule", "bound") and entry.seeds is not None and len(entry.seeds) == 1
 
 
-def _wheres(names: Mapping[str, Sequence[str]], settings: int) -> Iterator[str]:
-    """Yield names, with the settings where it is not all of them."""
-    for name, where in names.items():
-        yield name if len(where) == settings else f"{name} on {' and '.join(where)}"
-
-
-def _notes(suite: Suite, line: Line) -> Iterator[str]:
+def _notes(reference: str, line: EntryReport) -> Iterator[str]:
     own = line.accuracy[-1].note if line.accuracy else ""
     if own:
         yield own
     compared = (
-        (line.difference, f"difference to {suite.reference}"),
-        (line.improvement, f"improvement over {suite.reference}"),
+        (line.difference, f"difference to {reference}"),
+        (line.improvement, f"improvement over {reference}"),
     )
     for interval, what in compared:
-        # what is true of the entry's own figures need not be said again
+        # what is true of the entry's own metrics need not be said again
         if interval is not None and interval.note not in ("", own):
-            yield f"{what}, {_sides(interval, suite.reference)}"
-
-
-def _sides(interval: Interval, reference: str) -> str:
-    return interval.note.replace("of theirs", f"of {reference}").replace("of ours", "of its own")
+            yield f"{what}, {interval.note}"
 
 
 def not_everywhere(settings: Sequence[SettingReport]) -> Iterator[str]:
-    """Yield who has no figures over all settings, as one has none."""
-    names = [line.name for line in settings[0].lines]
-    without = [
-        name
-        for name in names
-        if any(line.name == name and not line.accuracy for each in settings for line in each.lines)
-    ]
+    """Yield who has no metrics over all settings, as one has none."""
+    lacking = {line.name for each in settings for line in each.lines if not line.accuracy}
+    without = [line.name for line in settings[0].lines if line.name in lacking]
     if len(settings) > 1 and without:
         yield f"Not done on all settings, so without figures over all: {'; '.join(without)}."
 
 
-def different(made: Made) -> Iterator[str]:
+def different(provenance: Provenance) -> Iterator[str]:
     """Yield in what rows differ that should have been made alike."""
-    for what, found in (("versions", made.versions), ("machines", made.machines)):
+    for what, found in (("versions", provenance.versions), ("machines", provenance.machines)):
         if len(found) > 1:
             yield f"Rows were made by different {what}: {'; '.join(_differences(found))}."
 
@@ -125,11 +119,3 @@ def _differences(found: Sequence[dict[str, Any]]) -> Iterator[str]:
         values = dict.fromkeys(str(each.get(key, "none")) for each in found)
         if len(values) > 1:
             yield f"{key} {' and '.join(values)}"
-
-
-def _named(run: Run, several: bool) -> str:
-    return f"{run.entry.name}{place(run.setting.name, several=several)}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"

@@ -4,10 +4,8 @@ Interquartile means with stratified bootstrap intervals and probabilities of imp
 Agarwal et al. (NeurIPS 2021); see `agents.benchmark.analysis.statistics`.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +13,14 @@ from numpy.typing import NDArray
 from agents.benchmark.analysis import caveats
 from agents.benchmark.analysis.report import (
     Aggregate,
-    Line,
-    Made,
+    EntryReport,
+    Provenance,
     Report,
     SettingReport,
     TrainingCost,
 )
-from agents.benchmark.analysis.rows import (
-    Collected,
-    collect,
-    deterministic,
-    last_accuracy,
-    right_at_the_end,
-    sampled,
-)
-from agents.benchmark.analysis.search_behaviour import Searching, searching
+from agents.benchmark.analysis.rows import Collected, collect, last_accuracy, right_at_the_end
+from agents.benchmark.analysis.search_behaviour import SearchBehaviour, search_behaviour
 from agents.benchmark.analysis.statistics import (
     Interval,
     paired_difference,
@@ -45,6 +36,9 @@ _WHEN, _LOAD = "at", "load_before"
 """What differs between rows of the same machine and software."""
 
 _Correct = dict[str, NDArray[np.bool_]]
+"""(seeds, n) by the names of entries: which images were right after the last look."""
+
+_Each = TypeVar("_Each")
 
 
 def make_report(suite: Suite, folder: ResultsFolder) -> Report:
@@ -59,19 +53,19 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
     Raises:
         ResultsError: the rows are damaged.
     """
-    found = collect(suite, folder.latest())
-    unread: list[str] = []
-    settings = tuple(_setting(suite, each, found, folder, unread) for each in suite.settings)
+    found = collect(suite, folder)
     several = len(suite.settings) > 1
-    aggregates = tuple(_aggregate(suite, each, found) for each in suite.entries) if several else ()
-    made = _made(found.rows)
+    not_compared: list[str] = []
+    settings = tuple(_setting(found, each, not_compared) for each in suite.settings)
+    aggregates = [_aggregate(found, each) for each in suite.entries] if several else []
+    provenance = _provenance(found.rows)
     sentences = [
         *caveats.runs(found, several=several),
-        *unread,
+        *not_compared,
         *caveats.ends(suite, settings),
         *caveats.few_seeds(suite, settings),
         *caveats.not_everywhere(settings),
-        *caveats.different(made),
+        *caveats.different(provenance),
     ]
     return Report(
         suite=suite.name,
@@ -82,126 +76,111 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
         settings=settings,
         aggregates=tuple(sorted(aggregates, key=lambda each: _rank(each.kind, each.gap))),
         missing=tuple(sentences),
-        made=made,
+        made=provenance,
         seconds=float(sum(row.seconds for row in found.rows)),
         runs=sum(len(rows) for rows in found.done.values()),
         planned=len(list(suite.runs())),
     )
 
 
-def _setting(
-    suite: Suite, setting: Setting, found: Collected, folder: ResultsFolder, unread: list[str]
-) -> SettingReport:
+def _setting(found: Collected, setting: Setting, not_compared: list[str]) -> SettingReport:
+    """Report on a setting; sentences on who cannot be compared are added to a list."""
     correct: _Correct = {}
     indices = None
-    for entry in suite.entries:
-        rows = found.of(setting, entry)
+    for entry in found.suite.entries:
+        rows = found.of(setting, entry.name)
         if not rows:
             continue
         try:
-            indices, correct[entry.name] = right_at_the_end(folder, rows, indices)
+            indices, correct[entry.name] = right_at_the_end(found.folder, rows, indices)
         except ResultsError as error:
-            where = caveats.place(setting.name, several=len(suite.settings) > 1)
-            unread.append(f"{entry.name}{where} is not compared image by image: {error}.")
-    lines = [_line(suite, setting, entry, found, folder, correct) for entry in suite.entries]
+            where = caveats.place(setting.name, several=len(found.suite.settings) > 1)
+            not_compared.append(f"{entry.name}{where} is not compared image by image: {error}.")
+    lines = [_entry(found, setting, entry, correct) for entry in found.suite.entries]
     lines.sort(key=lambda line: _rank(line.kind, line.accuracy[-1] if line.accuracy else None))
     images = max((each.shape[1] for each in correct.values()), default=None)
     return SettingReport(setting.name, images, tuple(lines))
 
 
-def _rank(kind: str, figure: Interval | None) -> tuple[bool, bool, float]:
-    return figure is None, kind != "bound", 0.0 if figure is None else -figure.estimate
+def _rank(kind: str, metric: Interval | None) -> tuple[bool, bool, float]:
+    return metric is None, kind != "bound", 0.0 if metric is None else -metric.estimate
 
 
-def _line(
-    suite: Suite,
-    setting: Setting,
-    entry: Entry,
-    found: Collected,
-    folder: ResultsFolder,
-    correct: _Correct,
-) -> Line:
-    rows = found.of(setting, entry)
+def _entry(found: Collected, setting: Setting, entry: Entry, correct: _Correct) -> EntryReport:
+    rows = found.of(setting, entry.name)
     if not rows:
-        return Line(entry.name, entry.kind)
-
-    def over_seeds(figure: Callable[[Result], float]) -> Interval:
-        return stratified_bootstrap([[figure(row) for row in rows]])
-
-    went_on = _went_on(setting, rows, folder)
-    looks = np.array([deterministic(row).accuracy for row in rows])  # (seeds, T)
-    shares = _shares(suite, setting, entry, found)
-    return Line(
+        return EntryReport(entry.name, entry.kind)
+    likeliest = [row.metrics() for row in rows]
+    sampled = [row.metrics(deterministic=False) for row in rows]
+    searches = _searches(setting, rows, found.folder)
+    return EntryReport(
         name=entry.name,
         kind=entry.kind,
         seeds=tuple(row.seed for row in rows),
-        accuracy=tuple(stratified_bootstrap([values]) for values in looks.T),
-        mean_return=over_seeds(lambda row: deterministic(row).mean_return),
-        gap=None if shares is None else stratified_bootstrap([shares]),
-        budgeted_area=None
-        if any(row.budgeted_area is None for row in rows)
-        else over_seeds(lambda row: row.budgeted_area or 0.0),
-        sampled_accuracy=over_seeds(lambda row: sampled(row).accuracy[-1]),
-        sampled_return=over_seeds(lambda row: sampled(row).mean_return),
-        seen_again=_interval([each.seen_again for each in went_on]),
-        put_right=_interval([each.put_right for each in went_on]),
-        difference=_difference(suite, entry, correct),
-        improvement=_improvement(suite, entry, found, [setting]),
+        # over looks, each with a value a seed
+        accuracy=tuple(
+            stratified_bootstrap([seeds])
+            for seeds in zip(*(each.accuracy for each in likeliest), strict=True)
+        ),
+        mean_return=_over_seeds([each.mean_return for each in likeliest]),
+        gap=_over_seeds(_shares_of_gap(found, setting, entry)),
+        budgeted_area=_over_seeds([row.budgeted_area for row in rows]),
+        sampled_accuracy=_over_seeds([each.accuracy[-1] for each in sampled]),
+        sampled_return=_over_seeds([each.mean_return for each in sampled]),
+        seen_again=_over_seeds([each.seen_again for each in searches]),
+        put_right=_over_seeds([each.put_right for each in searches]),
+        difference=_difference(found.suite, entry, correct),
+        improvement=_improvement(found, entry, [setting]),
         training=_training(rows),
     )
 
 
-def _went_on(setting: Setting, rows: list[Result], folder: ResultsFolder) -> list[Searching]:
-    """Return how each seed searched on after a miss; nothing where one has no arrays."""
+def _over_seeds(values: Sequence[float | None]) -> Interval | None:
+    """Return the IQM of a value a seed; None without seeds, and where one has no value."""
+    there = [value for value in values if value is not None]
+    return stratified_bootstrap([there]) if there and len(there) == len(values) else None
+
+
+def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> list[SearchBehaviour]:
+    """Return how each seed that missed searched on; nothing where one has no arrays."""
     config = open_network(setting.network).config
-    found = []
-    for row in rows:
-        try:
-            arrays = folder.arrays(row.key)
-        except ResultsError:
-            return []
-        sizes = config.image_size, config.patch_size
-        found.append(searching(arrays["correct"], arrays["locations"], *sizes))
+    try:
+        arrays = [folder.arrays(row.key) for row in rows]
+    except ResultsError:
+        return []
+    found = [
+        search_behaviour(each["correct"], each["locations"], config.image_size, config.patch_size)
+        for each in arrays
+    ]
     return [each for each in found if each is not None]
 
 
-def _interval(values: list[float]) -> Interval | None:
-    return stratified_bootstrap([values]) if values else None
-
-
-def _named(suite: Suite, name: str) -> Entry | None:
-    return next((entry for entry in suite.entries if entry.name == name), None)
-
-
-def _shares(
-    suite: Suite, setting: Setting, entry: Entry, found: Collected
-) -> NDArray[np.float64] | None:
-    """Return (seeds,) shares of the gap; None without seeds, or where there is no gap."""
-    rows = found.of(setting, entry)
-    ends = [_named(suite, name) for name in (suite.random, suite.oracle)]
-    of_ends = [found.of(setting, end) for end in ends if end is not None]
-    if not rows or len(of_ends) < 2 or not all(of_ends):
-        return None
-    low, high = (last_accuracy(each).mean() for each in of_ends)
-    return (last_accuracy(rows) - low) / (high - low) if high > low else None
+def _shares_of_gap(found: Collected, setting: Setting, entry: Entry) -> list[float]:
+    """Return each seed's share of the gap; nothing where there is no gap."""
+    low, high = (found.of(setting, end) for end in (found.suite.random, found.suite.oracle))
+    if not low or not high:
+        return []
+    lowest, highest = last_accuracy(low).mean(), last_accuracy(high).mean()
+    if highest <= lowest:
+        return []
+    accuracy = last_accuracy(found.of(setting, entry.name))
+    shares: list[float] = ((accuracy - lowest) / (highest - lowest)).tolist()
+    return shares
 
 
 def _difference(suite: Suite, entry: Entry, correct: _Correct) -> Interval | None:
-    ours, theirs = correct.get(entry.name), correct.get(suite.reference)
-    if entry.name == suite.reference or ours is None or theirs is None:
+    if entry.name == suite.reference or not {entry.name, suite.reference} <= correct.keys():
         return None
-    return paired_difference(ours, theirs)
+    ours, theirs = correct[entry.name], correct[suite.reference]
+    return paired_difference(ours, theirs, sides=("its own", suite.reference))
 
 
-def _improvement(
-    suite: Suite, entry: Entry, found: Collected, settings: Sequence[Setting]
-) -> Interval | None:
-    reference = _named(suite, suite.reference)
-    if reference is None or entry == reference:
-        return None
-    ours = [found.of(setting, entry) for setting in settings]
-    theirs = [found.of(setting, reference) for setting in settings]
-    if not all(ours) or not all(theirs):
+def _improvement(found: Collected, entry: Entry, settings: Sequence[Setting]) -> Interval | None:
+    reference = found.suite.reference
+    ours, theirs = (
+        [found.of(setting, name) for setting in settings] for name in (entry.name, reference)
+    )
+    if entry.name == reference or not all(ours) or not all(theirs):
         return None
     return probability_of_improvement(
         [last_accuracy(rows) for rows in ours], [last_accuracy(rows) for rows in theirs]
@@ -217,35 +196,33 @@ def _training(rows: list[Result]) -> TrainingCost | None:
     return TrainingCost(steps, seconds, steps / seconds if seconds > 0 else 0.0)
 
 
-def _aggregate(suite: Suite, entry: Entry, found: Collected) -> Aggregate:
-    shares = [_shares(suite, setting, entry, found) for setting in suite.settings]
-    there = [each for each in shares if each is not None]
-    return Aggregate(
-        entry.name,
-        entry.kind,
-        stratified_bootstrap(there) if len(there) == len(shares) else None,
-        _improvement(suite, entry, found, suite.settings),
-    )
+def _aggregate(found: Collected, entry: Entry) -> Aggregate:
+    settings = found.suite.settings
+    shares = [_shares_of_gap(found, setting, entry) for setting in settings]
+    gap = stratified_bootstrap(shares) if all(shares) else None
+    return Aggregate(entry.name, entry.kind, gap, _improvement(found, entry, settings))
 
 
-def _made(rows: list[Result]) -> Made:
+def _provenance(rows: list[Result]) -> Provenance:
     times = sorted(str(row.made[_WHEN]) for row in rows if _WHEN in row.made)
-    software = set(versions())
-    of_software, of_machine = [], []
-    for row in rows:
-        kept = {key: value for key, value in row.made.items() if key not in (_WHEN, _LOAD)}
-        of_software.append({key: kept[key] for key in kept if key in software})
-        of_machine.append({key: kept[key] for key in kept if key not in software})
-    return Made(
+    software = versions().keys()
+    return Provenance(
         first=times[0] if times else None,
         last=times[-1] if times else None,
-        versions=_different(of_software),
-        machines=_different(of_machine),
+        versions=_different(_only(row.made, row.made.keys() & software) for row in rows),
+        machines=_different(
+            _only(row.made, row.made.keys() - software - {_WHEN, _LOAD}) for row in rows
+        ),
     )
 
 
-def _different(found: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-    kept: list[dict[str, Any]] = []
+def _only(made: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in made.items() if key in keys}
+
+
+def _different(found: Iterable[_Each]) -> tuple[_Each, ...]:
+    """Return each value once, in the order of their first."""
+    kept: list[_Each] = []
     for each in found:
         if each not in kept:
             kept.append(each)

@@ -1,9 +1,7 @@
-"""What a report on a suite holds: plain figures with intervals, which JSON can hold too.
+"""What a report on a suite holds: metrics with intervals, which JSON can hold too.
 
-All figures are of the likeliest actions but for those that are called sampled.
+All metrics are of the likeliest actions but for those that are called sampled.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +25,8 @@ class TrainingCost:
 
 
 @dataclass(frozen=True)
-class Line:
-    """An entry's figures on a setting, IQM over seeds; empty where no run is finished.
+class EntryReport:
+    """An entry's metrics on a setting, IQM over seeds; empty where no run is finished.
 
     Attributes:
         name: the entry's.
@@ -41,8 +39,9 @@ class Line:
         budgeted_area: mean accuracy over mean costs; see `agents.benchmark.results.Result`.
         sampled_accuracy: after the last look, with sampled actions.
         sampled_return: likewise.
-        seen_again: see `agents.benchmark.analysis.search_behaviour.Searching`, and likewise
-        put_right: this; None for both where arrays are missing or there was no miss.
+        seen_again: see `agents.benchmark.analysis.search_behaviour.SearchBehaviour`; None where
+            arrays are missing or there was no miss.
+        put_right: likewise.
         difference: to the reference's accuracy after the last look on the same images, 0.01 is a
             point; None for the reference itself.
         improvement: probability that a seed ends with a higher accuracy than one of the reference;
@@ -73,17 +72,17 @@ class SettingReport:
     Attributes:
         name: the setting's.
         images: how many were evaluated; None where no arrays are there.
-        lines: bounds first, then by accuracy after the last look, then what has no figures.
+        lines: bounds first, then by accuracy after the last look, then what has no metrics.
     """
 
     name: str
     images: int | None
-    lines: tuple[Line, ...]
+    lines: tuple[EntryReport, ...]
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An entry's figures over all settings; None where one of them has none.
+    """An entry's metrics over all settings; None where one of them has none.
 
     Attributes:
         name: the entry's.
@@ -100,7 +99,7 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class Made:
+class Provenance:
     """By what and when rows were made.
 
     Attributes:
@@ -143,7 +142,7 @@ class Report:
     settings: tuple[SettingReport, ...]
     aggregates: tuple[Aggregate, ...]
     missing: tuple[str, ...]
-    made: Made
+    made: Provenance
     seconds: float
     runs: int
     planned: int

@@ -1,7 +1,5 @@
 """A suite's runs and the newest row of each: what is done, what failed, what is open."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.benchmark.results import DONE, FAILED, Figures, Result, ResultsError, ResultsFolder
-from agents.benchmark.suite import Entry, Run, Setting, Suite
+from agents.benchmark.results import DONE, FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.suite import Run, Setting, Suite
 
 _NOT_FINITE = "some of its figures are NaN or infinite"
 
@@ -20,19 +18,23 @@ class Collected:
     """What there is of a suite.
 
     Attributes:
+        suite: what is wanted.
+        folder: where rows and arrays are.
         done: rows by the names of setting and entry, a row a seed; empty lists where there are
             none.
         failed: runs that failed and their rows.
         open: runs without a row.
     """
 
+    suite: Suite
+    folder: ResultsFolder
     done: Mapping[tuple[str, str], list[Result]]
     failed: list[tuple[Run, Result]]
     open: list[Run]
 
-    def of(self, setting: Setting, entry: Entry) -> list[Result]:
-        """Return the rows of an entry's finished runs."""
-        return self.done[setting.name, entry.name]
+    def of(self, setting: Setting, name: str) -> list[Result]:
+        """Return the rows of an entry's finished runs; none where there is no such entry."""
+        return self.done.get((setting.name, name), [])
 
     @property
     def rows(self) -> list[Result]:
@@ -42,17 +44,18 @@ class Collected:
         return list({row.key: row for row in found}.values())
 
 
-def collect(suite: Suite, results: Mapping[str, Result]) -> Collected:
+def collect(suite: Suite, folder: ResultsFolder) -> Collected:
     """Sort a suite's runs by what became of them.
 
     Args:
         suite: what is wanted.
-        results: the newest rows by key; others than the suite's are left out. Those with figures
-            that are not finite count as failed.
+        folder: the newest rows count; others than the suite's are left out. Those with metrics that
+            are not finite count as failed.
 
     Raises:
-        ResultsError: a row says that it is done, but has no figures.
+        ResultsError: the rows are damaged, or one says that it is done, but has no metrics.
     """
+    results = folder.latest()
     done: dict[tuple[str, str], list[Result]] = {
         (setting.name, entry.name): [] for setting in suite.settings for entry in suite.entries
     }
@@ -67,46 +70,19 @@ def collect(suite: Suite, results: Mapping[str, Result]) -> Collected:
             failed.append((run, dataclasses.replace(row, status=FAILED, reason=_NOT_FINITE)))
         else:
             done[run.setting.name, run.entry.name].append(row)
-    return Collected(done, failed, still_open)
+    return Collected(suite, folder, done, failed, still_open)
 
 
 def _is_finite(row: Result) -> bool:
-    figures = [row.budgeted_area or 0.0]
-    for each in (deterministic(row), sampled(row)):
-        figures += [*each.accuracy, each.mean_return]
-    return bool(np.isfinite(figures).all())
-
-
-def deterministic(row: Result) -> Figures:
-    """Return a finished run's figures with the likeliest actions.
-
-    Raises:
-        ResultsError: it has none.
-    """
-    return _there(row, row.deterministic)
-
-
-def sampled(row: Result) -> Figures:
-    """Return a finished run's figures with sampled actions.
-
-    Raises:
-        ResultsError: it has none.
-    """
-    return _there(row, row.sampled)
-
-
-def _there(row: Result, figures: Figures | None) -> Figures:
-    if figures is None:
-        raise ResultsError(
-            f"the row of {row.policy!r}, seed {row.seed}, says that it is done, but has no "
-            "figures; remove it and run it again"
-        )
-    return figures
+    numbers = [row.budgeted_area or 0.0]
+    for metrics in (row.metrics(), row.metrics(deterministic=False)):
+        numbers += [*metrics.accuracy, metrics.mean_return]
+    return bool(np.isfinite(numbers).all())
 
 
 def last_accuracy(rows: list[Result]) -> NDArray[np.float64]:
     """Return (seeds,) float64, accuracy after the last look."""
-    return np.array([deterministic(row).accuracy[-1] for row in rows])
+    return np.array([row.metrics().accuracy[-1] for row in rows])
 
 
 def right_at_the_end(

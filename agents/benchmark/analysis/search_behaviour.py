@@ -1,7 +1,5 @@
 """What policies do after a look that did not help: look elsewhere, or at the same again?"""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +11,7 @@ from gf_env import geometry
 _IMAGES_AT_ONCE = 256
 
 
-class Searching(NamedTuple):
+class SearchBehaviour(NamedTuple):
     """Of all looks but the first that follow one after which the classifier was wrong.
 
     Attributes:
@@ -25,14 +23,14 @@ class Searching(NamedTuple):
     put_right: float
 
 
-def searching(
+def search_behaviour(
     correct: NDArray[np.bool_], locations: NDArray[np.float32], image_size: int, patch_size: int
-) -> Searching | None:
-    """Return how a policy goes on after a miss; None where there was no miss to go on from.
+) -> SearchBehaviour | None:
+    """Return how a policy searches on after a miss; None where there was no miss.
 
     Args:
-        correct: (n, T), after each look.
-        locations: (n, T - 1, 2) in [0, 1].
+        correct: (n, T) bool, after each look.
+        locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
         image_size: S in pixels.
         patch_size: P in pixels.
     """
@@ -42,7 +40,7 @@ def searching(
         part = slice(start, start + _IMAGES_AT_ONCE)
         shown = np.zeros((len(correct[part]), image_size, image_size), np.bool_)
         for look in range(locations.shape[1]):
-            patch = _pixels(locations[part, look], image_size, patch_size)
+            patch = _covered(locations[part, look], image_size, patch_size)
             if look > 0:
                 missed = ~correct[part, look]
                 overlap = (patch & shown)[missed].sum((1, 2))
@@ -51,13 +49,14 @@ def searching(
             shown |= patch
     if sum(map(len, again)) == 0:
         return None
-    return Searching(float(np.concatenate(again).mean()), float(np.concatenate(right).mean()))
+    seen_again, put_right = (float(np.concatenate(each).mean()) for each in (again, right))
+    return SearchBehaviour(seen_again, put_right)
 
 
-def _pixels(locations: NDArray[np.float32], image_size: int, patch_size: int) -> NDArray[np.bool_]:
-    """Return the pixels of patches, (n, S, S)."""
+def _covered(locations: NDArray[np.float32], image_size: int, patch_size: int) -> NDArray[np.bool_]:
+    """Return (n, S, S) bool, the pixels that patches cover."""
     corners = geometry.corners(torch.from_numpy(locations), image_size, patch_size).numpy()
     along = np.arange(image_size)
     inside = (along >= corners[..., None]) & (along < corners[..., None] + patch_size)  # (n, 2, S)
-    pixels: NDArray[np.bool_] = inside[:, 0, :, None] & inside[:, 1, None, :]
-    return pixels
+    covered: NDArray[np.bool_] = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return covered

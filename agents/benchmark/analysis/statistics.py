@@ -11,15 +11,16 @@ normal values, 95% intervals of the mean held it in 50, 76, 81, 84 and 90% of tr
 interquartile mean in 50, 76, 88, 90 and 93%.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from gf_env.configuration import configuration
 
 MIN_SEEDS = 3
 """Fewest seeds for an interval. From two, it could only be the span of both, which holds the middle
@@ -51,21 +52,25 @@ class Interval:
     note: str = ""
 
 
-class Statistic(Protocol):
-    """A function as `numpy.mean` is."""
+@configuration
+class Resampling:
+    """How intervals are made.
 
-    def __call__(self, values: NDArray[np.float64], /, *, axis: int) -> Any:
-        """Return one number for the values along `axis`, for each place on the other axes."""
-        ...
+    Attributes:
+        confidence: of the interval.
+        resamples: how often the data are drawn anew.
+        seed: of the draws.
+    """
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    resamples: PositiveInt = 2000
+    seed: NonNegativeInt = 0
 
 
-@overload
-def interquartile_mean(values: ArrayLike, /, *, axis: None = None) -> float: ...
-@overload
-def interquartile_mean(values: ArrayLike, /, *, axis: int) -> NDArray[np.float64]: ...
-def interquartile_mean(
-    values: ArrayLike, /, *, axis: int | None = None
-) -> float | NDArray[np.float64]:
+STANDARD = Resampling()
+
+
+def interquartile_mean(values: ArrayLike, /, *, axis: int | None = None) -> Any:
     """Return the mean of the middle half: the IQM of Agarwal et al. (2021), section 4.3.
 
     Of n sorted values, floor(n / 4) are dropped at each end and the others weigh the same, as in
@@ -77,23 +82,18 @@ def interquartile_mean(
         axis: along which; None for all values pooled, whatever setting they are from.
 
     Returns:
-        A float for None, else float64 of the shape of values without `axis`.
+        float64 of the shape of values without `axis`; one number for None.
 
     Raises:
         ValueError: no values, or NaN or infinite ones.
     """
-    array = _finite(values, "values")
-    means = scipy.stats.trim_mean(array, 0.25, axis=axis)
-    return float(means) if axis is None else np.asarray(means, np.float64)
+    return scipy.stats.trim_mean(_finite(values, "values"), 0.25, axis=axis)
 
 
 def stratified_bootstrap(
     strata: Sequence[ArrayLike],
-    statistic: Statistic = interquartile_mean,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    statistic: Callable[..., Any] = interquartile_mean,
+    resampling: Resampling = STANDARD,
 ) -> Interval:
     """Estimate one number over several settings, with the uncertainty of the choice of seeds.
 
@@ -102,30 +102,23 @@ def stratified_bootstrap(
 
     Args:
         strata: for each setting (seeds,) float, a score a seed; their numbers may differ.
-        statistic: of all settings' values, pooled in the order of the settings.
-        confidence: of the interval, in (0, 1).
-        resamples: how often seeds are drawn, 1 or more.
-        seed: of the draws.
+        statistic: of all settings' values, pooled in the order of the settings; called as
+            `numpy.mean` is, with `axis`.
+        resampling: how seeds are drawn anew.
 
     Raises:
-        ValueError: no settings, one without seeds or not (seeds,), NaN or infinite scores, or a
-            confidence or number of resamples out of range.
+        ValueError: no settings, one without seeds or not (seeds,), or NaN or infinite scores.
     """
     samples = _check_strata(strata, "strata")
 
     def pooled(*drawn: NDArray[np.float64], axis: int = -1) -> Any:
         return statistic(np.concatenate(drawn, axis=axis), axis=axis)
 
-    return _bootstrap(samples, pooled, confidence, resamples, seed)
+    return _bootstrap(samples, pooled, resampling)
 
 
 def probability_of_improvement(
-    ours: Sequence[ArrayLike],
-    theirs: Sequence[ArrayLike],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    ours: Sequence[ArrayLike], theirs: Sequence[ArrayLike], resampling: Resampling = STANDARD
 ) -> Interval:
     """Estimate how likely a seed of ours beats one of theirs, in a setting drawn at random.
 
@@ -137,16 +130,14 @@ def probability_of_improvement(
     Args:
         ours: for each setting (seeds,) float, a score a seed, higher is better.
         theirs: likewise, of the same settings in the same order; numbers of seeds may differ.
-        confidence: of the interval, in (0, 1).
-        resamples: how often seeds are drawn, 1 or more.
-        seed: of the draws.
+        resampling: how seeds are drawn anew.
 
     Returns:
         An estimate in [0, 1].
 
     Raises:
         ValueError: no settings, not as many of theirs as of ours, one without seeds or not
-            (seeds,), NaN or infinite scores, or a confidence or number of resamples out of range.
+            (seeds,), or NaN or infinite scores.
     """
     left, right = _check_strata(ours, "ours"), _check_strata(theirs, "theirs")
     if len(left) != len(right):
@@ -158,16 +149,15 @@ def probability_of_improvement(
         settings = zip(drawn[: len(left)], drawn[len(left) :], strict=True)
         return np.mean([_share_of_wins(x, y, axis) for x, y in settings], axis=0)
 
-    return _bootstrap([*left, *right], improvement, confidence, resamples, seed)
+    return _bootstrap([*left, *right], improvement, resampling)
 
 
 def paired_difference(
     ours: ArrayLike,
     theirs: ArrayLike,
+    resampling: Resampling = STANDARD,
     *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    sides: tuple[str, str] = ("ours", "theirs"),
 ) -> Interval:
     """Estimate by how much our policy is better than theirs on the same images.
 
@@ -187,33 +177,38 @@ def paired_difference(
     carries the choice of images alone on that side, and a note says so.
 
     Args:
-        ours: (seeds, n) bool or float, a figure an image, as `Evaluation.correct[:, -1]` of each
+        ours: (seeds, n) bool or float, a number an image, as `Evaluation.correct[:, -1]` of each
             seed.
         theirs: (their seeds, n) likewise, of the same images in the same order.
-        confidence: of the interval, in (0, 1).
-        resamples: how often, 1 or more.
-        seed: of the draws.
+        resampling: how both are drawn anew.
+        sides: what the note calls ours and theirs.
 
     Raises:
-        ValueError: arrays of other shapes, empty, of unequal numbers of images, with NaN or
-            infinite figures, or a confidence or number of resamples out of range.
+        ValueError: arrays of other shapes, empty, of unequal numbers of images, or with NaN or
+            infinite numbers.
     """
-    _check_settings(confidence, resamples)
-    left, right = _check_images(ours, "ours"), _check_images(theirs, "theirs")
-    images = left.shape[1]
-    if right.shape[1] != images:
-        raise ValueError(
-            f"ours has {images} images and theirs {right.shape[1]}; both must be of the same "
-            "images in the same order"
-        )
+    left, right = _check_pairs(ours, theirs)
     estimate = float((left.mean(axis=0) - right.mean(axis=0)).mean())
-    counts = {"ours": len(left), "theirs": len(right)}
+    counts = dict(zip(sides, (len(left), len(right)), strict=True))
     seeds, note = min(counts.values()), _paired_note(counts)
     if _constant(left) and _constant(right):
         return Interval(estimate, estimate, estimate, seeds, note)
 
-    rng = np.random.default_rng(seed)
-    # a choice of seeds or images is how often each was drawn, as a share: means become products
+    drawn = _draw_differences(left, right, resampling)
+    tail = (1 - resampling.confidence) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), seeds, note)
+
+
+def _draw_differences(
+    left: NDArray[np.float64], right: NDArray[np.float64], resampling: Resampling
+) -> NDArray[np.float64]:
+    """Return (resamples,) float64, the difference of two sides in each resample.
+
+    A choice of seeds or images is how often each was drawn, as a share: means become products.
+    """
+    images, resamples = left.shape[1], resampling.resamples
+    rng = np.random.default_rng(resampling.seed)
     our_seeds = _draw_shares(rng, resamples, len(left))
     their_seeds = _draw_shares(rng, resamples, len(right))
     drawn = np.empty(resamples)
@@ -224,16 +219,13 @@ def paired_difference(
         # (rows, images) @ (images, seeds): each seed's mean on the chosen images
         drawn[rows] = ((chosen @ left.T) * our_seeds[rows]).sum(axis=1)
         drawn[rows] -= ((chosen @ right.T) * their_seeds[rows]).sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), seeds, note)
+    return drawn
 
 
 def _bootstrap(
-    samples: list[NDArray[np.float64]], statistic: Any, confidence: float, resamples: int, seed: int
+    samples: list[NDArray[np.float64]], statistic: Any, resampling: Resampling
 ) -> Interval:
     """Return a statistic of samples and its interval; each sample is resampled on its own."""
-    _check_settings(confidence, resamples)
     estimate = float(statistic(*samples, axis=-1))
     seeds = min(len(sample) for sample in samples)
     if seeds < MIN_SEEDS:
@@ -244,12 +236,12 @@ def _bootstrap(
         low, high = scipy.stats.bootstrap(
             samples,
             statistic,
-            n_resamples=resamples,
+            n_resamples=resampling.resamples,
             vectorized=True,
             axis=-1,
-            confidence_level=confidence,
+            confidence_level=resampling.confidence,
             method="percentile",
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(resampling.seed),
         ).confidence_interval
     return Interval(estimate, float(low), float(high), seeds, _few(seeds))
 
@@ -320,15 +312,16 @@ def _check_strata(strata: Sequence[ArrayLike], name: str) -> list[NDArray[np.flo
     return checked
 
 
-def _check_images(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = _finite(values, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must be (seeds, images), got shape {array.shape}")
-    return array
-
-
-def _check_settings(confidence: float, resamples: int) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be above 0 and below 1, got {confidence}")
-    if resamples < 1:
-        raise ValueError(f"resamples must be 1 or more, got {resamples}")
+def _check_pairs(
+    ours: ArrayLike, theirs: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, right = _finite(ours, "ours"), _finite(theirs, "theirs")
+    for name, array in (("ours", left), ("theirs", right)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} must be (seeds, images), got shape {array.shape}")
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(
+            f"ours has {left.shape[1]} images and theirs {right.shape[1]}; both must be of the "
+            "same images in the same order"
+        )
+    return left, right

@@ -1,28 +1,41 @@
-"""A report as tables of text, whatever they are shown on."""
-
-from __future__ import annotations
+"""A report as tables of text, whatever they are shown on: each a list of columns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from agents.benchmark.analysis.report import Aggregate, Line, Report, SettingReport
+from agents.benchmark.analysis.report import Report, SettingReport
 from agents.benchmark.analysis.statistics import Interval
-
-TEXT_COLUMNS = ("policy", "kind")
-"""Columns of words; the others are of figures."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure and its interval, as text; either may be empty."""
+    """An estimate and its interval, as text; either may be empty."""
 
-    figure: str = ""
+    estimate: str = ""
     interval: str = ""
 
     @property
     def text(self) -> str:
         """Both."""
-        return f"{self.figure} {self.interval}".rstrip()
+        return f"{self.estimate} {self.interval}".rstrip()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its header.
+        cell: makes its cell of an `EntryReport` or an `Aggregate`.
+        is_text: its cells are words; those of others are numbers.
+        brief: a narrow terminal leaves out its intervals.
+    """
+
+    name: str
+    cell: Callable[[Any], Cell]
+    is_text: bool = False
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,23 +44,13 @@ class TextTable:
 
     Attributes:
         title: what it is about.
-        columns: headers; those of `TEXT_COLUMNS` come first.
+        columns: those of `ENTRY` come first.
         rows: of as many cells each.
-        brief: columns whose intervals a narrow terminal leaves out.
     """
 
     title: str
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-    brief: frozenset[str] = frozenset()
-
-
-def text_tables(report: Report) -> list[TextTable]:
-    """Return a report's tables: those of each setting, then those over all settings."""
-    made = [table for each in report.settings for table in _setting_tables(report, each)]
-    if report.aggregates:
-        made.append(_aggregate_table(report))
-    return made
 
 
 def share(interval: Interval | None, digits: int = 3) -> Cell:
@@ -64,95 +67,10 @@ def share(interval: Interval | None, digits: int = 3) -> Cell:
 def percent(interval: Interval | None) -> Cell:
     """Return `87%` and `[85, 89]`."""
     cell = _cell(interval, lambda value: f"{round(100 * value) + 0:d}")
-    return Cell(f"{cell.figure}%", cell.interval) if cell.figure else cell
+    return Cell(f"{cell.estimate}%", cell.interval) if cell.estimate else cell
 
 
-def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTable]:
-    where = setting.name
-    if setting.images is not None:
-        where += f", {setting.images:,} images"
-    looks = max((len(line.accuracy) for line in setting.lines), default=0)
-    names = [str(number) for number in range(1, looks + 1)]
-    yield _table(
-        f"{where}: accuracy after looks 1 (the glance) to {looks}"
-        if looks
-        else f"{where}: accuracy",
-        (*TEXT_COLUMNS, "seeds", *names, "return", "gap"),
-        [
-            [
-                *_called(line),
-                Cell(str(len(line.seeds))),
-                *_filled([share(each) for each in line.accuracy], looks),
-                share(line.mean_return),
-                percent(line.gap),
-            ]
-            for line in setting.lines
-        ],
-        brief=[*names[:-1], "return"],
-    )
-    yield _table(
-        f"{where}: against {report.reference}, and sampled actions",
-        (*TEXT_COLUMNS, "points more", "P(better)", "sampled: accuracy", "sampled: return"),
-        [
-            [
-                *_called(line),
-                _points(line.difference),
-                share(line.improvement, digits=2),
-                share(line.sampled_accuracy),
-                share(line.sampled_return),
-            ]
-            for line in setting.lines
-        ],
-    )
-    yield _table(
-        f"{where}: cost",
-        (*TEXT_COLUMNS, "area", "steps", "seconds", "steps/s"),
-        [[*_called(line), share(line.budgeted_area), *_training(line)] for line in setting.lines],
-    )
-
-    yield _table(
-        f"{where}: looks 3 to {looks} that follow a miss",
-        (*TEXT_COLUMNS, "seen again", "put right"),
-        [
-            [*_called(line), percent(line.seen_again), percent(line.put_right)]
-            for line in setting.lines
-        ],
-    )
-
-
-def _aggregate_table(report: Report) -> TextTable:
-    return _table(
-        f"all {len(report.settings)} settings",
-        (*TEXT_COLUMNS, "gap", f"P(better than {report.reference})"),
-        [
-            [*_called(each), percent(each.gap), share(each.improvement, digits=2)]
-            for each in report.aggregates
-        ],
-    )
-
-
-def _table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], brief: Sequence[str] = ()
-) -> TextTable:
-    return TextTable(title, tuple(columns), tuple(map(tuple, rows)), frozenset(brief))
-
-
-def _called(line: Line | Aggregate) -> list[Cell]:
-    return [Cell(line.name), Cell(line.kind)]
-
-
-def _training(line: Line) -> list[Cell]:
-    cost = line.training
-    if cost is None:
-        return [Cell()] * 3
-    return [Cell(f"{value:,.0f}") for value in (cost.steps, cost.seconds, cost.steps_per_second)]
-
-
-def _filled(cells: list[Cell], count: int) -> list[Cell]:
-    return cells + [Cell()] * (count - len(cells))
-
-
-def _points(interval: Interval | None) -> Cell:
+def points(interval: Interval | None) -> Cell:
     """Return `+2.3` and `[+1.1, +3.4]`."""
     return _cell(interval, lambda value: f"{round(100 * value, 1) + 0.0:+.1f}")
 
@@ -163,3 +81,79 @@ def _cell(interval: Interval | None, text: Callable[[float], str]) -> Cell:
     if interval.low is None or interval.high is None:
         return Cell(text(interval.estimate))
     return Cell(text(interval.estimate), f"[{text(interval.low)}, {text(interval.high)}]")
+
+
+def _training(name: str, attribute: str) -> Column:
+    """Return a column of what learning took."""
+
+    def cell(line: Any) -> Cell:
+        return Cell(f"{getattr(line.training, attribute):,.0f}" if line.training else "")
+
+    return Column(name, cell)
+
+
+def _accuracy(look: int, looks: int) -> Column:
+    """Return the column of the accuracy after a look, which may not be there."""
+
+    def cell(line: Any) -> Cell:
+        return share(line.accuracy[look - 1]) if look <= len(line.accuracy) else Cell()
+
+    return Column(str(look), cell, brief=look < looks)
+
+
+ENTRY = (
+    Column("policy", lambda line: Cell(line.name), is_text=True),
+    Column("kind", lambda line: Cell(line.kind), is_text=True),
+)
+_SEEDS = Column("seeds", lambda line: Cell(str(len(line.seeds))))
+_RETURN = Column("return", lambda line: share(line.mean_return), brief=True)
+_GAP = Column("gap", lambda line: percent(line.gap))
+_COMPARED = (
+    Column("points more", lambda line: points(line.difference)),
+    Column("P(better)", lambda line: share(line.improvement, digits=2)),
+    Column("sampled: accuracy", lambda line: share(line.sampled_accuracy)),
+    Column("sampled: return", lambda line: share(line.sampled_return)),
+)
+_COST = (
+    Column("area", lambda line: share(line.budgeted_area)),
+    _training("steps", "steps"),
+    _training("seconds", "seconds"),
+    _training("steps/s", "steps_per_second"),
+)
+_SEARCH = (
+    Column("seen again", lambda line: percent(line.seen_again)),
+    Column("put right", lambda line: percent(line.put_right)),
+)
+
+
+def text_tables(report: Report) -> list[TextTable]:
+    """Return a report's tables: those of each setting, then those over all settings."""
+    made = [table for each in report.settings for table in _setting_tables(report, each)]
+    if report.aggregates:
+        better = f"P(better than {report.reference})"
+        columns = (_GAP, Column(better, lambda each: share(each.improvement, digits=2)))
+        made.append(_table(f"all {len(report.settings)} settings", columns, report.aggregates))
+    return made
+
+
+def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTable]:
+    where = setting.name
+    if setting.images is not None:
+        where += f", {setting.images:,} images"
+    looks = max((len(line.accuracy) for line in setting.lines), default=0)
+    after = f" after looks 1 (the glance) to {looks}" if looks else ""
+    accuracy = [_accuracy(look, looks) for look in range(1, looks + 1)]
+    for title, columns in (
+        (f"accuracy{after}", (_SEEDS, *accuracy, _RETURN, _GAP)),
+        (f"against {report.reference}, and sampled actions", _COMPARED),
+        ("cost", _COST),
+        (f"looks 3 to {looks} that follow a miss", _SEARCH),
+    ):
+        yield _table(f"{where}: {title}", columns, setting.lines)
+
+
+def _table(title: str, columns: Sequence[Column], lines: Sequence[Any]) -> TextTable:
+    """Return the table of some columns, after those that name entries, with a row a line."""
+    columns = (*ENTRY, *columns)
+    rows = (tuple(column.cell(line) for column in columns) for line in lines)
+    return TextTable(title, columns, tuple(rows))

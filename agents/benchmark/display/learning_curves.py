@@ -1,10 +1,7 @@
 """Learning curves of a benchmark: return and accuracy of training episodes, over seeds."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,9 +11,10 @@ from numpy.typing import NDArray
 
 from agents.benchmark.analysis.rows import Collected
 from agents.benchmark.analysis.statistics import interquartile_mean
-from agents.benchmark.display.style import Style, plain, tidy
+from agents.benchmark.display.style import LINE_WIDTH, Style, Styles, plain, set_title
 from agents.benchmark.results import Result
 from agents.benchmark.suite import Setting
+from agents.reporting.plots import tidy
 
 _STEPS, _SECONDS, _RETURN, _ACCURACY = range(4)
 """Columns of `agents.benchmark.results.Training.curve`."""
@@ -72,7 +70,7 @@ def common_curve(curves: Sequence[NDArray[np.float64]]) -> Curve | None:
 
 
 def learning_curves(
-    setting: Setting, names: Sequence[str], found: Collected, look: Mapping[str, Style]
+    setting: Setting, names: Sequence[str], found: Collected, styles: Styles
 ) -> Figure | None:
     """Draw return and accuracy of training episodes against steps and against seconds.
 
@@ -80,9 +78,9 @@ def learning_curves(
         setting: which.
         names: of entries, in the legend's order; those that have not learned are left out.
         found: the rows.
-        look: how entries are drawn, by name.
+        styles: how entries are drawn.
     """
-    trained = {name: _curves(found.done[setting.name, name]) for name in names}
+    trained = {name: _curves(found.of(setting, name)) for name in names}
     trained = {name: curves for name, curves in trained.items() if curves}
     if not trained:
         return None
@@ -91,7 +89,7 @@ def learning_curves(
     for line, (y, up) in zip(grid, _UP.items(), strict=True):
         for axes, (x, across) in zip(line, _ACROSS.items(), strict=True):
             for name, curves in trained.items():
-                _draw(axes, common_curve([curve[:, [x, y]] for curve in curves]), look[name])
+                _draw(axes, common_curve([curve[:, [x, y]] for curve in curves]), styles[name])
             axes.tick_params(labelbottom=True, labelleft=True)
             axes.set(xlabel=across, ylabel=up)
             tidy(axes)
@@ -99,12 +97,12 @@ def learning_curves(
         ends = [curve[-1, x] for curves in trained.values() for curve in curves]
         if max(ends) > _FEW_TIMES * min(ends):
             axes.set_xscale("log")
-    handles = [_handle(look[name], name) for name in trained]
+    handles = [Line2D([], [], label=plain(name), **styles[name].line) for name in trained]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    figure.suptitle(
-        f"{plain(setting.name)}: interquartile means over seeds, bands from the lowest seed to the "
-        "highest",
-        fontsize=11,
+    set_title(
+        figure,
+        setting.name,
+        "interquartile means over seeds, bands from the lowest seed to the highest",
     )
     return figure
 
@@ -117,11 +115,6 @@ def _curves(rows: Sequence[Result]) -> list[NDArray[np.float64]]:
 def _draw(axes: Axes, curve: Curve | None, style: Style) -> None:
     if curve is None:
         return
-    alone = style.marker if len(curve.x) == 1 else ""  # one point makes no line
-    drawn: dict[str, Any] = {"color": style.colour, "linestyle": style.dashes, "linewidth": 1.4}
-    axes.plot(curve.x, curve.middle, marker=alone, **drawn)
-    axes.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.15, linewidth=0)
-
-
-def _handle(style: Style, name: str) -> Line2D:
-    return Line2D([], [], color=style.colour, linestyle=style.dashes, label=plain(name))
+    marker = style.marker if len(curve.x) == 1 else ""  # one point makes no line
+    axes.plot(curve.x, curve.middle, marker=marker, linewidth=LINE_WIDTH, **style.line)
+    style.draw_band(axes, curve.x, curve.low, curve.high)

@@ -1,10 +1,7 @@
 """Where policies look: maps of all their patches, and some episodes."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +11,11 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from agents.benchmark.analysis.rows import Collected
-from agents.benchmark.display.style import plain
-from agents.benchmark.results import Result, ResultsError, ResultsFolder
+from agents.benchmark.display.style import plain, set_title
+from agents.benchmark.results import ResultsError
 from agents.benchmark.suite import Setting
 from agents.registry.files import open_network
-from agents.reporting.plots import draw_episodes
+from agents.reporting.plots import Episodes, draw_episodes
 from gf_env import geometry
 from gf_env.envs.make_task import make_task
 
@@ -30,28 +27,6 @@ _MAX_ROWS = 10
 
 _SIDE = 1.15
 """Inches that a map takes."""
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """A run's arrays by name; see `ResultsFolder.arrays`."""
-
-    correct: NDArray[np.bool_]
-    confidence: NDArray[np.float32]
-    locations: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    indices: NDArray[np.int64]
-
-
-def _readable(folder: ResultsFolder, rows: Sequence[Result]) -> list[_Looks]:
-    """Return the arrays of those runs that have some; of the others the report tells."""
-    looks = []
-    for row in rows:
-        try:
-            looks.append(_Looks(**folder.arrays(row.key)))
-        except ResultsError:
-            continue
-    return looks
 
 
 def centre_counts(
@@ -66,7 +41,7 @@ def centre_counts(
 
     Returns:
         (bins, bins) int64, rows from the top; each bin is ceil(S / 24) pixels wide, so that as
-        many places of a patch fall in each.
+        many locations of a patch fall in each.
     """
     corners = geometry.corners(torch.from_numpy(np.asarray(locations)), image_size, patch_size)
     width = -(-image_size // _BINS)
@@ -76,47 +51,57 @@ def centre_counts(
     return counts.reshape(bins, bins)
 
 
-def heat_maps(
-    setting: Setting, names: Sequence[str], found: Collected, folder: ResultsFolder
-) -> Figure | None:
+def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figure | None:
     """Draw how often the centres of patches are where, a row an entry and a column a look.
 
-    Colours are on one scale in a row, by the square root of counts, so that rare places show
+    Colours are on one scale in a row, by the square root of counts, so that rare locations show
     beside frequent ones.
 
     Args:
         setting: which.
         names: of entries, from the top; those of which there is nothing are left out.
-        found: the rows.
-        folder: has the arrays; all seeds are taken together.
+        found: the rows; all seeds are taken together.
     """
     config = open_network(setting.network).config
-    maps = {}
+    maps = []
     for name in names:
-        runs = _readable(folder, found.done[setting.name, name])
-        if runs:
+        seeds = _episodes(found, setting, name)
+        if seeds:
             # (seeds * n, T - 1, 2)
-            locations = np.concatenate([run.locations for run in runs])
-            maps[name] = [
+            locations = np.concatenate([each.locations for each in seeds])
+            counts = [
                 centre_counts(each, config.image_size, config.patch_size)
                 for each in locations.swapaxes(0, 1)
             ]
+            maps.append((name, counts))
     if not maps:
         return None
     blocks = -(-len(maps) // _MAX_ROWS)
-    rows, looks = -(-len(maps) // blocks), len(next(iter(maps.values())))
-    figure = Figure(
-        figsize=(blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows), layout="constrained"
-    )
-    parts = figure.subfigures(1, blocks, squeeze=False)[0]
-    every = list(maps.items())
-    for number, part in enumerate(parts):
-        _draw_maps(part, every[number * rows : (number + 1) * rows], (rows, looks))
-    figure.suptitle(
-        f"{plain(setting.name)}: centres of patches; the brighter the more, on one scale in a row",
-        fontsize=11,
+    rows, looks = -(-len(maps) // blocks), len(maps[0][1])
+    size = (blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    for number, part in enumerate(figure.subfigures(1, blocks, squeeze=False)[0]):
+        _draw_maps(part, maps[number * rows : (number + 1) * rows], (rows, looks))
+    set_title(
+        figure, setting.name, "centres of patches; the brighter the more, on one scale in a row"
     )
     return figure
+
+
+def _episodes(
+    found: Collected, setting: Setting, name: str, seeds: int | None = None
+) -> list[Episodes]:
+    """Return an entry's episodes, an item for each of the first seeds.
+
+    Seeds whose arrays cannot be read are left out; the report says so.
+    """
+    episodes = []
+    for row in found.of(setting, name)[:seeds]:
+        try:
+            episodes.append(Episodes(**found.folder.arrays(row.key)))
+        except ResultsError:
+            continue
+    return episodes
 
 
 def _draw_maps(
@@ -126,12 +111,11 @@ def _draw_maps(
     grid = part.subplots(*shape, squeeze=False)
     for number, axes in enumerate(grid[0], 2):
         axes.set_title(f"look {number}", fontsize=9)
-    for line in grid[len(maps) :]:
-        for axes in line:
-            axes.set_axis_off()
-    for line, (name, of_looks) in zip(grid, maps, strict=False):
-        scale = PowerNorm(0.5, vmin=0, vmax=max(counts.max() for counts in of_looks))
-        for axes, counts in zip(line, of_looks, strict=True):
+    for axes in grid[len(maps) :].flat:
+        axes.set_axis_off()
+    for line, (name, looks) in zip(grid, maps, strict=False):
+        scale = PowerNorm(0.5, vmin=0, vmax=max(counts.max() for counts in looks))
+        for axes, counts in zip(line, looks, strict=True):
             axes.imshow(counts, cmap="magma", norm=scale)
             axes.set(xticks=[], yticks=[])
         wrapped = "\n".join(textwrap.wrap(plain(name), 18))
@@ -139,7 +123,7 @@ def _draw_maps(
 
 
 def draw_some_episodes(
-    path: Path, setting: Setting, names: Sequence[str], found: Collected, folder: ResultsFolder
+    path: Path, setting: Setting, names: Sequence[str], found: Collected
 ) -> bool:
     """Draw the same episodes of some entries, of the first seed of each.
 
@@ -148,16 +132,18 @@ def draw_some_episodes(
         setting: which.
         names: of entries, from the top; those of which there is nothing are left out.
         found: the rows.
-        folder: has the arrays.
 
     Returns:
         Whether there was something to draw.
     """
-    looked = {name: _readable(folder, found.done[setting.name, name][:1]) for name in names}
-    looks = {plain(name): runs[0] for name, runs in looked.items() if runs}
-    if not looks:
+    drawn = {
+        plain(name): episodes
+        for name in names
+        for episodes in _episodes(found, setting, name, seeds=1)
+    }
+    if not drawn:
         return False
     network = open_network(setting.network)
     task = make_task(network=network, dataset=setting.dataset, split=setting.split)
-    draw_episodes(path, task, looks)
+    draw_episodes(path, task, drawn)
     return True

@@ -1,31 +1,29 @@
-"""Pictures of a report, as PNG files; drawn without pyplot, so that nothing global is touched."""
-
-from __future__ import annotations
+"""Plots of a report, as PNG files."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.benchmark.analysis.report import Aggregate, Line, Report, SettingReport
+from agents.benchmark.analysis.report import Aggregate, EntryReport, Report, SettingReport
 from agents.benchmark.analysis.rows import collect
 from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.display.cells import Cell, percent, share
 from agents.benchmark.display.learning_curves import learning_curves
 from agents.benchmark.display.looks import draw_some_episodes, heat_maps
-from agents.benchmark.display.style import Style, plain, styles, tidy
+from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, plain, set_title
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Suite
-from agents.reporting.plots import save
+from agents.reporting.plots import save, tidy
 
 _ROW = 0.24
 """Inches that a line of a forest plot takes."""
 
 
 def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Path) -> list[Path]:
-    """Write a report's pictures; those that there is nothing to show in are left out.
+    """Write a report's plots; those that there is nothing to show in are left out.
 
     Args:
         report: see `agents.benchmark.analysis.make_report.make_report`.
@@ -41,8 +39,9 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
     Raises:
         ResultsError: the rows are damaged.
     """
-    found = collect(suite, folder.latest())
-    look = styles(suite.entries)
+    found = collect(suite, folder)
+    styles = choose_styles(suite.entries)
+    several = len(suite.settings) > 1
     written: list[Path] = []
 
     def write(figure: Figure | None, path: Path) -> None:
@@ -51,27 +50,25 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
             written.append(path)
 
     for number, (setting, each) in enumerate(zip(suite.settings, report.settings, strict=True), 1):
-        several = len(suite.settings) > 1
         place = output / _folder_name(number, setting.name) if several else output
-        write(accuracy_per_look(each, look), place / "accuracy_per_look.png")
-        write(gap(report, each.lines, each.name, look), place / "gap.png")
         order = [line.name for line in each.lines]
-        write(learning_curves(setting, order, found, look), place / "learning_curves.png")
-        write(heat_maps(setting, order, found, folder), place / "heat_maps.png")
-        shown = _few(report, each)
+        write(accuracy_per_look(each, styles), place / "accuracy_per_look.png")
+        write(gap(report, each.lines, each.name, styles), place / "gap.png")
+        write(learning_curves(setting, order, found, styles), place / "learning_curves.png")
+        write(heat_maps(setting, order, found), place / "heat_maps.png")
         path = place / "episodes.png"
-        if draw_some_episodes(path, setting, shown, found, folder):
+        if draw_some_episodes(path, setting, _few(report, each), found):
             written.append(path)
-    write(gap(report, report.aggregates, "all settings", look), output / "gap.png")
+    write(gap(report, report.aggregates, "all settings", styles), output / "gap.png")
     return written
 
 
-def accuracy_per_look(setting: SettingReport, look: Mapping[str, Style]) -> Figure | None:
+def accuracy_per_look(setting: SettingReport, styles: Styles) -> Figure | None:
     """Draw accuracy after each look beside that after the last one, which is the legend too.
 
     Args:
-        setting: its lines are drawn; those without figures are left out.
-        look: how, by name.
+        setting: its lines are drawn; those without metrics are left out.
+        styles: how.
     """
     lines = [line for line in setting.lines if line.accuracy]
     if not lines:
@@ -80,39 +77,32 @@ def accuracy_per_look(setting: SettingReport, look: Mapping[str, Style]) -> Figu
     left, right = figure.subplots(1, 2, width_ratios=(5, 4))
     looks = range(1, len(lines[0].accuracy) + 1)
     for line in reversed(lines):
-        style = look[line.name]
-        drawn = {"color": style.colour, "linestyle": style.dashes, "linewidth": 1.4}
+        style = styles[line.name]
+        estimates = [each.estimate for each in line.accuracy]
         left.plot(
-            looks,
-            [each.estimate for each in line.accuracy],
-            marker=style.marker,
-            markersize=4,
-            **drawn,
+            looks, estimates, marker=style.marker, markersize=4, linewidth=LINE_WIDTH, **style.line
         )
         low, high = zip(*map(_ends, line.accuracy), strict=True)
-        left.fill_between(looks, low, high, color=style.colour, alpha=0.15, linewidth=0)
+        style.draw_band(left, looks, low, high)
     left.set(xlabel="looks (1 is the glance)", ylabel="accuracy", xticks=list(looks))
     tidy(left)
     rows = [(line.name, line.kind, line.accuracy[-1]) for line in lines]
-    _forest(right, rows, look, share)
+    _forest(right, rows, styles, share)
     right.set_xlabel("accuracy after the last look")
-    figure.suptitle(
-        f"{plain(setting.name)}: interquartile means over seeds, 95% bootstrap intervals",
-        fontsize=11,
-    )
+    set_title(figure, setting.name, "interquartile means over seeds, 95% bootstrap intervals")
     return figure
 
 
 def gap(
-    report: Report, lines: Sequence[Line | Aggregate], where: str, look: Mapping[str, Style]
+    report: Report, lines: Sequence[EntryReport | Aggregate], where: str, styles: Styles
 ) -> Figure | None:
     """Draw the share of the way from random to the oracle, a line an entry.
 
     Args:
-        report: knows the ends' names.
+        report: has the ends' names.
         lines: those without a share are left out.
         where: the setting's name.
-        look: how, by name.
+        styles: how.
     """
     rows = [(line.name, line.kind, line.gap) for line in lines if line.gap is not None]
     if not rows:
@@ -121,29 +111,34 @@ def gap(
     axes = figure.add_subplot()
     for end in (0, 1):
         axes.axvline(end, color="#bbbbbb", linewidth=1, zorder=0)
-    _forest(axes, rows, look, percent)
+    _forest(axes, rows, styles, percent)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_xlabel(f"share of the gap from {plain(report.random)} to {plain(report.oracle)}")
-    figure.suptitle(
-        f"{plain(where)}: interquartile means, 95% bootstrap intervals over seeds", fontsize=11
-    )
+    set_title(figure, where, "interquartile means, 95% bootstrap intervals over seeds")
     return figure
 
 
 def _forest(
     axes: Axes,
     rows: Sequence[tuple[str, str, Interval]],
-    look: Mapping[str, Style],
-    written: Callable[[Interval], Cell],
+    styles: Styles,
+    as_cell: Callable[[Interval], Cell],
 ) -> None:
-    """Draw intervals below each other, the first on top, and write them beside it too."""
-    for place, (name, _, interval) in enumerate(rows):
-        style = look[name]
-        axes.plot(_ends(interval), (place, place), color=style.colour, linewidth=2.5, alpha=0.6)
-        axes.plot(interval.estimate, place, color=style.colour, marker=style.marker, markersize=5)
+    """Draw intervals below each other, the first on top, and write them beside it too.
+
+    Args:
+        axes: where.
+        rows: name and kind of an entry, and the interval.
+        styles: how.
+        as_cell: makes text of an interval.
+    """
+    for y, (name, _, interval) in enumerate(rows):
+        style = styles[name]
+        axes.plot(_ends(interval), (y, y), color=style.colour, linewidth=2.5, alpha=0.6)
+        axes.plot(interval.estimate, y, color=style.colour, marker=style.marker, markersize=5)
         axes.annotate(
-            written(interval).text,
-            (1.01, place),
+            as_cell(interval).text,
+            (1.01, y),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=8,

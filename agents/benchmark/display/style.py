@@ -1,14 +1,15 @@
-"""How entries look in every picture of a benchmark: colour by what learns, grey for the rest."""
+"""How entries look in every plot of a benchmark: colour by what learns, grey for the rest."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from agents.benchmark.suite import Entry
 
@@ -20,6 +21,9 @@ _ROUNDS: tuple[Dashes, ...] = ("-", "--", ":", "-.")
 _DASHES: tuple[Dashes, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _GREYS = ("#555555", "#999999", "#777777", "#b5b5b5")
 _BOUND = "#000000"
+
+LINE_WIDTH = 1.4
+"""Of lines in plots, in points."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +40,39 @@ class Style:
     marker: str
     dashes: Dashes
 
+    @property
+    def line(self) -> dict[str, Any]:
+        """What matplotlib's lines are made with."""
+        return {"color": self.colour, "linestyle": self.dashes}
 
-def styles(entries: Iterable[Entry]) -> dict[str, Style]:
-    """Return a style for each entry by name, the same in all pictures of a suite."""
-    made: dict[str, Style] = {}
-    counts = {"learns": 0, "rule": 0, "bound": 0}
+    def draw_band(self, axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike) -> None:
+        """Fill what lies between two lines."""
+        axes.fill_between(x, low, high, color=self.colour, alpha=0.15, linewidth=0)
+
+
+Styles = Mapping[str, Style]
+"""Styles by the names of entries."""
+
+
+def choose_styles(entries: Iterable[Entry]) -> Styles:
+    """Return a style for each entry, the same in all plots of a suite."""
+    chosen: dict[str, Style] = {}
+    counts: Counter[str] = Counter()
     colours = [to_hex(each) for each in matplotlib.colormaps["tab10"].colors]  # type: ignore[attr-defined]
     del colours[7]  # grey
     for entry in entries:
-        group = entry.kind if entry.kind in counts else "learns"
+        group = entry.kind if entry.kind in ("rule", "bound") else "learns"
         number = counts[group]
         counts[group] += 1
         if group == "learns":
-            rounds, place = divmod(number, len(colours))
+            rounds, colour = divmod(number, len(colours))
             marker = _MARKERS[rounds % len(_MARKERS)]
-            made[entry.name] = Style(colours[place], marker, _ROUNDS[rounds % len(_ROUNDS)])
+            chosen[entry.name] = Style(colours[colour], marker, _ROUNDS[rounds % len(_ROUNDS)])
             continue
         grey = _BOUND if group == "bound" else _GREYS[number % len(_GREYS)]
         marker = _MARKERS[(number + 1) % len(_MARKERS)]
-        made[entry.name] = Style(grey, marker, _DASHES[number % len(_DASHES)])
-    return made
+        chosen[entry.name] = Style(grey, marker, _DASHES[number % len(_DASHES)])
+    return chosen
 
 
 def plain(name: str) -> str:
@@ -63,7 +80,6 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def tidy(axes: Axes) -> None:
-    """Take away what does not show data."""
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+def set_title(figure: Figure, setting: str, what: str) -> None:
+    """Write above a figure which setting it is of, and what it shows."""
+    figure.suptitle(f"{plain(setting)}: {what}", fontsize=11)

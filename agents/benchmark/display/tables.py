@@ -1,7 +1,5 @@
 """A report as tables for the terminal and as Markdown, both from the same cells."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,8 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from agents.benchmark.analysis.report import Made, Report
-from agents.benchmark.display.cells import TEXT_COLUMNS, TextTable, text_tables
+from agents.benchmark.analysis.report import Report
+from agents.benchmark.display.cells import ENTRY, TextTable, text_tables
 
 KINDS = {
     "bound": "bound: sees labels",
@@ -37,17 +35,20 @@ def markdown(report: Report) -> str:
     if report.missing:
         lines += ["### Missing, or to be wary of", ""]
         lines += [f"- {_escape(sentence)}" for sentence in report.missing] + [""]
-    lines.append(made_by(report))
+    lines.append(f"{'; '.join(_made_by(report))}.")
     return "\n".join(lines) + "\n"
 
 
-def made_by(report: Report) -> str:
-    """Return a line on runs, time, machine and versions."""
-    parts = [
-        f"{report.runs} of {report.planned} runs done, in {_duration(report.seconds)} of core time",
-        *_about(report.made),
-    ]
-    return "; ".join(parts) + "."
+def _made_by(report: Report) -> Iterator[str]:
+    """Yield how many runs there are and the time they took, when, on what and with what."""
+    runs = f"{report.runs} of {report.planned} runs done"
+    yield f"{runs}, in {_duration(report.seconds)} of core time"
+    if report.made.first is not None and report.made.last is not None:
+        days = [time.partition("T")[0] for time in (report.made.first, report.made.last)]
+        yield " to ".join(dict.fromkeys(days))
+    yield from map(_machine, report.made.machines)
+    for versions in report.made.versions:
+        yield ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _duration(seconds: float) -> str:
@@ -55,17 +56,6 @@ def _duration(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _about(made: Made) -> Iterator[str]:
-    """Yield when, on what and with what."""
-    if made.first is not None and made.last is not None:
-        first, last = (time.partition("T")[0] for time in (made.first, made.last))
-        yield first if first == last else f"{first} to {last}"
-    for machine in made.machines:
-        yield _machine(machine)
-    for versions in made.versions:
-        yield ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -93,21 +83,21 @@ def _explanation(report: Report) -> str:
 def _terminal_table(table: TextTable) -> Table:
     made = Table(title=Text(table.title), box=box.SIMPLE_HEAD, collapse_padding=True)
     for column in table.columns:
-        if column in TEXT_COLUMNS:
-            made.add_column(column, overflow="fold", no_wrap=column != TEXT_COLUMNS[0])
+        if column.is_text:
+            made.add_column(column.name, overflow="fold", no_wrap=column != ENTRY[0])
         else:
-            made.add_column(column, justify="right", no_wrap=True)
+            made.add_column(column.name, justify="right", no_wrap=True)
     for row in table.rows:
-        pairs = zip(table.columns, row, strict=True)
+        cells = zip(table.columns, row, strict=True)
         made.add_row(
-            *(Text(cell.figure if column in table.brief else cell.text) for column, cell in pairs)
+            *(Text(cell.estimate if column.brief else cell.text) for column, cell in cells)
         )
     return made
 
 
 def _markdown_table(table: TextTable) -> Iterator[str]:
-    yield _markdown_row(table.columns)
-    yield _markdown_row(["---" if each in TEXT_COLUMNS else "---:" for each in table.columns])
+    yield _markdown_row([column.name for column in table.columns])
+    yield _markdown_row(["---" if column.is_text else "---:" for column in table.columns])
     for row in table.rows:
         yield _markdown_row([cell.text for cell in row])
 

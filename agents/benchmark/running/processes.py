@@ -3,8 +3,6 @@
 A process of its own, so that a policy that crashes takes nothing with it but its own run.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import time
@@ -14,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,78 +24,77 @@ from agents.benchmark.suite import Run
 _POLL_SECONDS = 0.5
 
 
-class Watcher:
-    """Hears how a sweep goes; does nothing by itself."""
-
-    def started(self, run: Run) -> None:
-        """Tell that a run has a process."""
-
-    def told(self, run: Run, line: str) -> None:
-        """Tell how far a run is."""
-
-    def ended(self, run: Run, result: Result) -> None:
-        """Tell that a run's row is written."""
+OnEvent = Callable[[Run, str | Result], None]
+"""Is called with a line on how far a run is, and with its row once that is written."""
 
 
 @dataclass
-class _Working:
-    """A run that has a process."""
+class _Running:
+    """A run that has a process.
+
+    Attributes:
+        run: which.
+        process: that does it.
+        receiver: of lines on its progress and, at the end, of its row.
+        began: when, by `time.perf_counter`.
+    """
 
     run: Run
     process: Any
-    ear: Connection
+    receiver: Connection
     began: float
 
 
 class Pool:
-    """Runs in processes, so many at a time.
+    """Does runs in processes, so many at a time.
 
     Args:
         folder: gets the rows.
         jobs: runs at a time.
         timeout: seconds after which a run has failed; None for no limit.
-        watcher: hears how it goes.
+        on_event: see `OnEvent`.
     """
 
     def __init__(
-        self, folder: ResultsFolder, jobs: int, timeout: float | None, watcher: Watcher
+        self, folder: ResultsFolder, jobs: int, timeout: float | None, on_event: OnEvent
     ) -> None:
         self._folder, self._jobs, self._timeout = folder, jobs, timeout
-        self._watcher = watcher
-        self._working: list[_Working] = []
+        self._on_event = on_event
+        self._running: list[_Running] = []
 
-    def work(self, waiting: deque[Run]) -> None:
+    def do(self, waiting: deque[Run]) -> None:
         """Do all runs in `waiting`, which is empty afterwards."""
         try:
-            while waiting or self._working:
-                while waiting and len(self._working) < self._jobs:
+            while waiting or self._running:
+                while waiting and len(self._running) < self._jobs:
                     self._start(waiting.popleft())
-                wait([each.ear for each in self._working], _POLL_SECONDS)
-                for each in list(self._working):
-                    self._attend(each)
+                wait([each.receiver for each in self._running], _POLL_SECONDS)
+                for each in list(self._running):
+                    self._check(each)
         finally:
-            for each in self._working:
+            for each in self._running:
                 each.process.kill()
 
     def _start(self, run: Run) -> None:
         # a forked process would inherit the threads' locks, but not the threads
         context = multiprocessing.get_context("spawn")
-        ear, mouth = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(run, self._folder.path, mouth), daemon=True)
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_do, args=(run, self._folder.path, sender), daemon=True)
         process.start()
-        mouth.close()  # so that the ear hears the end of the process
-        self._working.append(_Working(run, process, ear, time.perf_counter()))
-        self._watcher.started(run)
+        sender.close()  # the process has its own; once that is closed, receiving ends
+        self._running.append(_Running(run, process, receiver, time.perf_counter()))
+        self._on_event(run, "starts")
 
-    def _attend(self, each: _Working) -> None:
+    def _check(self, each: _Running) -> None:
+        """Receive what a run has sent, and end it where it is done, dead or too late."""
         seconds = time.perf_counter() - each.began
         try:
-            while each.ear.poll():
-                heard = each.ear.recv()
-                if isinstance(heard, Result):
-                    self._end(each, heard)
+            while each.receiver.poll():
+                received = each.receiver.recv()
+                if isinstance(received, Result):
+                    self._end(each, received)
                     return
-                self._watcher.told(each.run, heard)
+                self._on_event(each.run, received)
         except EOFError:
             each.process.join()
             code = each.process.exitcode
@@ -109,26 +107,24 @@ class Pool:
             each.process.kill()
             self._end(each, failure(each.run, f"took more than {self._timeout:g} s", seconds))
 
-    def _end(self, each: _Working, result: Result) -> None:
+    def _end(self, each: _Running, result: Result) -> None:
         each.process.join()
-        each.ear.close()
-        self._working.remove(each)
+        each.receiver.close()
+        self._running.remove(each)
         self._folder.append(result)
-        self._watcher.ended(each.run, result)
+        self._on_event(each.run, result)
 
 
-def _work(run: Run, path: Any, mouth: Connection) -> None:
-    """Do a run and tell of it; the main function of a process."""
+def _do(run: Run, path: Path, sender: Connection) -> None:
+    """Do a run and send lines on its progress, then its row; the main function of a process."""
     torch.set_num_threads(1)
     began = time.perf_counter()
-    tell: Callable[[Any], None] = mouth.send
     try:
-        result = execute(run, ResultsFolder(path), tell)
+        result = execute(run, ResultsFolder(path), sender.send)
     except Exception as error:  # a policy may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = (
-            f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
-        )
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        reason = f"{type(error).__name__}: {error} ({place})"
         result = failure(run, reason, time.perf_counter() - began)
-    with suppress(BrokenPipeError):  # the sweep was killed, and nobody hears
-        tell(result)
+    with suppress(BrokenPipeError):  # the sweep was killed
+        sender.send(result)

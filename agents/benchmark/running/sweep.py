@@ -1,9 +1,4 @@
-"""Many runs at once, each in a process of its own with one thread, and gone on with after a stop.
-
-A process of its own, so that a policy that crashes takes nothing with it but its own run.
-"""
-
-from __future__ import annotations
+"""All runs of a suite that have no row yet; a sweep that was stopped is resumed by starting it."""
 
 import os
 from collections import deque
@@ -11,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
+from pydantic import PositiveFloat, PositiveInt
 
 from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
-from agents.benchmark.running.one_run import task_identity, training_task
-from agents.benchmark.running.processes import Pool, Watcher
+from agents.benchmark.running.processes import OnEvent, Pool
+from agents.benchmark.running.tasks import task_identity, training_task
 from agents.benchmark.suite import Run, Setting, Suite
+from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
 
 
@@ -27,12 +24,8 @@ def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False)
         results: the newest rows by key.
         retry: also those that failed.
     """
-
-    def is_open(run: Run) -> bool:
-        row = results.get(run.key)
-        return row is None or (retry and row.status == FAILED)
-
-    return [run for run in suite.runs() if is_open(run)]
+    kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
+    return [run for run in suite.runs() if run.key not in kept]
 
 
 def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> None:
@@ -54,44 +47,50 @@ def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> N
             if same_name and changed:
                 raise ResultsError(
                     f"the results of {row.policy!r}, seed {row.seed}, are of another version of "
-                    f"the task: {', '.join(changed)}. Figures of different versions cannot stand "
+                    f"the task: {', '.join(changed)}. Results of different versions cannot stand "
                     "in one table; choose another folder"
                 )
+
+
+@configuration
+class SweepConfig:
+    """How a suite is run.
+
+    Attributes:
+        jobs: runs at a time, as many as there are cores by default.
+        retry: run again what failed.
+        timeout: seconds after which a run has failed.
+    """
+
+    jobs: PositiveInt | None = None
+    retry: bool = False
+    timeout: PositiveFloat | None = None
 
 
 def run_all(
     suite: Suite,
     folder: ResultsFolder,
-    *,
-    jobs: int | None = None,
-    retry: bool = False,
-    timeout: float | None = None,
-    watcher: Watcher | None = None,
+    config: SweepConfig,
+    on_event: OnEvent = lambda run, event: None,
 ) -> None:
     """Do all runs of a suite that have no row yet.
 
     Args:
         suite: what to run.
         folder: gets rows and files.
-        jobs: runs at a time; None for as many as there are cores.
-        retry: also do those again that failed.
-        timeout: seconds after which a run has failed; None for no limit.
-        watcher: hears how it goes.
+        config: how.
+        on_event: called as runs start, proceed and end.
 
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is
             writing to it.
-        ValueError: jobs below 1.
     """
-    jobs = available_cores() if jobs is None else jobs
-    if jobs < 1:
-        raise ValueError(f"jobs must be 1 or more, got {jobs}")
     with _alone(folder):
         results = folder.latest()
         check_same_task(suite.settings, results.values())
-        waiting = deque(runs_to_do(suite, results, retry=retry))
+        waiting = deque(runs_to_do(suite, results, retry=config.retry))
         _build_banks(waiting)
-        Pool(folder, jobs, timeout, watcher or Watcher()).work(waiting)
+        Pool(folder, config.jobs or available_cores(), config.timeout, on_event).do(waiting)
 
 
 def available_cores() -> int:
@@ -103,28 +102,25 @@ def available_cores() -> int:
 
 @contextmanager
 def _alone(folder: ResultsFolder) -> Iterator[None]:
+    """Keep other sweeps from writing to a folder."""
     folder.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.path / ".lock")
     try:
-        lock.acquire(blocking=False)
+        lock = FileLock(folder.path / ".lock").acquire(blocking=False)
     except Timeout as error:
         raise ResultsError(f"another benchmark is writing to {folder.path}; let it end") from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def _build_banks(runs: Iterable[Run]) -> None:
     """Build the feature banks that runs need, once and with all cores, before they begin.
 
-    What cannot be built is left to the runs: each of them then tells its own reason.
+    One that cannot be built is left to its runs: each of them then fails with the reason.
     """
-    seen = []
+    built = []
     for run in runs:
-        known_by = run.setting, run.entry.acts
-        if "feature_bank" not in run.entry.learns or known_by in seen:
-            continue
-        seen.append(known_by)
-        with suppress(ValueError, OSError):
-            make_task(**training_task(run))
+        bank = run.setting, run.entry.evaluation_task
+        if "feature_bank" in run.entry.training_task and bank not in built:
+            built.append(bank)
+            with suppress(ValueError, OSError):
+                make_task(**training_task(run))

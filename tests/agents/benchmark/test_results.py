@@ -3,52 +3,20 @@ import json
 import numpy as np
 import pytest
 
-from agents.benchmark.results import (
-    DONE,
-    FAILED,
-    Figures,
-    Result,
-    ResultsError,
-    ResultsFolder,
-    Training,
-)
+from agents.benchmark.results import ResultsError, ResultsFolder
+from tests.helpers.benchmark_rows import make_row, make_suite
+
+RUN = next(run for run in make_suite().runs() if run.entry.kind == "learner")
 
 
-def row(key="k1", status=DONE, **changes):
-    values = {
-        "key": key,
-        "policy": "mine",
-        "setting": "usual",
-        "seed": 0,
-        "kind": "learner",
-        "status": status,
-        "reason": None,
-        "spec": {"learner": "reinforce"},
-        "task": {"split": "test"},
-        "seconds": 1.5,
-        "made": {"python": "3"},
-        "deterministic": Figures((0.5, 0.75), 0.25),
-        "sampled": Figures((0.5, 0.625), 0.125),
-        "multiply_adds": (10, 30),
-        "budgeted_area": 0.7,
-        "training": Training(100, 1.0, ((50, 0.5, 0.1, 0.6), (100, 1.0, 0.2, 0.7))),
-    }
-    return Result(**{**values, **changes})
+def row(key="k1", **changes):
+    return make_row(RUN, 0.75, key=key, **changes)
 
 
 def test_rows_come_back_as_they_were(tmp_path):
     folder = ResultsFolder(tmp_path / "new")
     assert folder.read() == []
-    failed = row(
-        "k2",
-        FAILED,
-        reason="broke",
-        deterministic=None,
-        sampled=None,
-        training=None,
-        multiply_adds=(),
-        budgeted_area=None,
-    )
+    failed = row("k2", failed="broke")
     folder.append(row())
     folder.append(failed)
     assert folder.read() == [row(), failed]
@@ -56,7 +24,7 @@ def test_rows_come_back_as_they_were(tmp_path):
 
 def test_the_newest_row_of_a_run_counts_and_the_others_stay(tmp_path):
     folder = ResultsFolder(tmp_path)
-    folder.append(row(status=FAILED, reason="broke"))
+    folder.append(row(failed="broke"))
     before = folder.file.read_bytes()
     folder.append(row())
     assert folder.file.read_bytes().startswith(before)

@@ -61,10 +61,16 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
     [
         (["nowhere"], "unknown suite 'nowhere'"),
         (["rules", "--only", "magic"], "has no ['magic']; it has ['random'"),
-        (["rules", "--seeds", "0", "0"], "different whole numbers"),
-        (["rules", "--jobs", "0"], "jobs must be 1 or more"),
+        (["rules", "--jobs", "0"], "jobs must be greater than 0"),
+        (["rules", "--timeout", "-1"], "timeout must be greater than 0"),
     ],
 )
 def test_what_cannot_be(arguments, message, suite, capsys):
     assert main(["benchmark", *arguments]) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_seeds_that_are_the_same(capsys):
+    with pytest.raises(SystemExit):
+        main(["benchmark", "rules", "--seeds", "0", "0"])
+    assert "seeds must be one or more different" in capsys.readouterr().err

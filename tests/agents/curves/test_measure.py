@@ -12,7 +12,13 @@ from agents.curves.measure import (
     Point,
     measure_curves,
 )
-from agents.curves.report import against_interpolated_plain, at_equal_accuracy, summary
+from agents.curves.report import (
+    COSTS,
+    against_interpolated_plain,
+    at_equal_accuracy,
+    plot_curves,
+    summary,
+)
 from gf_env.evaluation import evaluate
 from gf_env.inference.budgets import budgeted_batch
 from gf_env.network.glance_focus_net import GlanceFocusNet
@@ -101,5 +107,12 @@ def test_times_and_summary(measured):
     one, five = (of(points, ANYTIME)[looks].seconds for looks in (0, 4))
     assert five > one
     found = summary(points)
+    assert found["at_gfnet_accuracies"].keys() == {BUDGETED, CONFIDENT}
     assert len(found["points"]) == len(points)
     assert np.isfinite([each["accuracy"] for each in found["points"]]).all()
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_plots_are_written(tmp_path, cost):
+    plot_curves(tmp_path / "new" / "curves.png", POINTS, cost, "a title")
+    assert (tmp_path / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents.benchmark.analysis.make_report import make_report
-from agents.benchmark.results import Figures, ResultsFolder
+from agents.benchmark.results import Metrics, ResultsFolder
 from agents.benchmark.suite import Entry
 from tests.helpers.benchmark_rows import (
     MADE,
@@ -16,55 +16,60 @@ from tests.helpers.benchmark_rows import (
     PAPER,
     RANDOM,
     fill,
+    level,
     make_arrays,
     make_row,
     make_suite,
+    spread,
+    without,
 )
 
-LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7, OTHER: 0.8}
+SUITE = make_suite()
+TWO_SETTINGS = make_suite(settings=("one", "two"))
 
 
-def level(run):
-    return LEVELS[run.entry.name]
+@pytest.fixture
+def folder(tmp_path):
+    """All runs of the suite are done."""
+    return fill(tmp_path, SUITE)
 
 
-def spread(run):
-    """The other learner's seeds are .5, .6, .7, .8, .9; random's .4 to .6."""
-    if run.entry.name == OTHER:
-        return 0.5 + run.seed / 10
-    return 0.4 + run.seed / 20 if run.entry.name == RANDOM else level(run)
+def report_on(path, suite=SUITE, accuracy=level):
+    return make_report(suite, fill(path, suite, accuracy))
 
 
-def report_on(path, suite, accuracy=level):
-    folder = ResultsFolder(path)
-    fill(folder, suite, accuracy)
-    return make_report(suite, folder)
+def by_name(lines):
+    return {line.name: line for line in lines}
 
 
-def lines(report, setting=0):
-    return {line.name: line for line in report.settings[setting].lines}
+def lines(report):
+    return by_name(report.settings[0].lines)
 
 
-def test_figures_by_hand(tmp_path):
-    line = lines(report_on(tmp_path, make_suite(), spread))[OTHER]
+def runs_of(name):
+    return [run for run in SUITE.runs() if run.entry.name == name]
+
+
+def test_metrics_by_hand(tmp_path):
+    line = lines(report_on(tmp_path, accuracy=spread))[OTHER]
     assert (line.kind, line.seeds) == ("learner", (0, 1, 2, 3, 4))
-    # of .5, .6, .7, .8, .9 the middle three
-    assert [each.estimate for each in line.accuracy] == pytest.approx([0.4, 0.55, 0.7])
-    assert line.mean_return.estimate == pytest.approx(0.3)
-    assert line.budgeted_area.estimate == pytest.approx(0.65)
-    assert line.sampled_accuracy.estimate == pytest.approx(0.6)
-    assert line.sampled_return.estimate == pytest.approx(0.2)
-    assert 0.5 < line.accuracy[-1].low < 0.7 < line.accuracy[-1].high < 0.9
+    # of .4, .5, .6, .7, .8 the middle three
+    assert [each.estimate for each in line.accuracy] == pytest.approx([0.4, 0.5, 0.6])
+    assert line.mean_return.estimate == pytest.approx(0.2)
+    assert line.budgeted_area.estimate == pytest.approx(0.55)
+    assert line.sampled_accuracy.estimate == pytest.approx(0.5)
+    assert line.sampled_return.estimate == pytest.approx(0.1)
+    assert 0.4 < line.accuracy[-1].low < 0.6 < line.accuracy[-1].high < 0.8
     # random's mean is .5 and the oracle's .9
-    assert line.gap.estimate == pytest.approx(0.5)
+    assert line.gap.estimate == pytest.approx(0.25)
     assert line.gap.low == pytest.approx((line.accuracy[-1].low - 0.5) / 0.4)
     # 1000 steps in 10, 11, 12, 13, 14 seconds
     assert (line.training.steps, line.training.seconds) == (1000, 12)
     assert line.training.steps_per_second == pytest.approx(1000 / 12)
 
 
-def test_comparison_with_the_reference_by_hand(tmp_path):
-    found = lines(report_on(tmp_path, make_suite()))
+def test_comparison_with_the_reference_by_hand(folder):
+    found = lines(make_report(SUITE, folder))
     assert found[PAPER].difference is found[PAPER].improvement is None
     # 8 images are right instead of 7, with every seed
     assert found[OTHER].difference.estimate == pytest.approx(0.1)
@@ -73,44 +78,32 @@ def test_comparison_with_the_reference_by_hand(tmp_path):
     assert found[RANDOM].improvement.estimate == 0
 
 
-def test_images_are_paired_by_index(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, level)
-    sure = lines(make_report(suite, folder))[OTHER].difference
-    for run in suite.runs():
-        if run.entry.name == OTHER:
-            arrays = folder.arrays(run.key)
-            folder.write_arrays(run.key, {name: each[::-1] for name, each in arrays.items()})
-    assert lines(make_report(suite, folder))[OTHER].difference == sure
+def test_images_are_paired_by_index(folder):
+    sure = lines(make_report(SUITE, folder))[OTHER].difference
+    for run in runs_of(OTHER):
+        arrays = folder.arrays(run.key)
+        folder.write_arrays(run.key, {name: each[::-1] for name, each in arrays.items()})
+    assert lines(make_report(SUITE, folder))[OTHER].difference == sure
 
 
-def test_bounds_come_first_and_what_has_no_figures_last(tmp_path):
-    names = [
-        line.name
-        for line in report_on(
-            tmp_path, make_suite(), lambda run: None if run.entry.name == OTHER else level(run)
-        )
-        .settings[0]
-        .lines
-    ]
-    assert names == [ORACLE, PAPER, RANDOM, OTHER]
+def test_bounds_come_first_and_what_has_no_metrics_last(tmp_path):
+    report = report_on(tmp_path, accuracy=without(OTHER))
+    assert [line.name for line in report.settings[0].lines] == [ORACLE, PAPER, RANDOM, OTHER]
 
 
-def test_seeds_that_are_all_the_same_are_fine(tmp_path):
-    report = report_on(tmp_path, make_suite())
+def test_seeds_that_are_all_the_same_are_fine(folder):
+    report = make_report(SUITE, folder)
     accuracy = lines(report)[PAPER].accuracy[-1]
     assert accuracy.low == accuracy.high == accuracy.estimate == pytest.approx(0.7)
     assert not any(PAPER in sentence for sentence in report.missing if "seed" in sentence[:10])
 
 
 def test_open_and_failed_runs_are_said(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, lambda run: level(run) if run.entry.name != OTHER else None)
-    for run in suite.runs():
-        if run.entry.name == OTHER and run.seed < 3:
-            reason = "ValueError: too bad" if run.seed < 2 else "took more than 5 s"
-            folder.append(make_row(run, 0, failed=reason))
-    report = make_report(suite, folder)
+    folder = fill(tmp_path, SUITE, without(OTHER))
+    reasons = ("ValueError: too bad", "ValueError: too bad", "took more than 5 s")
+    for run, reason in zip(runs_of(OTHER), reasons, strict=False):
+        folder.append(make_row(run, 0, failed=reason))
+    report = make_report(SUITE, folder)
     assert report.missing[:3] == (
         f"{OTHER}, seeds 0, 1 failed: ValueError: too bad.",
         f"{OTHER}, seed 2 failed: took more than 5 s.",
@@ -123,23 +116,26 @@ def test_open_and_failed_runs_are_said(tmp_path):
 
 
 def test_a_newer_row_takes_the_place_of_one_that_failed(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    for run in suite.runs():
+    folder = ResultsFolder(tmp_path)
+    for run in SUITE.runs():
         folder.append(make_row(run, 0, failed="too bad"))
-    fill(folder, suite, level)
-    report = make_report(suite, folder)
+    report = report_on(tmp_path)
     assert not any("failed" in sentence for sentence in report.missing)
     assert report.seconds == 16 * 30
 
 
-def test_figures_that_are_none_count_as_failed(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, level)
-    run = next(run for run in suite.runs() if run.entry.name == OTHER and run.seed == 2)
-    folder.append(make_row(run, 0.8, sampled=Figures((0.4, 0.5, 0.6), float("nan"))))
-    report = make_report(suite, folder)
+def test_metrics_that_are_not_finite_count_as_failed(folder):
+    sampled = Metrics((0.4, 0.5, 0.6), float("nan"))
+    folder.append(make_row(runs_of(OTHER)[2], 0.8, sampled=sampled))
+    report = make_report(SUITE, folder)
     assert f"{OTHER}, seed 2 failed: some of its figures are NaN or infinite." in report.missing
     assert lines(report)[OTHER].seeds == (0, 1, 3, 4)
+
+
+def test_a_row_that_is_done_has_metrics(folder):
+    folder.append(make_row(runs_of(OTHER)[2], 0.8, deterministic=None))
+    with pytest.raises(ValueError, match=f"'{OTHER}', seed 2, says that it is done.*run it again"):
+        make_report(SUITE, folder)
 
 
 def test_few_seeds_are_said(tmp_path):
@@ -153,23 +149,28 @@ def test_few_seeds_are_said(tmp_path):
     assert said in report.missing
 
 
-@pytest.mark.parametrize("without", [RANDOM, ORACLE])
-def test_no_gap_without_its_ends(tmp_path, without):
-    entries = tuple(each for each in make_suite().entries if each.name != without)
-    report = report_on(tmp_path / "absent", make_suite(entries=entries))
-    assert all(line.gap is None for line in lines(report).values())
-    assert f"No shares of the gap: the suite has no {without}." in report.missing
-    report = report_on(
-        tmp_path / "open", make_suite(), lambda run: None if run.entry.name == without else 0.5
-    )
-    assert all(line.gap is None for line in lines(report).values())
-    assert f"No shares of the gap: {without} has no finished run." in report.missing
+def test_a_single_seed_is_named_by_its_side(tmp_path):
+    entries = [Entry(name, policy="gaussian", seeds=(0,)) for name in (PAPER, "mine")]
+    entries[1] = dataclasses.replace(entries[1], settings={"std": 0.5}, seeds=None)
+    report = report_on(tmp_path, make_suite(entries=entries))
+    note = f"1 seed of {PAPER}: the interval leaves out the choice of it"
+    assert lines(report)["mine"].difference.note == note
+    assert f"Difference to {PAPER}, {note}: mine." in report.missing
 
 
-def test_no_gap_where_the_oracle_is_no_better(tmp_path):
-    report = report_on(tmp_path, make_suite(), lambda run: 0.5)
+@pytest.mark.parametrize(
+    ("changes", "accuracy", "reason"),
+    [
+        *(({"leave_out": end}, level, f"the suite has no {end}") for end in (RANDOM, ORACLE)),
+        *(({}, without(end), f"{end} has no finished run") for end in (RANDOM, ORACLE)),
+        ({}, lambda run: 0.5, f"{ORACLE} is no better than {RANDOM}"),
+    ],
+)
+def test_no_gap_without_its_ends(tmp_path, changes, accuracy, reason):
+    entries = tuple(each for each in SUITE.entries if each.name != changes.get("leave_out"))
+    report = report_on(tmp_path, make_suite(entries=entries), accuracy)
     assert all(line.gap is None for line in lines(report).values())
-    assert f"No shares of the gap: {ORACLE} is no better than {RANDOM}." in report.missing
+    assert f"No shares of the gap: {reason}." in report.missing
 
 
 def test_no_comparison_without_a_reference(tmp_path):
@@ -179,15 +180,13 @@ def test_no_comparison_without_a_reference(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["gone", "of other images"])
-def test_arrays_that_cannot_be_used_are_said(tmp_path, damage):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, level)
-    key = next(run.key for run in suite.runs() if run.entry.name == OTHER and run.seed == 1)
+def test_arrays_that_cannot_be_used_are_said(folder, damage):
+    key = runs_of(OTHER)[1].key
     if damage == "gone":
         folder.arrays_path(key).unlink()
     else:
         folder.write_arrays(key, {**make_arrays(0.8), "indices": np.arange(10, 20)})
-    report = make_report(suite, folder)
+    report = make_report(SUITE, folder)
     assert lines(report)[OTHER].difference is None
     assert lines(report)[OTHER].improvement is not None
     said = [each for each in report.missing if f"{OTHER} is not compared image by image" in each]
@@ -195,15 +194,11 @@ def test_arrays_that_cannot_be_used_are_said(tmp_path, damage):
 
 
 def test_two_settings_are_pooled_by_hand(tmp_path):
-    suite = make_suite(settings=("one", "two"))
+    def accuracy(run):
+        return 0.6 if (run.entry.name, run.setting.name) == (OTHER, "two") else level(run)
 
-    def by_setting(run):
-        if run.entry.name == OTHER and run.setting.name == "two":
-            return 0.6
-        return level(run)
-
-    report = report_on(tmp_path, suite, by_setting)
-    aggregates = {each.name: each for each in report.aggregates}
+    report = report_on(tmp_path, TWO_SETTINGS, accuracy)
+    aggregates = by_name(report.aggregates)
     assert [each.name for each in report.settings] == ["one", "two"]
     # shares .75 on one setting and .25 on the other, five seeds each: two go at either end
     assert aggregates[OTHER].gap.estimate == pytest.approx(0.5)
@@ -215,36 +210,28 @@ def test_two_settings_are_pooled_by_hand(tmp_path):
     assert report.aggregates[0].name == ORACLE
 
 
-def test_no_figures_over_all_settings_where_one_lacks(tmp_path):
-    suite = make_suite(settings=("one", "two"))
-    report = report_on(
-        tmp_path,
-        suite,
-        lambda run: None if (run.entry.name, run.setting.name) == (OTHER, "two") else level(run),
-    )
-    assert {each.name: each for each in report.aggregates}[OTHER].gap is None
+def test_nothing_over_all_settings_where_one_lacks(tmp_path):
+    report = report_on(tmp_path, TWO_SETTINGS, without(OTHER, "two"))
+    assert by_name(report.aggregates)[OTHER].gap is None
     assert f"{OTHER} on two, seeds 0, 1, 2, 3, 4 are not done yet." in report.missing
     assert any(each.endswith(f"without figures over all: {OTHER}.") for each in report.missing)
 
 
-def test_one_setting_has_no_aggregates(tmp_path):
-    assert report_on(tmp_path, make_suite()).aggregates == ()
+def test_one_setting_has_no_aggregates(folder):
+    assert make_report(SUITE, folder).aggregates == ()
 
 
-def test_rows_of_different_making_are_said(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, level)
-    run = next(suite.runs())
+def test_rows_of_different_making_are_said(folder):
     later = {**MADE, "at": "2030-01-03T00:00:00+00:00", "torch": "3.0", "load_before": 7.0}
-    folder.append(make_row(run, 0.5, made=later))
-    report = make_report(suite, folder)
+    folder.append(make_row(next(SUITE.runs()), 0.5, made=later))
+    report = make_report(SUITE, folder)
     assert "Rows were made by different versions: torch 3.0 and 2.9." in report.missing
     assert (report.made.first, report.made.last) == (MADE["at"], later["at"])
     assert report.made.machines == ({"cpu": "a processor", "cores": 2},)
 
 
 def test_nothing_done_is_a_report_too(tmp_path):
-    report = make_report(make_suite(), ResultsFolder(tmp_path))
+    report = make_report(SUITE, ResultsFolder(tmp_path))
     assert len(report.missing) == 4
     assert all("not done yet" in sentence for sentence in report.missing)
     assert (report.runs, report.seconds, report.made.first) == (0, 0, None)
@@ -252,16 +239,16 @@ def test_nothing_done_is_a_report_too(tmp_path):
 
 
 def test_two_names_for_one_run_count_once_in_time(tmp_path):
-    suite = make_suite(entries=(*make_suite().entries, Entry("again", policy="random")))
-    report = report_on(tmp_path, suite, lambda run: LEVELS.get(run.entry.name, LEVELS[RANDOM]))
+    suite = make_suite(entries=(*SUITE.entries, Entry("again", policy="random")))
+    report = report_on(tmp_path, suite)
     assert report.seconds == 16 * 30
     assert lines(report)["again"].accuracy == lines(report)[RANDOM].accuracy
 
 
 def test_json_holds_all_of_it(tmp_path):
-    report = report_on(tmp_path, make_suite(), spread)
+    report = report_on(tmp_path, accuracy=spread)
     content = json.loads(json.dumps(dataclasses.asdict(report), allow_nan=False))
     assert content["settings"][0]["images"] == 10
-    by_name = {line["name"]: line for line in content["settings"][0]["lines"]}
-    assert by_name[OTHER]["gap"]["estimate"] == pytest.approx(0.5)
+    line = next(line for line in content["settings"][0]["lines"] if line["name"] == OTHER)
+    assert line["gap"]["estimate"] == pytest.approx(0.25)
     assert content["suite"] == "toy" and content["description"] == "Policies that were never run."

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agents.benchmark.analysis.search_behaviour import searching
+from agents.benchmark.analysis.search_behaviour import search_behaviour
 
 
 def test_by_hand():
@@ -16,7 +16,7 @@ def test_by_hand():
         np.float32,
     )
     correct = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 0]], bool)
-    found = searching(correct, locations, 8, 4)
+    found = search_behaviour(correct, locations, 8, 4)
     # after misses: looks 2 and 3 of the first image, 2 of the second, 3 of the third
     assert found.seen_again == pytest.approx((1 + 0 + 0.5 + 1) / 4)
     assert found.put_right == pytest.approx((0 + 1 + 1 + 0) / 4)
@@ -25,8 +25,8 @@ def test_by_hand():
 def test_many_images_are_as_few():
     rng = np.random.default_rng(0)
     correct, locations = rng.random((600, 5)) > 0.5, rng.random((600, 4, 2), np.float32)
-    whole = searching(correct, locations, 20, 8)
-    parts = [searching(correct[i : i + 1], locations[i : i + 1], 20, 8) for i in range(600)]
+    whole = search_behaviour(correct, locations, 20, 8)
+    parts = [search_behaviour(correct[i : i + 1], locations[i : i + 1], 20, 8) for i in range(600)]
     counts = (~correct[:, 1:-1]).sum(1)
     mean = sum(
         part.seen_again * count for part, count in zip(parts, counts, strict=True) if part
@@ -35,4 +35,4 @@ def test_many_images_are_as_few():
 
 
 def test_without_a_miss_there_is_nothing_to_tell():
-    assert searching(np.ones((4, 3), bool), np.zeros((4, 2, 2), np.float32), 8, 4) is None
+    assert search_behaviour(np.ones((4, 3), bool), np.zeros((4, 2, 2), np.float32), 8, 4) is None

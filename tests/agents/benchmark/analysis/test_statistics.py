@@ -11,6 +11,7 @@ from agents.benchmark.analysis.statistics import (
     ENOUGH_SEEDS,
     MIN_SEEDS,
     Interval,
+    Resampling,
     interquartile_mean,
     paired_difference,
     probability_of_improvement,
@@ -57,7 +58,7 @@ def test_interquartile_mean_pools_or_goes_along_an_axis():
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_bootstrap_is_that_of_all_resamples(confidence):
     low, high = exact_quantiles(TWO_VALUED, confidence)
-    interval = stratified_bootstrap([TWO_VALUED], np.mean, confidence=confidence, resamples=20_000)
+    interval = stratified_bootstrap([TWO_VALUED], np.mean, Resampling(confidence, 20_000))
     assert interval == Interval(0.4, pytest.approx(low), pytest.approx(high), seeds=5)
 
 
@@ -87,7 +88,9 @@ def test_interval_holds_the_mean_about_as_often_as_it_says():
     held = 0
     for repeat in range(200):
         interval = stratified_bootstrap(
-            [rng.normal(3, 1, 15), rng.normal(5, 1, 15)], np.mean, resamples=500, seed=repeat
+            [rng.normal(3, 1, 15), rng.normal(5, 1, 15)],
+            np.mean,
+            Resampling(resamples=500, seed=repeat),
         )
         held += interval.low <= 4 <= interval.high
     assert 0.88 <= held / 200 <= 0.98
@@ -96,9 +99,11 @@ def test_interval_holds_the_mean_about_as_often_as_it_says():
 @pytest.mark.parametrize(
     "interval_of",
     [
-        lambda scores, seed: stratified_bootstrap(scores, seed=seed),
-        lambda scores, seed: probability_of_improvement(scores, scores[::-1], seed=seed),
-        lambda scores, seed: paired_difference(scores, scores[:, ::-1], seed=seed),
+        lambda scores, seed: stratified_bootstrap(scores, resampling=Resampling(seed=seed)),
+        lambda scores, seed: probability_of_improvement(
+            scores, scores[::-1], Resampling(seed=seed)
+        ),
+        lambda scores, seed: paired_difference(scores, scores[:, ::-1], Resampling(seed=seed)),
     ],
     ids=["stratified", "improvement", "paired"],
 )
@@ -151,9 +156,7 @@ def test_probability_of_improvement():
 def test_probability_of_improvement_is_that_of_all_resamples():
     # against equal values, a share of wins is the mean of wins
     low, high = exact_quantiles(TWO_VALUED, 0.8)
-    interval = probability_of_improvement(
-        [TWO_VALUED], [[0.5] * 5], confidence=0.8, resamples=20_000
-    )
+    interval = probability_of_improvement([TWO_VALUED], [[0.5] * 5], Resampling(0.8, 20_000))
     assert interval == Interval(pytest.approx(0.4), pytest.approx(low), pytest.approx(high), 5)
 
 
@@ -165,12 +168,12 @@ def test_paired_difference_estimate():
 
 
 def test_paired_difference_carries_the_choice_of_images():
-    figures = np.random.default_rng(0).normal(size=2000)
-    interval = paired_difference(figures[None], np.zeros((1, 2000)))
-    assert width(interval) == pytest.approx(2 * 1.96 * figures.std() / 2000**0.5, rel=0.1)
+    values = np.random.default_rng(0).normal(size=2000)
+    interval = paired_difference(values[None], np.zeros((1, 2000)))
+    assert width(interval) == pytest.approx(2 * 1.96 * values.std() / 2000**0.5, rel=0.1)
     assert interval.note.count("1 seed") == 2
     # equal seeds add nothing, as each of them has met the same images
-    assert width(paired_difference([figures] * 5, np.zeros((5, 2000)))) == pytest.approx(
+    assert width(paired_difference([values] * 5, np.zeros((5, 2000)))) == pytest.approx(
         width(interval), rel=0.1
     )
 
@@ -180,9 +183,9 @@ def test_paired_difference_carries_the_choice_of_seeds(their_seeds):
     ours = np.repeat(np.array(TWO_VALUED)[:, None], 10, axis=1)  # the same at each image
     theirs = np.zeros((their_seeds, 10))
     low, high = exact_quantiles(TWO_VALUED, 0.8)
-    interval = paired_difference(ours, theirs, confidence=0.8, resamples=20_000)
+    interval = paired_difference(ours, theirs, Resampling(0.8, 20_000))
     assert (interval.low, interval.high) == pytest.approx((low, high))
-    turned = paired_difference(theirs, ours, confidence=0.8, resamples=20_000)
+    turned = paired_difference(theirs, ours, Resampling(0.8, 20_000))
     assert (turned.low, turned.high) == pytest.approx((-high, -low))
 
 
@@ -202,20 +205,20 @@ def test_paired_difference_is_paired():
 
 
 def test_paired_difference_does_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
-    figures = np.random.default_rng(0).normal(size=(2, 5, 50))
-    whole = paired_difference(*figures, resamples=100)
+    values = np.random.default_rng(0).normal(size=(2, 5, 50))
+    whole = paired_difference(*values, Resampling(resamples=100))
     monkeypatch.setattr(statistics, "_RESAMPLED_AT_ONCE", 7 * 50)
-    parts = paired_difference(*figures, resamples=100)
+    parts = paired_difference(*values, Resampling(resamples=100))
     assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high))
 
 
 def test_paired_difference_notes_few_seeds():
-    figures = np.random.default_rng(0).normal(size=(6, 30))
-    assert paired_difference(figures, figures).note == ""
-    rule = paired_difference(figures, figures[:1])
+    values = np.random.default_rng(0).normal(size=(6, 30))
+    assert paired_difference(values, values).note == ""
+    rule = paired_difference(values, values[:1])
     assert rule.seeds == 1 and rule.low is not None
     assert "theirs" in rule.note and "ours" not in rule.note
-    assert "3 seeds" in paired_difference(figures[:3], figures).note
+    assert "3 seeds" in paired_difference(values[:3], values).note
 
 
 @pytest.mark.parametrize(
@@ -227,15 +230,16 @@ def test_paired_difference_notes_few_seeds():
         (lambda: stratified_bootstrap([[1, 2, 3], []]), r"strata\[1\] is empty"),
         (lambda: stratified_bootstrap([[1, 2, math.inf]]), r"strata\[0\] has 1 NaN or infinite"),
         (lambda: stratified_bootstrap([1.0, 2.0, 3.0]), r"must be \(seeds,\)"),
-        (lambda: stratified_bootstrap([TWO_VALUED], confidence=95), "confidence"),
-        (lambda: stratified_bootstrap([TWO_VALUED], resamples=0), "resamples"),
+        (lambda: Resampling(confidence=95), "confidence must be less than 1"),
+        (lambda: Resampling(confidence=1.0), "confidence must be less than 1"),
+        (lambda: Resampling(confidence=0), "confidence must be greater than 0"),
+        (lambda: Resampling(resamples=0), "resamples must be greater than 0"),
         (lambda: probability_of_improvement([[1]], [[1], [2]]), "1 settings and theirs 2"),
         (lambda: probability_of_improvement([[1]], [[math.nan]]), r"theirs\[0\] has 1 NaN"),
         (lambda: paired_difference([[1, 2]], [[1, 2, 3]]), "2 images and theirs 3"),
         (lambda: paired_difference([1, 2], [[1, 2]]), r"ours must be \(seeds, images\)"),
         (lambda: paired_difference(np.ones((0, 4)), np.ones((2, 4))), "ours is empty"),
         (lambda: paired_difference([[1, 2]], [[1, math.nan]]), "theirs has 1 NaN"),
-        (lambda: paired_difference([[1]], [[1]], confidence=1.0), "confidence"),
     ],
 )
 def test_errors(call, message):

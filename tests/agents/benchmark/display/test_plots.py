@@ -1,4 +1,4 @@
-"""Pictures are written and can be read as pictures; what they count, by hand."""
+"""Pictures are written and can be read as plots; what they count, by hand."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.learning_curves import common_curve
 from agents.benchmark.display.looks import centre_counts
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
-from agents.benchmark.display.style import styles
+from agents.benchmark.display.style import choose_styles
 from agents.benchmark.results import ResultsFolder, Training
 from agents.benchmark.suite import Entry
 from tests.helpers.benchmark_rows import (
@@ -17,28 +17,25 @@ from tests.helpers.benchmark_rows import (
     PAPER,
     RANDOM,
     fill,
+    level,
     make_arrays,
     make_row,
     make_suite,
+    spread,
 )
 
-LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7}
-PICTURES = ("accuracy_per_look", "gap", "learning_curves", "heat_maps", "episodes")
+PLOTS = ("accuracy_per_look", "gap", "learning_curves", "heat_maps", "episodes")
+SUITE = make_suite()
 
 
-def accuracy(run):
-    return LEVELS.get(run.entry.name, 0.4 + run.seed / 10)
+def write(path, suite=SUITE, accuracy=spread):
+    folder = fill(path, suite, accuracy)
+    return write_plots(make_report(suite, folder), suite, folder, path / "plots")
 
 
-def write(path, suite, level=accuracy):
-    folder = ResultsFolder(path)
-    fill(folder, suite, level)
-    return write_plots(make_report(suite, folder), suite, folder, path / "pictures")
-
-
-def test_pictures_of_one_setting(tmp_path):
-    written = write(tmp_path, make_suite())
-    assert written == [tmp_path / "pictures" / f"{name}.png" for name in PICTURES]
+def test_plots_of_one_setting(tmp_path):
+    written = write(tmp_path)
+    assert written == [tmp_path / "plots" / f"{name}.png" for name in PLOTS]
     for path in written:
         with Image.open(path) as picture:
             assert picture.format == "PNG"
@@ -49,70 +46,68 @@ def test_pictures_of_one_setting(tmp_path):
 def test_each_of_several_settings_has_a_folder(tmp_path):
     written = write(tmp_path, make_suite(settings=("One", "two / 2")))
     folders = {path.parent.name for path in written}
-    assert folders == {"1-one", "2-two-2", "pictures"}
+    assert folders == {"1-one", "2-two-2", "plots"}
     assert [path.name for path in written].count("gap.png") == 3
     assert all(path.exists() for path in written)
 
 
-def test_nothing_done_has_no_pictures(tmp_path):
-    assert write(tmp_path, make_suite(), lambda run: None) == []
+def test_nothing_done_has_no_plots(tmp_path):
+    assert write(tmp_path, accuracy=lambda run: None) == []
 
 
 def test_rules_have_no_learning_curves(tmp_path):
-    entries = make_suite().entries[:2]
+    entries = SUITE.entries[:2]
     written = write(tmp_path, make_suite(entries=entries, reference=RANDOM))
-    assert {path.stem for path in written} == {*PICTURES} - {"learning_curves"}
+    assert {path.stem for path in written} == {*PLOTS} - {"learning_curves"}
 
 
 def test_runs_whose_arrays_are_gone_are_left_out(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    for run in suite.runs():
-        folder.append(make_row(run, accuracy(run)))
+    folder = ResultsFolder(tmp_path)
+    for run in SUITE.runs():
+        folder.append(make_row(run, level(run)))
         if run.seed == 1:
-            folder.write_arrays(run.key, make_arrays(accuracy(run)))
-    written = write_plots(make_report(suite, folder), suite, folder, tmp_path)
-    assert {path.stem for path in written} == {*PICTURES} - {"episodes"}  # of seed 0
+            folder.write_arrays(run.key, make_arrays(level(run)))
+    written = write_plots(make_report(SUITE, folder), SUITE, folder, tmp_path)
+    assert {path.stem for path in written} == {*PLOTS} - {"episodes"}  # of seed 0
 
 
 def test_learners_that_tell_nothing_of_their_training(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
+    folder = ResultsFolder(tmp_path)
     nan = float("nan")
     curves = {PAPER: ((10.0, 1.0, 0.1, nan),), OTHER: ()}
-    for run in suite.runs():
+    for run in SUITE.runs():
         if run.entry.name in curves:
             training = Training(10, 1.0, curves[run.entry.name])
             folder.append(make_row(run, 0.7, training=training))
-    written = write_plots(make_report(suite, folder), suite, folder, tmp_path)
+    written = write_plots(make_report(SUITE, folder), SUITE, folder, tmp_path)
     assert "learning_curves.png" in {path.name for path in written}
 
 
 def test_names_with_signs_of_mathematics(tmp_path):
-    entries = (Entry("a $\\frac$ b_c", policy="random"), *make_suite().entries)
+    entries = (Entry("a $\\frac$ b_c", policy="random"), *SUITE.entries)
     assert len(write(tmp_path, make_suite(entries=entries))) == 5
 
 
 def test_entries_stand_from_the_best_to_the_worst(tmp_path):
-    suite, folder = make_suite(), ResultsFolder(tmp_path)
-    fill(folder, suite, accuracy)
-    report = make_report(suite, folder)
-    look = styles(suite.entries)
+    report = make_report(SUITE, fill(tmp_path, SUITE, spread))
+    styles = choose_styles(SUITE.entries)
     names = [f"{ORACLE} (bound)", f"{PAPER} (learner)", f"{OTHER} (learner)", f"{RANDOM} (rule)"]
-    axes = accuracy_per_look(report.settings[0], look).axes
+    axes = accuracy_per_look(report.settings[0], styles).axes
     assert [label.get_text() for label in axes[1].get_yticklabels()] == names
     assert axes[1].yaxis_inverted()
     drawn = {tuple(np.round(line.get_ydata(), 6)) for line in axes[0].lines}
     assert drawn == {(0.4, 0.65, 0.9), (0.4, 0.55, 0.7), (0.4, 0.5, 0.6), (0.4, 0.45, 0.5)}
-    axes = gap(report, report.settings[0].lines, "digits", look).axes
+    axes = gap(report, report.settings[0].lines, "digits", styles).axes
     assert [label.get_text() for label in axes[0].get_yticklabels()] == names
 
 
 def test_learners_have_colours_and_the_rest_is_grey():
     entries = [Entry(str(n), learner="reinforce", settings={"updates": n + 1}) for n in range(20)]
     entries += [Entry(name, policy=name) for name in ("random", "centre", "greedy-oracle")]
-    look = styles(entries)
-    assert len({(each.colour, each.marker) for each in look.values()}) == 23
-    assert len({(each.colour, each.dashes) for each in look.values()}) == 23
-    for name, style in look.items():
+    styles = choose_styles(entries)
+    assert len({(each.colour, each.marker) for each in styles.values()}) == 23
+    assert len({(each.colour, each.dashes) for each in styles.values()}) == 23
+    for name, style in styles.items():
         red, green, blue = (style.colour[place : place + 2] for place in (1, 3, 5))
         assert (red == green == blue) == (not name.isdigit())
 

@@ -4,19 +4,18 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from agents.benchmark.results import ResultsError, ResultsFolder
-from agents.benchmark.running import one_run
-from agents.benchmark.running.processes import Watcher
-from agents.benchmark.running.sweep import check_same_task, run_all, runs_to_do
+from agents.benchmark.running import one_run, sweep
+from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Entry, Setting, Suite
-from tests.helpers.paths import ROOT
 
 SETTING = Setting("few", num_images=24)
-TESTS = ROOT
 
 
 def suite_of(*entries, seeds=(0,), setting=SETTING):
@@ -40,20 +39,24 @@ def folder(tmp_path):
 def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
     names = ("CrashesLater", "EndsItsProcess", "Sideways")
     suite = suite_of(*map(odd, names), Entry("centre", policy="centre"))
-    told = []
+    lines, statuses = [], {}
 
-    class Told(Watcher):
-        def ended(self, run, result):
-            told.append((run.entry.name, result.status))
+    def on_event(run, event):
+        if isinstance(event, str):
+            lines.append(f"{run.entry.name}: {event}")
+        else:
+            statuses[run.entry.name] = event.status
 
-    run_all(suite, folder, jobs=2, watcher=Told())
+    run_all(suite, folder, SweepConfig(jobs=2), on_event)
     rows = {row.policy: row for row in folder.read()}
     assert {name: row.status for name, row in rows.items()} == {
         **dict.fromkeys(names[:2], "failed"),
         "Sideways": "done",
         "centre": "done",
     }
-    assert dict(told) == {name: row.status for name, row in rows.items()}
+    assert statuses == {name: row.status for name, row in rows.items()}
+    assert {f"{name}: starts" for name in rows} < {*lines}
+    assert "Sideways: evaluates" in lines
     assert "ZeroDivisionError: lost my way (odd_policies.py:" in rows["CrashesLater"].reason
     assert rows["EndsItsProcess"].reason == "its process ended with exit code 3"
     assert rows["Sideways"].deterministic.accuracy == rows["centre"].deterministic.accuracy
@@ -63,7 +66,7 @@ def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
 
 
 def test_a_run_that_takes_too_long_has_failed(folder):
-    run_all(suite_of(odd("NeverAnswers")), folder, jobs=1, timeout=3)
+    run_all(suite_of(odd("NeverAnswers")), folder, SweepConfig(jobs=1, timeout=3))
     (row,) = folder.read()
     assert (row.status, row.reason) == ("failed", "took more than 3 s")
     assert row.seconds > 3
@@ -139,6 +142,25 @@ def test_a_learner_of_ones_own(folder):
         only_run(suite_of(wrong), folder)
 
 
+def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
+    happened = []
+
+    def build(**arguments):
+        happened.append(f"a bank of {arguments['grid_size']} x {arguments['grid_size']}")
+        raise ValueError("which the runs then say too")
+
+    monkeypatch.setattr(sweep, "make_task", build)
+    monkeypatch.setattr(
+        sweep.Pool, "do", lambda _, waiting: happened.append(f"{len(waiting)} runs")
+    )
+    on_grid = [
+        Entry(name, learner=name, task={"grid_size": 7}) for name in ("reinforce", "recurrent-ppo")
+    ]
+    suite = suite_of(*on_grid, Entry("anywhere", learner="reinforce"), seeds=(0, 1))
+    run_all(suite, folder, SweepConfig())
+    assert happened == ["a bank of 7 x 7", "6 runs"]
+
+
 def test_results_of_another_version_are_refused(folder):
     suite = suite_of(Entry("centre", policy="centre"))
     row = only_run(suite, folder)
@@ -146,34 +168,21 @@ def test_results_of_another_version_are_refused(folder):
     older = dataclasses.replace(row, task={**row.task, "images digest": "0123"})
     folder.append(older)
     with pytest.raises(ResultsError, match=r"'centre', seed 0.*images digest was 0123 and is now"):
-        run_all(suite, folder)
+        run_all(suite, folder, SweepConfig())
     elsewhere = dataclasses.replace(older, task={**older.task, "dataset": "other"})
     check_same_task(suite.settings, [elsewhere])
 
 
 def test_two_at_once_in_a_folder_are_refused(folder):
     folder.path.mkdir()
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, filelock\n"
-            f"with filelock.FileLock({str(folder.path / '.lock')!r}):\n"
-            "    print(flush=True)\n"
-            "    sys.stdin.read()",
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        holder.stdout.readline()
-        with pytest.raises(ResultsError, match="another benchmark is writing"):
-            run_all(suite_of(Entry("centre", policy="centre")), folder)
-    finally:
-        holder.communicate()
+    with (
+        FileLock(folder.path / ".lock"),
+        pytest.raises(ResultsError, match="another benchmark is writing"),
+    ):
+        run_all(suite_of(Entry("centre", policy="centre")), folder, SweepConfig())
 
 
-def test_a_killed_suite_goes_on(tmp_path, folder):
+def test_a_killed_suite_is_resumed(tmp_path, folder):
     """Killed after its first row; every run has one row in the end."""
     file = tmp_path / "mine.toml"
     file.write_text(
@@ -196,7 +205,7 @@ def test_a_killed_suite_goes_on(tmp_path, folder):
     before = folder.file.read_bytes()
     assert 1 <= len(folder.read()) < 3
     suite = suite_of(Entry("random", policy="random"), seeds=(0, 1, 2))
-    run_all(suite, folder, jobs=2)
+    run_all(suite, folder, SweepConfig(jobs=2))
     assert folder.file.read_bytes().startswith(before)
     rows = folder.read()
     assert sorted(row.seed for row in rows) == [0, 1, 2]
@@ -205,15 +214,9 @@ def test_a_killed_suite_goes_on(tmp_path, folder):
 
 
 def test_budgeted_area_by_hand():
-    class Evaluated:
-        multiply_adds = np.array([10, 20, 30])
-        accuracy = np.array([0.5, 0.6, 0.8])
-
-    @dataclasses.dataclass
-    class Point:
-        mean_cost: float
-        accuracy: float
-
-    curve = [Point(20.0, 0.7)]
+    evaluated = SimpleNamespace(
+        multiply_adds=np.array([10, 20, 30]), accuracy=np.array([0.5, 0.6, 0.8])
+    )
+    curve = [SimpleNamespace(mean_cost=20.0, accuracy=0.7)]
     # trapezoids of height 0.6 and 0.75, each half of the base
-    assert one_run.budgeted_area(curve, Evaluated) == pytest.approx(0.675)
+    assert one_run.budgeted_area(curve, evaluated) == pytest.approx(0.675)

@@ -1,0 +1,103 @@
+import pytest
+
+from agents.benchmark.suite_files import load_suite, suite_names
+
+
+def write(tmp_path, text, name="mine.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+MINE = """
+description = "two learners"
+seeds = [0, 3]
+include = ["references"]
+reference = "short"
+
+[base]
+learner = "paper-ppo"
+settings = { updates = 5, gamma = 0.5 }
+task = { lattice_stride = 12 }
+
+[[settings]]
+name = "short"
+sequence_length = 3
+
+[[settings]]
+name = "long"
+num_images = 10
+
+[[policies]]
+name = "short"
+
+[[policies]]
+name = "other"
+settings = { gamma = 0.9 }
+task = { reward = "correctness_gain" }
+seeds = [7]
+"""
+
+
+def test_a_file(tmp_path):
+    suite = load_suite(write(tmp_path, MINE))
+    assert suite.name == "mine"
+    assert [entry.name for entry in suite.entries] == ["random", "greedy oracle", "short", "other"]
+    other = suite.entries[3]
+    assert other.settings == {"updates": 5, "gamma": 0.9}
+    assert other.task == {"lattice_stride": 12, "reward": "correctness_gain"}
+    assert other.seeds == (7,)
+    assert suite.settings[0].sequence_length == 3
+    assert suite.settings[1].num_images == 10
+
+
+def test_runs_go_seed_by_seed(tmp_path):
+    """A suite that is broken off then has some of all."""
+    suite = load_suite(write(tmp_path, MINE))
+    runs = [(run.seed, run.setting.name, run.entry.name) for run in suite.runs()]
+    assert runs == [
+        *((0, "short", name) for name in ("random", "greedy oracle", "short")),
+        *((0, "long", name) for name in ("random", "greedy oracle", "short")),
+        *((3, setting, name) for setting in ("short", "long") for name in ("random", "short")),
+        *((7, setting, "other") for setting in ("short", "long")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeds = [0", "cannot be read"),
+        ("seeds = [0]\ndescription = ''", "has no policies"),
+        ("seeds = [0]\n[[policies]]\nname = 'a'\npolicy = 'random'", "description"),
+        ("seeds = [0]\ndescription = ''\n[[policies]]\nname = 'a'\npolices = 'random'",
+         "'.*mine.toml' cannot be read: policy 'a': Entry: polices"),
+        ("seeds = [0]\ndescription = ''\n[[settings]]\nname = 'x'\nnum_images = 0\n"
+         "[[policies]]\nname = 'a'\npolicy = 'random'", "setting 'x': Setting: num_images must be"),
+        ("seeds = [0]\ndescription = ''\ncolour = 1\n[[policies]]\nname='a'\npolicy='a'", "colour"),
+        ("include = ['references']\n" * 1 + "description = ''\nseeds = [0]\n"
+         "[[policies]]\nname = 'random'\npolicy = 'random'", "twice: \\['random'\\]"),
+        ("include = ['nothing']\ndescription = ''\nseeds = [0]", "unknown suite 'nothing'"),
+    ],
+)  # fmt: skip
+def test_files_that_cannot_be(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_suite(write(tmp_path, text))
+
+
+def test_a_name_that_is_none():
+    with pytest.raises(
+        ValueError, match=r"unknown suite 'nothing': neither a file nor one of.*rules"
+    ):
+        load_suite("nothing")
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_suites_that_come_with_the_package(name):
+    suite = load_suite(name)
+    assert suite.description
+    names = {entry.name for entry in suite.entries}
+    assert {suite.random, suite.oracle, suite.reference} <= names
+    learners = [entry for entry in suite.entries if entry.kind == "learner"]
+    assert all(len(entry.seeds or suite.seeds) >= 5 for entry in learners)
+    keys = [run.key for run in suite.runs()]
+    assert len({*keys}) == len(keys)
