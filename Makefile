@@ -16,7 +16,7 @@ test: $(READY)
 benchmark: $(READY)
 	$(BIN)/python -m performance.speed --output docs/performance
 
-# the tables of docs/RESULTS.md, with five seeds everywhere; goes on where it was stopped. The learners'
+# the tables of docs/RESULTS.md, with five seeds everywhere; resumed where it was stopped. The learners'
 # suite alone took 1.9 hours of core time
 SUITES := learners plateau sees rewards discounts stds actions
 results: $(READY)
