@@ -88,7 +88,7 @@ def test_kinds(entry, kind):
         ({"name": "a", "learner": "paper-ppo", "settings": {"gamma": 2}}, "gamma must be"),
         (
             {"name": "a", "learner": "paper-ppo", "settings": {"gama": 1}},
-            "do not fit paper-ppo.*gama",
+            "gama",
         ),
         ({"name": "a", "policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
         (
