@@ -9,9 +9,10 @@ device.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import torch
+from pydantic import Field, NonNegativeFloat
 
 from gf_env.configuration import configuration
 from gf_env.envs.actions import Look
@@ -60,32 +61,23 @@ class Rules:
             takes the mean over all of them, so that it has no noise of its own.
     """
 
-    sequence_length: int
+    sequence_length: Annotated[int, Field(ge=2)]
     reward: str = "confidence_gain"
-    exit_thresholds: tuple[float, ...] | None = None
+    exit_thresholds: tuple[NonNegativeFloat, ...] | None = None
     lattice: Lattice | None = None
     rivals: Lattice | None = None
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check the reward's name, and what concerns several fields."""
         get_reward(self.reward)
         if self.reward in AGAINST_RANDOM and self.rivals is None:
             raise ValueError(f"reward {self.reward!r} needs rivals to compare looks with")
-        if self.sequence_length < 2:
+        thresholds = self.exit_thresholds
+        if thresholds is not None and len(thresholds) != self.sequence_length:
             raise ValueError(
-                "sequence_length counts the glance and needs one focus step or more, "
-                f"so 2 at least, got {self.sequence_length}"
+                f"exit_thresholds needs one value for each of {self.sequence_length} steps, "
+                f"got {len(thresholds)}"
             )
-        if self.exit_thresholds is not None:
-            if len(self.exit_thresholds) != self.sequence_length:
-                raise ValueError(
-                    f"exit_thresholds needs one value for each of {self.sequence_length} steps, "
-                    f"got {len(self.exit_thresholds)}"
-                )
-            if not all(threshold >= 0 for threshold in self.exit_thresholds):
-                raise ValueError(
-                    f"exit_thresholds are probabilities, 0 or more, got {self.exit_thresholds}"
-                )
 
 
 class Episodes(NamedTuple):

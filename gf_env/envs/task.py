@@ -110,17 +110,12 @@ class Task:
     def observation_tensors(
         self, state: Episodes, observe: Sequence[str] | None = None
     ) -> dict[str, torch.Tensor]:
-        """Return what a policy may see of n episodes; the label is not in it.
-
-        Args:
-            state: the episodes.
-            observe: extra keys; the task's own by default.
-        """
+        """Return what a policy may see of n episodes; `observe` is the task's own by default."""
         return observations.observation_tensors(state, self.observe if observe is None else observe)
 
-    def observation(self, state: Episodes, observe: Sequence[str] | None = None) -> Observation:
-        """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
-        return observations.observation(state, self.observe if observe is None else observe)
+    def observation(self, state: Episodes) -> Observation:
+        """Return what a policy may see of n episodes as fresh, C-contiguous float32 arrays."""
+        return observations.observation(state, self.observe)
 
     def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
         """Return the environments' info of n episodes, arrays of length n.

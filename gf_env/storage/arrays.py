@@ -88,11 +88,7 @@ class ArrayFile:
             yield
 
     def missing_pieces(self) -> list[range]:
-        """Return the pieces from the first one on that is not written or damaged.
-
-        Raises:
-            TensorFileError: as of `rows_written`.
-        """
+        """Return the pieces from the first bad or missing one on; errors as of `rows_written`."""
         written = self._checksums()
         pairs = zip(written, self._found_checksums(len(written)), strict=False)
         sound = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)

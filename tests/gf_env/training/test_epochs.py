@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -5,21 +7,16 @@ import torch
 from gf_env.datasets.batches import Loading, read_batches
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed
-from tests.helpers.tiny import random_dataset
+from tests.helpers.tiny import ArrayDataset, random_dataset
 
 HERE = Loading(torch.device("cpu"))
 
 
-class Numbered:
+class Numbered(ArrayDataset):
     """A data set whose images hold their own index."""
 
     def __init__(self, count):
-        source = random_dataset(count)
-        self.name, self.split, self.spec = source.name, source.split, source.spec
-        self.labels = np.arange(count) * 2
-
-    def __len__(self):
-        return len(self.labels)
+        super().__init__([], np.arange(count) * 2, random_dataset(1).spec)
 
     def images(self, indices):
         return torch.as_tensor(indices, dtype=torch.uint8)[:, None, None, None]
@@ -98,16 +95,12 @@ def test_batches_as_asked_for():
 
 
 def test_seeds_differ_by_seed_phase_and_epoch():
-    seeds = {
-        epoch_seed(seed, phase, epoch)
-        for seed in range(3)
-        for phase in ("stage1", "stage3")
-        for epoch in range(50)
-    }
+    each = itertools.product(range(3), ("stage1", "stage3"), range(50))
+    seeds = {epoch_seed(*arguments) for arguments in each}
     assert len(seeds) == 300
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_negative_workers():
-    with pytest.raises(ValueError, match="workers must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="workers must be greater than or equal to 0, got -1"):
         Loading(torch.device("cpu"), workers=-1)

@@ -40,12 +40,9 @@ def test_hidden_folders_are_no_classes(tmp_path):
     assert load_dataset(tmp_path, "train").spec.classes == ("cat", "dog")
 
 
-def test_an_empty_root(tmp_path):
+def test_a_missing_split(tmp_path):
     with pytest.raises(ValueError, match=r"no split 'train'.*folder train.*no folders at all"):
         load_dataset(tmp_path, "train")
-
-
-def test_a_missing_split(tmp_path):
     with pytest.raises(ValueError, match=r"no split 'test'.*\['train', 'val'\]"):
         load_dataset(write_tree(tmp_path), "test")
     with pytest.raises(ValueError, match=r"'validation'.*validation or val.*\['cat', 'dog'\]"):

@@ -65,12 +65,12 @@ def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
 )
 def test_images_a_backbone_is_made_for(name, expected):
     found = image_settings(name)
-    assert (found.image_size, found.crop_fraction, found.resize_interpolation) == expected
-    assert found.mean == (0.485, 0.456, 0.406)
+    assert (found["image_size"], found["crop_fraction"], found["resize_interpolation"]) == expected
+    assert found["mean"] == (0.485, 0.456, 0.406)
 
 
 def test_the_small_cnn_takes_any_image():
-    assert image_settings("small-cnn") is None
+    assert image_settings("small-cnn") == {}
     with pytest.raises(ValueError, match="unknown encoder 'no-such-net'"):
         image_settings("no-such-net")
 
