@@ -9,7 +9,7 @@ device.
 from __future__ import annotations
 
 import functools
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field, NonNegativeFloat
@@ -17,33 +17,12 @@ from pydantic import Field, NonNegativeFloat
 from gf_env.configuration import configuration
 from gf_env.envs.actions import Look
 from gf_env.envs.rewards import AGAINST_RANDOM, get_reward
+from gf_env.feature_bank.bank import FeatureBank
 from gf_env.geometry import Lattice
-from gf_env.network.encoders.base import Encoding
-from gf_env.network.glance_focus_net import Glimpse
+from gf_env.network.glance_focus_net import GlanceFocusNet
 
-
-class GlimpseSource(Protocol):
-    """What the rules of an episode ask of a network; `GlanceFocusNet` is one as it is."""
-
-    def glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
-        """Look at whole images, small: step 1; arguments as of `GlanceFocusNet.glance`."""
-        ...
-
-    def focus(
-        self,
-        images: torch.Tensor,
-        locations: torch.Tensor,
-        hidden: torch.Tensor,
-        rows: torch.Tensor | None = None,
-    ) -> Glimpse:
-        """Look at one patch of each image; arguments as of `GlanceFocusNet.focus`."""
-        ...
-
-    def encode_patches(
-        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
-    ) -> Encoding:
-        """Encode one patch of each image; arguments as of `focus`."""
-        ...
+GlimpseSource = GlanceFocusNet | FeatureBank
+"""What episodes see with; of either, `glance`, `focus` and `encode_patches` are used."""
 
 
 @configuration
@@ -181,7 +160,7 @@ def reset(
     """Start an episode on each image: the glance.
 
     Args:
-        glimpse_source: a network in eval mode, or another `GlimpseSource`, on the images' device.
+        glimpse_source: a network in eval mode or a feature bank, on the images' device.
         rules: see `Rules`.
         images: (m, C, S, S), uint8 or normalised float, or what else the source understands.
         labels: (n,) int64.

@@ -22,7 +22,6 @@ from gf_env.envs import episodes, observations
 from gf_env.envs.actions import ActionCodec, Look
 from gf_env.envs.episodes import Episodes, GlimpseSource, Rules
 from gf_env.envs.observations import Observation
-from gf_env.network.cost import StepCost
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 Array = NDArray[Any]
@@ -55,11 +54,6 @@ class Task:
     def device(self) -> torch.device:
         """Where the network is and episodes run."""
         return self.network.device
-
-    @property
-    def cost(self) -> StepCost:
-        """Multiply-adds of the network's steps."""
-        return self.network.step_cost
 
     @functools.cached_property
     def observation_space(self) -> spaces.Dict:
@@ -126,7 +120,7 @@ class Task:
         """
         readout = episodes.readout(state)
         step = state.step.cpu().numpy().copy()
-        spent = np.array(self.cost.cumulative(self.rules.sequence_length), np.int64)
+        spent = np.array(self.network.step_cost.cumulative(self.rules.sequence_length), np.int64)
         return {
             "index": indices.copy(),
             "label": state.labels.cpu().numpy().copy(),

@@ -17,6 +17,7 @@ from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes, Rules
 from gf_env.envs.make_task import check_network, network_actions
 from gf_env.envs.observations import check_observe, observation
+from gf_env.inference.budgets import per_step
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by
 
@@ -183,10 +184,12 @@ def _join(running: _Running | None, new: _Running | None) -> _Running | None:
 class _Results:
     """What the images that have left were taken for."""
 
-    def __init__(self, count: int, network: GlanceFocusNet, thresholds: list[float]) -> None:
+    def __init__(
+        self, count: int, network: GlanceFocusNet, thresholds: NDArray[np.float64]
+    ) -> None:
         device = network.device
         # in float64, as the search for thresholds is
-        self._thresholds = torch.tensor(thresholds, dtype=torch.float64, device=device)
+        self._thresholds = torch.tensor(thresholds, device=device)
         self._steps = len(thresholds)
         classes = len(network.config.classes)
         self._probabilities = torch.zeros(count, classes, device=device)
@@ -210,20 +213,13 @@ class _Results:
         return Classification(prediction, max_probability, self._looks, self._probabilities)
 
 
-def _check_thresholds(values: ArrayLike | None, steps: int) -> list[float]:
-    if values is None:
-        return [np.inf] * steps
-    array = np.asarray(values, np.float64)
-    if array.shape != (steps,):
-        raise ValueError(
-            f"exit_thresholds needs one value for each of {steps} steps, got shape {array.shape}"
-        )
+def _check_thresholds(values: ArrayLike | None, steps: int) -> NDArray[np.float64]:
+    array = per_step("exit_thresholds", np.full(steps, np.inf) if values is None else values, steps)
     if not (array >= 0).all():  # NaN neither
         raise ValueError(
             f"exit_thresholds are probabilities, 0 or more, or inf for never, got {array.tolist()}"
         )
-    thresholds: list[float] = array.tolist()
-    return thresholds
+    return array
 
 
 def _check_images(images: torch.Tensor) -> torch.Tensor:

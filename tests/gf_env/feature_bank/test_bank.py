@@ -48,7 +48,6 @@ def test_episodes_are_those_of_the_direct_path(things, where):
     direct = make_task(**things, **where, observe=OBSERVE)
     assert banked.observation_space == direct.observation_space
     assert banked.actions.space == direct.actions.space
-    assert banked.cost == direct.cost
     indices = np.array([3, 0, 11, 3])
     states = [task.start(indices) for task in (banked, direct)]
     rng = np.random.default_rng(0)

@@ -192,6 +192,6 @@ def test_multiply_adds_counted_by_hand(tiny_network):
     gru = 3 * 6 * (128 + 6)
     linear = 6 * 3
     cost = tiny_network.step_cost
-    assert cost.glance == cost.focus == convolutions + gru + linear
-    assert cost.cumulative(3) == [cost.glance * k for k in (1, 2, 3)]
-    assert isinstance(cost.focus, int)
+    assert cost.steps == (convolutions + gru + linear,) * 5
+    assert cost.cumulative(3) == [cost.steps[0] * k for k in (1, 2, 3)]
+    assert isinstance(cost.steps[1], int)
