@@ -14,16 +14,7 @@ from gf_env.configuration import configuration
 
 
 def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.Tensor:
-    """Return the top-left pixel of each patch.
-
-    Args:
-        locations: (n, 2) float in [0, 1], (row, col).
-        image_size: S.
-        patch_size: P.
-
-    Returns:
-        (n, 2) int64 in [0, S - P], (row, col).
-    """
+    """Return the corners, (n, 2) int64 in [0, S - P], of patches at locations (n, 2) in [0, 1]."""
     return (locations * (image_size - patch_size)).floor().long()
 
 
@@ -86,14 +77,9 @@ class Lattice:
         return _tables(self, torch.device(device))[0]
 
     def index(self, locations: torch.Tensor) -> torch.Tensor:
-        """Return the patches nearest to locations.
+        """Return the patches nearest to locations (n, 2) in [0, 1], as (n,) int64 in [0, k).
 
-        Args:
-            locations: (n, 2) float in [0, 1], (row, col).
-
-        Returns:
-            (n,) int64 in [0, k). Nearest by the pixels between corners, in each axis; of two, the
-            one above or to the left.
+        Nearest by the pixels between corners, in each axis; of two, the one above or to the left.
         """
         pixels = corners(locations, self.image_size, self.patch_size)
         _, nearest = _tables(self, locations.device)

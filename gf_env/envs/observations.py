@@ -35,8 +35,9 @@ def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[st
         (n, channels, h, w), `locations` (n, T - 1, 2) in [-1, 1] and `step` (n, 1). All float32.
 
     Raises:
-        KeyError: an unknown extra key; `check_observe` says more about it.
+        ValueError: an unknown extra key.
     """
+    check_observe(observe)
     seen = {"features": state.features, "hidden_state": state.hidden}
     return seen | {key: _EXTRA[key](state) for key in observe}
 

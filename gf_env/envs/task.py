@@ -58,28 +58,24 @@ class Task:
     @functools.cached_property
     def observation_space(self) -> spaces.Dict:
         """Of one environment."""
-        shapes = {key: value.shape[1:] for key, value in self.observation(self._sample()).items()}
+        config = self.network.config
+        shape = (1, config.channels, config.image_size, config.image_size)
+        blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+        label = torch.zeros(1, dtype=torch.int64, device=self.device)
+        seen = self.observation(episodes.reset(self.network, self.rules, blank, label))
         bounds = {"locations": (-1.0, 1.0), "step": (1.0, float(self.rules.sequence_length))}
         return spaces.Dict(
             {
-                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), shape, np.float32)
-                for key, shape in shapes.items()
+                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), value.shape[1:], np.float32)
+                for key, value in seen.items()
             }
         )
-
-    def _sample(self) -> Episodes:
-        spec = self.network.config.image_spec
-        size = spec.image_size
-        images = torch.zeros(1, spec.channels, size, size, dtype=torch.uint8, device=self.device)
-        return episodes.reset(self.network, self.rules, images, self._tensor(np.zeros(1, np.int64)))
-
-    def _tensor(self, values: Array) -> torch.Tensor:
-        return to_device(torch.from_numpy(values), self.device)
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
         images, rows = self.images.select(indices)
-        return self.reset(images, self._tensor(self.images.labels[indices]), rows)
+        labels = to_device(torch.from_numpy(self.images.labels[indices]), self.device)
+        return self.reset(images, labels, rows)
 
     def reset(
         self, images: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None = None

@@ -37,10 +37,6 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             episodes. An `AutoresetMode` or its value.
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`.
-
-    Raises:
-        TypeError: an argument that does not exist.
-        ValueError: an unknown or unfitting one.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too

@@ -136,11 +136,7 @@ class GlanceFocusNet(nn.Module):
         return encode_in_parts(self.local_encoder, inputs, len(cut), pixels, cut.device.type)
 
     def small(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the global encoder sees of images, (n, C, P, P), normalised.
-
-        Raises:
-            ValueError: images of another shape than the configuration says.
-        """
+        """Return what the global encoder sees of images, (n, C, P, P), normalised."""
         self._check_images(images)
         config = self.config
         return self.normalise.small(images, config.patch_size, config.glance_interpolation)

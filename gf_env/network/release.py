@@ -154,9 +154,8 @@ def load_official_checkpoint(
 
     Args:
         path: the `.pth.tar` file.
-        model_name: which network it holds; needed where the file does not say, see
-            `read_official`.
-        patch_size: P, pixels; likewise.
+        model_name: see `read_official`.
+        patch_size: P, pixels; needed where the file does not say.
         device: where the weights go.
 
     Raises:

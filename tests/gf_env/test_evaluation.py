@@ -4,7 +4,6 @@ import pytest
 
 import agents
 import gf_env
-from gf_env import policy
 from tests.helpers.policies import LastPatch, Recorder
 
 
@@ -94,8 +93,3 @@ def test_no_policy_and_bad_counts(tiny):
     for count in (0, 21):
         with pytest.raises(ValueError, match="from 1 to 20"):
             gf_env.evaluate(agents.CentrePolicy(), **tiny, num_images=count)
-
-
-def test_protocols_tell_policies_apart():
-    assert not isinstance(object(), policy.Policy)
-    assert not isinstance(agents.GreedyOracle(), policy.Policy)

@@ -158,16 +158,6 @@ def test_exits_at_the_threshold_or_above(started):
     assert 0 < terminated.sum() < 6
 
 
-def test_a_batch_is_its_rows(started):
-    network, rules, state = started
-    together, gained, _ = episodes.step(network, rules, state, Look(places(6)))
-    for n in range(6):
-        row = torch.tensor([n])
-        alone, reward, _ = episodes.step(network, rules, state.take(row), Look(places(6)[row]))
-        assert torch.allclose(alone.logits, together.logits[row], atol=1e-5)
-        assert torch.allclose(reward, gained[row], atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -13,7 +13,6 @@ import agents
 import gf_env
 from agents.cli import main
 from gf_env.network import families
-from gf_env.network.preprocessing import resize
 from tests.helpers.image_trees import write_image
 from tests.helpers.official_checkpoints import NETWORKS, SMALL, Source, rollout, write
 
@@ -90,14 +89,6 @@ def test_the_files_here_are_as_those_of_the_release(small, path):
     heads |= {f"gru.{name}" for name in gru}
     encoder = {"state_encoder.0.weight", "state_encoder.3.weight", "state_encoder.3.bias"}
     assert content["policy"].keys() == heads | encoder
-
-
-def test_the_global_encoders_own_head_speaks_first(small, path):
-    network = gf_env.load_official_checkpoint(write(path, small.released()))
-    images = torch.rand(2, 3, 224, 224)
-    encoding = network.global_encoder(resize(images, 32, "bilinear"))
-    expected = network.global_encoder.own_logits(encoding.pooled)
-    assert torch.allclose(network.glance(images).logits, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [list, torch.tensor, np.array])

@@ -36,17 +36,14 @@ def test_what_cannot_be_decoded_is_left_out(tree):
     assert data.labels.tolist() == [0, 1, 1]
     assert data.images(np.arange(3))[1, :, 9, 9].tolist() == list(BLUE)
     assert data.augmented_images(np.arange(3), 0)[2, :, 9, 9].tolist() == list(BLUE)
+    whole = skip(tree, "validation")  # without a warning
+    assert (len(whole), whole.num_skipped) == (4, 0)
 
 
 def test_only_the_first_are_named(tree):
     cut_off(tree / "train" / "dog" / "2.png")
     with pytest.warns(UserWarning, match=r"4 of 6 .*dog.1\.png, \.\.\.$"):
         skip(tree)
-
-
-def test_nothing_to_skip_is_no_warning(tree):
-    data = skip(tree, "validation")
-    assert (len(data), data.num_skipped) == (4, 0)
 
 
 def test_an_image_far_too_large(tmp_path, monkeypatch):
