@@ -102,9 +102,8 @@ def evaluate(
         if progress is not None:
             progress(done, count)
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    costs = task.cost.cumulative(
-        task.rules.sequence_length, policy=getattr(policy, "multiply_adds", 0)
-    )
+    choice = getattr(policy, "multiply_adds", 0)
+    costs = task.network.step_cost.cumulative(task.rules.sequence_length, policy=choice)
     return Evaluation(**joined, indices=indices, multiply_adds=np.array(costs, np.int64))
 
 

@@ -7,7 +7,6 @@ corner as a fraction of the S - P pixels that a patch can travel. A corner is th
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import torch
 
@@ -15,16 +14,7 @@ from gf_env.configuration import configuration
 
 
 def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.Tensor:
-    """Return the top-left pixel of each patch.
-
-    Args:
-        locations: (n, 2) float in [0, 1], (row, col).
-        image_size: S.
-        patch_size: P.
-
-    Returns:
-        (n, 2) int64 in [0, S - P], (row, col).
-    """
+    """Return the corners, (n, 2) int64 in [0, S - P], of patches at locations (n, 2) in [0, 1]."""
     return (locations * (image_size - patch_size)).floor().long()
 
 
@@ -84,20 +74,16 @@ class Lattice:
 
     def locations(self, device: str | torch.device = "cpu") -> torch.Tensor:
         """Return the patches' locations, row-major, (k, 2) float32 in [0, 1], (row, col)."""
-        return _tables(self, torch.device(device)).locations
+        return _tables(self, torch.device(device))[0]
 
     def index(self, locations: torch.Tensor) -> torch.Tensor:
-        """Return the patches nearest to locations.
+        """Return the patches nearest to locations (n, 2) in [0, 1], as (n,) int64 in [0, k).
 
-        Args:
-            locations: (n, 2) float in [0, 1], (row, col).
-
-        Returns:
-            (n,) int64 in [0, k). Nearest by the pixels between corners, in each axis; of two, the
-            one above or to the left.
+        Nearest by the pixels between corners, in each axis; of two, the one above or to the left.
         """
         pixels = corners(locations, self.image_size, self.patch_size)
-        lines = _tables(self, locations.device).nearest[pixels]
+        _, nearest = _tables(self, locations.device)
+        lines = nearest[pixels]
         return lines[:, 0] * len(self.lines) + lines[:, 1]
 
     def snap(self, locations: torch.Tensor) -> torch.Tensor:
@@ -105,16 +91,9 @@ class Lattice:
         return self.locations(locations.device)[self.index(locations)]
 
 
-@dataclass(frozen=True)
-class _Tables:
-    locations: torch.Tensor
-    """(k, 2) float32."""
-    nearest: torch.Tensor
-    """(S - P + 1,) int64: the line nearest to each pixel."""
-
-
 @functools.lru_cache(maxsize=32)
-def _tables(lattice: Lattice, device: torch.device) -> _Tables:
+def _tables(lattice: Lattice, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return locations (k, 2) float32, and the line nearest to each pixel (S - P + 1,) int64."""
     travel = lattice.image_size - lattice.patch_size
     # what is kept must do for later callers too, who may want gradients
     with torch.inference_mode(False):
@@ -125,7 +104,7 @@ def _tables(lattice: Lattice, device: torch.device) -> _Tables:
         shares = torch.where(early, shares.nextafter(torch.tensor(2.0)), shares)
         distances = (torch.arange(travel + 1)[:, None] - lines).abs()
         locations = torch.cartesian_prod(shares, shares).reshape(-1, 2)
-        return _Tables(locations.to(device), distances.argmin(1).to(device))
+        return locations.to(device), distances.argmin(1).to(device)
 
 
 def action_to_location(actions: torch.Tensor) -> torch.Tensor:

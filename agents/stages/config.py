@@ -9,9 +9,9 @@ from typing import Any
 
 from agents.learners.paper_ppo import PaperPPOConfig
 from gf_env.configuration import configuration
+from gf_env.network.config import Precision
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
-from gf_env.training.supervised import Precision
 
 PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
 

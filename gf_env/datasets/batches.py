@@ -1,14 +1,15 @@
 """Batches of images on a device, read ahead by worker processes where asked for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt
 from torch.utils import data
 
+from gf_env.configuration import configuration
 from gf_env.datasets.base import Augmented, Dataset
 
 
@@ -24,7 +25,7 @@ class Batch(NamedTuple):
     labels: torch.Tensor
 
 
-@dataclass(frozen=True)
+@configuration
 class Loading:
     """How images come to the device.
 
@@ -34,12 +35,7 @@ class Loading:
     """
 
     device: torch.device
-    workers: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse a negative number of workers."""
-        if self.workers < 0:
-            raise ValueError(f"workers must be 0 or more, got {self.workers}")
+    workers: NonNegativeInt = 0
 
 
 def read_batches(

@@ -6,7 +6,6 @@ and shown as pixels is the source's business. A feature bank has one of its own,
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,14 +21,20 @@ _SHARE = 0.5
 """Of the device's free memory; the rest is for features and episodes."""
 
 
-class ImageSource(Protocol):
+class ImageSource:
     """The images of one split, on one device.
+
+    Args:
+        dataset: the images.
+        device: where they go.
 
     Attributes:
         labels: (N,) int64, the class of each image.
     """
 
-    labels: NDArray[np.int64]
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self.labels = dataset.labels
+        self._dataset, self._device = dataset, device
 
     def select(self, indices: Indices) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the images at `indices`, (n,) int64, without a copy where that is possible.
@@ -38,7 +43,7 @@ class ImageSource(Protocol):
             images (m, ...) on the device, and rows (n,) int64 in [0, m), which of them are meant;
             None for the rows means all of them, n = m.
         """
-        ...
+        raise NotImplementedError
 
     def batches(
         self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
@@ -51,7 +56,10 @@ class ImageSource(Protocol):
             augmentation_seed: of varied copies, where the data set can make them; None: the images
                 as they are.
         """
-        ...
+        for indices in batches:
+            images, rows = self.select(indices)
+            labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
+            yield Batch(images if rows is None else images[rows], labels)
 
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         """Return images of this source as they look, (n, C, S, S), uint8 or normalised float."""
@@ -68,8 +76,7 @@ class ReadImages(ImageSource):
     """Images that are read from their data set whenever they are needed."""
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
-        self.labels = dataset.labels
-        self._dataset, self._device = dataset, device
+        super().__init__(dataset, device)
         self._in_memory = dataset if isinstance(dataset, InMemory) else None
 
     @override
@@ -86,7 +93,7 @@ class ReadImages(ImageSource):
         return read_batches(self._dataset, list(batches), loading, augmentation_seed)
 
 
-class ResidentImages(ReadImages):
+class ResidentImages(ImageSource):
     """Images that are read once and then stay on the device."""
 
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
@@ -108,16 +115,10 @@ class ResidentImages(ReadImages):
     def batches(
         self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
-        if augmentation_seed is not None and isinstance(self._dataset, Augmented):
-            # varied copies are made anew, by the workers
-            yield from super().batches(
-                batches, workers=workers, augmentation_seed=augmentation_seed
-            )
-            return
-        for indices in batches:
-            images, rows = self.select(indices)
-            labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
-            yield Batch(images[rows], labels)
+        if augmentation_seed is None or not isinstance(self._dataset, Augmented):
+            return super().batches(batches)
+        anew = ReadImages(self._dataset, self._device)  # varied copies, made by the workers
+        return anew.batches(batches, workers=workers, augmentation_seed=augmentation_seed)
 
 
 def fits_on(dataset: Dataset, device: torch.device) -> bool:

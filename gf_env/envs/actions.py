@@ -153,11 +153,7 @@ class GridActions(ActionCodec):
 def action_codec(
     grid_size: int | None, image_size: int, patch_size: int, device: torch.device
 ) -> ActionCodec:
-    """Return the codec for n x n patches, or for locations where `grid_size` is None.
-
-    Raises:
-        ValueError: grid_size below 1.
-    """
+    """Return the codec for n x n patches, or for locations where `grid_size` is None."""
     if grid_size is None:
         return LocationActions(device)
     return GridActions(Lattice.grid(grid_size, image_size, patch_size), device)

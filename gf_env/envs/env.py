@@ -127,11 +127,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         return self._observation(self._episode), float(rewards[0]), self._ended, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return the episode so far as an (H, W, 3) uint8 picture, or None without a render mode.
-
-        Raises:
-            ResetNeeded: before the first reset.
-        """
+        """Return the episode so far as an (H, W, 3) uint8 picture; see `checks.render`."""
         pictures = checks.render(self.render_mode, self.task, self._episode)
         return pictures[0] if pictures else None
 

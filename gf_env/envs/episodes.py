@@ -9,40 +9,20 @@ device.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 import torch
+from pydantic import Field, NonNegativeFloat
 
 from gf_env.configuration import configuration
 from gf_env.envs.actions import Look
 from gf_env.envs.rewards import AGAINST_RANDOM, get_reward
+from gf_env.feature_bank.bank import FeatureBank
 from gf_env.geometry import Lattice
-from gf_env.network.encoders.base import Encoding
-from gf_env.network.glance_focus_net import Glimpse
+from gf_env.network.glance_focus_net import GlanceFocusNet
 
-
-class GlimpseSource(Protocol):
-    """What the rules of an episode ask of a network; `GlanceFocusNet` is one as it is."""
-
-    def glance(self, images: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
-        """Look at whole images, small: step 1; arguments as of `GlanceFocusNet.glance`."""
-        ...
-
-    def focus(
-        self,
-        images: torch.Tensor,
-        locations: torch.Tensor,
-        hidden: torch.Tensor,
-        rows: torch.Tensor | None = None,
-    ) -> Glimpse:
-        """Look at one patch of each image; arguments as of `GlanceFocusNet.focus`."""
-        ...
-
-    def encode_patches(
-        self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
-    ) -> Encoding:
-        """Encode one patch of each image; arguments as of `focus`."""
-        ...
+GlimpseSource = GlanceFocusNet | FeatureBank
+"""What episodes see with; of either, `glance`, `focus` and `encode_patches` are used."""
 
 
 @configuration
@@ -60,32 +40,23 @@ class Rules:
             takes the mean over all of them, so that it has no noise of its own.
     """
 
-    sequence_length: int
+    sequence_length: Annotated[int, Field(ge=2)]
     reward: str = "confidence_gain"
-    exit_thresholds: tuple[float, ...] | None = None
+    exit_thresholds: tuple[NonNegativeFloat, ...] | None = None
     lattice: Lattice | None = None
     rivals: Lattice | None = None
 
     def __post_init__(self) -> None:
-        """Check every value."""
+        """Check the reward's name, and what concerns several fields."""
         get_reward(self.reward)
         if self.reward in AGAINST_RANDOM and self.rivals is None:
             raise ValueError(f"reward {self.reward!r} needs rivals to compare looks with")
-        if self.sequence_length < 2:
+        thresholds = self.exit_thresholds
+        if thresholds is not None and len(thresholds) != self.sequence_length:
             raise ValueError(
-                "sequence_length counts the glance and needs one focus step or more, "
-                f"so 2 at least, got {self.sequence_length}"
+                f"exit_thresholds needs one value for each of {self.sequence_length} steps, "
+                f"got {len(thresholds)}"
             )
-        if self.exit_thresholds is not None:
-            if len(self.exit_thresholds) != self.sequence_length:
-                raise ValueError(
-                    f"exit_thresholds needs one value for each of {self.sequence_length} steps, "
-                    f"got {len(self.exit_thresholds)}"
-                )
-            if not all(threshold >= 0 for threshold in self.exit_thresholds):
-                raise ValueError(
-                    f"exit_thresholds are probabilities, 0 or more, got {self.exit_thresholds}"
-                )
 
 
 class Episodes(NamedTuple):
@@ -189,7 +160,7 @@ def reset(
     """Start an episode on each image: the glance.
 
     Args:
-        glimpse_source: a network in eval mode, or another `GlimpseSource`, on the images' device.
+        glimpse_source: a network in eval mode or a feature bank, on the images' device.
         rules: see `Rules`.
         images: (m, C, S, S), uint8 or normalised float, or what else the source understands.
         labels: (n,) int64.

@@ -10,7 +10,7 @@ import torch
 from typing_extensions import Unpack
 
 from gf_env.datasets import Dataset, load_dataset
-from gf_env.datasets.image_source import image_source
+from gf_env.datasets.image_source import ImageSource, image_source
 from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
@@ -112,14 +112,22 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     bank = _feature_bank(given, network, dataset, actions.lattice or strided)
     rules = _rules(given, network, strided if bank is None else bank.lattice)
     check_network(network, rules)
+    glimpse_source: GlimpseSource
+    images: ImageSource
+    if bank is None:
+        precision, compiled = given["precision"], given["compiled"]
+        glimpse_source = make_glimpse_source(network, precision, compiled=compiled)
+        images = image_source(dataset, device)
+    else:
+        glimpse_source, images = bank, ImageIndices(dataset, device)
     return Task(
         network=network,
         dataset=dataset,
         rules=rules,
         observe=tuple(given["observe"]),
         actions=actions,
-        glimpse_source=_network_glimpses(given, network) if bank is None else bank,
-        images=image_source(dataset, device) if bank is None else ImageIndices(dataset, device),
+        glimpse_source=glimpse_source,
+        images=images,
     )
 
 
@@ -154,10 +162,6 @@ def _strided(given: TaskArguments, network: GlanceFocusNet) -> Lattice | None:
     if given["grid_size"] is not None:
         raise ValueError("lattice_stride is for continuous actions; leave it or grid_size out")
     return Lattice.strided(stride, network.config.image_size, network.config.patch_size)
-
-
-def _network_glimpses(given: TaskArguments, network: GlanceFocusNet) -> GlimpseSource:
-    return make_glimpse_source(network, given["precision"], compiled=given["compiled"])
 
 
 def _feature_bank(

@@ -4,7 +4,7 @@ The newest feature map and the classifier's state, as the paper's policies do or
 3.1), and more for ablations. The label is never in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,13 @@ from gf_env.envs.episodes import Episodes
 from gf_env.geometry import location_to_action
 
 Observation = dict[str, NDArray[np.float32]]
-EXTRA_OBSERVATIONS = ("glance", "locations", "step")
+
+_EXTRA: dict[str, Callable[[Episodes], torch.Tensor]] = {
+    "glance": lambda state: state.glance_features,
+    "locations": lambda state: location_to_action(state.locations),
+    "step": lambda state: state.step[:, None].float(),
+}
+EXTRA_OBSERVATIONS = tuple(_EXTRA)
 
 
 def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[str, torch.Tensor]:
@@ -31,17 +37,9 @@ def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[st
     Raises:
         ValueError: an unknown extra key.
     """
+    check_observe(observe)
     seen = {"features": state.features, "hidden_state": state.hidden}
-    for key in observe:
-        if key == "glance":
-            seen[key] = state.glance_features
-        elif key == "locations":
-            seen[key] = location_to_action(state.locations)
-        elif key == "step":
-            seen[key] = state.step[:, None].float()
-        else:
-            raise ValueError(f"unknown observe key {key!r}; choose from {list(EXTRA_OBSERVATIONS)}")
-    return seen
+    return seen | {key: _EXTRA[key](state) for key in observe}
 
 
 def observation(state: Episodes, observe: Sequence[str] = ()) -> Observation:

@@ -45,11 +45,7 @@ def contrastive(
 ) -> torch.Tensor:
     """Return the true class's probability minus the mean of those after random looks, in [-1, 1].
 
-    Args:
-        alternative: (n, classes) logarithms of the mean probabilities after random looks from the
-            same state.
-        after: (n, classes) logits after the look that was taken.
-        labels: (n,) int64.
+    `alternative` has the logarithms of the mean probabilities after random looks.
     """
     return confidence_gain(alternative, after, labels)
 

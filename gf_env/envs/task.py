@@ -22,7 +22,6 @@ from gf_env.envs import episodes, observations
 from gf_env.envs.actions import ActionCodec, Look
 from gf_env.envs.episodes import Episodes, GlimpseSource, Rules
 from gf_env.envs.observations import Observation
-from gf_env.network.cost import StepCost
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 Array = NDArray[Any]
@@ -56,36 +55,27 @@ class Task:
         """Where the network is and episodes run."""
         return self.network.device
 
-    @property
-    def cost(self) -> StepCost:
-        """Multiply-adds of the network's steps."""
-        return self.network.step_cost
-
     @functools.cached_property
     def observation_space(self) -> spaces.Dict:
         """Of one environment."""
-        shapes = {key: value.shape[1:] for key, value in self.observation(self._sample()).items()}
+        config = self.network.config
+        shape = (1, config.channels, config.image_size, config.image_size)
+        blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+        label = torch.zeros(1, dtype=torch.int64, device=self.device)
+        seen = self.observation(episodes.reset(self.network, self.rules, blank, label))
         bounds = {"locations": (-1.0, 1.0), "step": (1.0, float(self.rules.sequence_length))}
         return spaces.Dict(
             {
-                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), shape, np.float32)
-                for key, shape in shapes.items()
+                key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), value.shape[1:], np.float32)
+                for key, value in seen.items()
             }
         )
-
-    def _sample(self) -> Episodes:
-        spec = self.network.config.image_spec
-        size = spec.image_size
-        images = torch.zeros(1, spec.channels, size, size, dtype=torch.uint8, device=self.device)
-        return episodes.reset(self.network, self.rules, images, self._tensor(np.zeros(1, np.int64)))
-
-    def _tensor(self, values: Array) -> torch.Tensor:
-        return to_device(torch.from_numpy(values), self.device)
 
     def start(self, indices: NDArray[np.int64]) -> Episodes:
         """Return new episodes on the images at `indices`, (n,), after the glance."""
         images, rows = self.images.select(indices)
-        return self.reset(images, self._tensor(self.images.labels[indices]), rows)
+        labels = to_device(torch.from_numpy(self.images.labels[indices]), self.device)
+        return self.reset(images, labels, rows)
 
     def reset(
         self, images: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor | None = None
@@ -110,17 +100,12 @@ class Task:
     def observation_tensors(
         self, state: Episodes, observe: Sequence[str] | None = None
     ) -> dict[str, torch.Tensor]:
-        """Return what a policy may see of n episodes; the label is not in it.
-
-        Args:
-            state: the episodes.
-            observe: extra keys; the task's own by default.
-        """
+        """Return what a policy may see of n episodes; `observe` is the task's own by default."""
         return observations.observation_tensors(state, self.observe if observe is None else observe)
 
-    def observation(self, state: Episodes, observe: Sequence[str] | None = None) -> Observation:
-        """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
-        return observations.observation(state, self.observe if observe is None else observe)
+    def observation(self, state: Episodes) -> Observation:
+        """Return what a policy may see of n episodes as fresh, C-contiguous float32 arrays."""
+        return observations.observation(state, self.observe)
 
     def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
         """Return the environments' info of n episodes, arrays of length n.
@@ -131,7 +116,7 @@ class Task:
         """
         readout = episodes.readout(state)
         step = state.step.cpu().numpy().copy()
-        spent = np.array(self.cost.cumulative(self.rules.sequence_length), np.int64)
+        spent = np.array(self.network.step_cost.cumulative(self.rules.sequence_length), np.int64)
         return {
             "index": indices.copy(),
             "label": state.labels.cpu().numpy().copy(),

@@ -37,10 +37,6 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             episodes. An `AutoresetMode` or its value.
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`.
-
-    Raises:
-        TypeError: an argument that does not exist.
-        ValueError: an unknown or unfitting one.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too
@@ -68,8 +64,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.single_observation_space = self.task.observation_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._generators: list[np.random.Generator | None] = [None] * num_envs
-        self._seeds = [-1] * num_envs
+        self._seeded: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._episodes: Episodes | None = None
         self._indices = np.zeros(num_envs, np.int64)
         self._ended = np.zeros(num_envs, np.bool_)
@@ -77,13 +72,12 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The sub-environments' generators."""
-        return tuple(self._generator(row) for row in range(self.num_envs))
+        return tuple(self._generator_and_seed(row)[0] for row in range(self.num_envs))
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """The seeds of the sub-environments' generators."""
-        _ = self.np_random  # draws the seeds that were not given
-        return tuple(self._seeds)
+        return tuple(self._generator_and_seed(row)[1] for row in range(self.num_envs))
 
     @torch.inference_mode()
     def reset(
@@ -113,10 +107,10 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         ]
         for row in rows:
             if seeds[row] is not None:
-                self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
+                self._seeded[row] = seeding.np_random(seeds[row])
         self._start(rows, images)
         observation = self.task.observation(checks.started(self._episodes))
-        return observation, _with_masks(self._info(), self._mask(rows))
+        return observation, _with_masks(self._info(), np.isin(np.arange(self.num_envs), rows))
 
     @torch.inference_mode()
     def step(self, actions: Any) -> tuple[Observation, Array, Array, Array, Infos]:
@@ -142,80 +136,73 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         rewards = np.zeros(self.num_envs)
         terminations = np.zeros(self.num_envs, np.bool_)
         if len(rows):
-            stepped = torch.from_numpy(rows).to(self.task.device)
             every = len(rows) == self.num_envs  # then nothing has to be copied
-            running = episodes if every else episodes.take(stepped)
+            running = episodes if every else episodes.take(self._on_device(rows))
             running, gained, terminated = self.task.step(running, look)
-            self._episodes = running if every else episodes.put(stepped, running)
+            self._put(rows, running)
             rewards[rows] = gained.cpu().numpy()
             terminations[rows] = terminated.cpu().numpy()
         if len(ended_before):  # NEXT_STEP
-            self._start(ended_before, [None] * len(ended_before))
+            self._start(ended_before)
         self._ended = terminations.copy()
         infos = self._finish(terminations)
         observation = self.task.observation(checks.started(self._episodes))
         return observation, rewards, terminations, np.zeros_like(terminations), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Return every episode so far as an (H, W, 3) uint8 picture, or None without a render mode.
-
-        Raises:
-            ResetNeeded: before the first reset.
-        """
+        """Return every episode so far as an (H, W, 3) uint8 picture; see `checks.render`."""
         pictures = checks.render(self.render_mode, self.task, self._episodes)
         return tuple(pictures) if pictures else None
 
     def _finish(self, ended: NDArray[np.bool_]) -> Infos:
         """Return the infos of a step, and start new episodes where the mode says so."""
-        infos = _with_masks(self._info(), np.ones(self.num_envs, np.bool_))
+        info, every = self._info(), np.ones(self.num_envs, np.bool_)
+        infos = _with_masks(info, every)
         if not ended.any():
             return infos
-        success = _with_masks({"is_success": infos["correct"]}, ended)
+        success = _with_masks({"is_success": info["correct"]}, ended)
         if self.autoreset_mode != AutoresetMode.SAME_STEP:
             return {**infos, **success}
-        final = {key: value for key, value in infos.items() if not key.startswith("_")}
         rows = np.flatnonzero(ended)
-        outcome = {
-            "final_obs": self._final_observations(rows),
-            "_final_obs": ended.copy(),
-            "final_info": {**_with_masks(final, ended), **success},
-            "_final_info": ended.copy(),
-        }
-        self._start(rows, [None] * len(rows))
-        return {**outcome, **_with_masks(self._info(), np.ones(self.num_envs, np.bool_))}
-
-    def _final_observations(self, rows: Rows) -> NDArray[np.object_]:
         observation = self.task.observation(checks.started(self._episodes))
         final = np.full(self.num_envs, None, dtype=object)
         for row in rows:
             final[row] = {key: value[row] for key, value in observation.items()}
-        return final
+        outcome = {
+            "final_obs": final,
+            "_final_obs": ended.copy(),
+            "final_info": {**_with_masks(info, ended), **success},
+            "_final_info": ended.copy(),
+        }
+        self._start(rows)
+        return {**outcome, **_with_masks(self._info(), every)}
 
-    def _start(self, rows: Rows, images: Sequence[int | None]) -> None:
+    def _start(self, rows: Rows, images: Sequence[int | None] | None = None) -> None:
         """Start new episodes in `rows`, on the images given or, for None, on drawn ones."""
         count = len(self.task.dataset)
         indices = np.array(
             [
-                self._generator(row).integers(count) if image is None else image
-                for row, image in zip(rows, images, strict=True)
+                self._generator_and_seed(row)[0].integers(count) if image is None else image
+                for row, image in zip(rows, images or [None] * len(rows), strict=True)
             ]
         )
-        started = self.task.start(indices)
+        self._put(rows, self.task.start(indices))
         self._indices[rows] = indices
-        if self._episodes is None or len(rows) == self.num_envs:
-            self._episodes = started
-        else:
-            self._episodes = self._episodes.put(
-                torch.from_numpy(rows).to(self.task.device), started
-            )
         self._ended[rows] = False
 
-    def _generator(self, row: int) -> np.random.Generator:
-        generator = self._generators[row]
-        if generator is None:
-            generator, self._seeds[row] = seeding.np_random()
-            self._generators[row] = generator
-        return generator
+    def _put(self, rows: Rows, others: Episodes) -> None:
+        if self._episodes is None or len(rows) == self.num_envs:
+            self._episodes = others
+        else:
+            self._episodes = self._episodes.put(self._on_device(rows), others)
+
+    def _on_device(self, rows: Rows) -> torch.Tensor:
+        return torch.from_numpy(rows).to(self.task.device)
+
+    def _generator_and_seed(self, row: int) -> tuple[np.random.Generator, int]:
+        made = self._seeded[row] or seeding.np_random()
+        self._seeded[row] = made
+        return made
 
     def _info(self) -> dict[str, Array]:
         return self.task.info(checks.started(self._episodes), self._indices)
@@ -228,11 +215,6 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
                 f"got shape {array.shape}"
             )
         return array[rows]
-
-    def _mask(self, rows: Rows) -> NDArray[np.bool_]:
-        mask = np.zeros(self.num_envs, np.bool_)
-        mask[rows] = True
-        return mask
 
     def _masked_rows(self, mask: Any) -> Rows:
         if mask is None:

@@ -6,14 +6,13 @@ memory-mapped file that all processes share.
 """
 
 import math
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from typing_extensions import override
 
 from gf_env.datasets.base import Dataset
-from gf_env.datasets.batches import Batch, to_device
+from gf_env.datasets.batches import to_device
 from gf_env.datasets.image_source import ImageSource, Indices
 from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
@@ -56,8 +55,7 @@ class FeatureBank:
 
     def glance(self, places: torch.Tensor, rows: torch.Tensor | None = None) -> Glimpse:
         """Look up the glances at images; arguments as of `focus`."""
-        places = places if rows is None else places[rows]
-        return self.network.first_glimpse(self._look_up(places * self._per_image))
+        return self.network.first_glimpse(self._look_up(self._first_look(places, rows)))
 
     def focus(
         self,
@@ -66,13 +64,9 @@ class FeatureBank:
         hidden: torch.Tensor,
         rows: torch.Tensor | None = None,
     ) -> Glimpse:
-        """Look up one patch of each image.
+        """Look up the nearest patch of each image.
 
-        Args:
-            places: (m,) int64, images.
-            locations: (n, 2) float in [0, 1], (row, col); the nearest patch is taken.
-            hidden: (n, H), the state after the step before.
-            rows: (n,) int64 in [0, m), which of `places`; None: all, n = m.
+        Arguments as of `GlanceFocusNet.focus`, but the images' numbers, (m,) int64, as `places`.
         """
         return self.network.next_glimpse(self.encode_patches(places, locations, rows), hidden)
 
@@ -80,12 +74,11 @@ class FeatureBank:
         self, places: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
     ) -> Encoding:
         """Look up one patch of each image; arguments as of `focus`."""
-        places = places if rows is None else places[rows]
-        return self._look_up(places * self._per_image + 1 + self.lattice.index(locations))
+        return self._look_up(self._first_look(places, rows) + 1 + self.lattice.index(locations))
 
-    @property
-    def _per_image(self) -> int:
-        return 1 + len(self.lattice)
+    def _first_look(self, places: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+        """Return the numbers of the images' glances, after which their patches come."""
+        return (places if rows is None else places[rows]) * (1 + len(self.lattice))
 
     def _look_up(self, numbers: torch.Tensor) -> Encoding:
         found = self._looks.index_select(0, numbers).float()
@@ -104,28 +97,11 @@ def feature_shape(network: GlanceFocusNet) -> tuple[int, ...]:
 
 
 class ImageIndices(ImageSource):
-    """Images as their own numbers, (n,) int64, which is all that a bank needs.
-
-    Args:
-        dataset: the images that are meant.
-        device: where the bank's features are.
-    """
-
-    def __init__(self, dataset: Dataset, device: torch.device) -> None:
-        self.labels = dataset.labels
-        self._dataset, self._device = dataset, device
+    """Images as their own numbers, (n,) int64, which is all that a bank needs."""
 
     @override
     def select(self, indices: Indices) -> tuple[torch.Tensor, None]:
         return to_device(torch.from_numpy(np.array(indices, np.int64)), self._device), None
-
-    @override
-    def batches(
-        self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
-    ) -> Iterator[Batch]:
-        for indices in batches:
-            labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
-            yield Batch(self.select(indices)[0], labels)
 
     @override
     def pixels(self, images: torch.Tensor) -> torch.Tensor:

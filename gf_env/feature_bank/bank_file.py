@@ -68,6 +68,8 @@ class BankPlan:
 class BankFile:
     """The bank of a network, a data set and a lattice on disk, whether built yet or not.
 
+    All methods raise a TensorFileError where the file is of something else.
+
     Args:
         network: encodes the patches; in eval mode.
         dataset: the images, one split.
@@ -105,7 +107,6 @@ class BankFile:
         """Encode a few images and return what building, or resuming it, will take.
 
         Raises:
-            TensorFileError: the file is of something else.
             OSError: there is no room for it.
         """
         done = self._file.rows_written()
@@ -119,11 +120,7 @@ class BankFile:
         return BankPlan(self._file.path, self._file.num_bytes, seconds, done, count)
 
     def is_built(self) -> bool:
-        """Return whether every piece has been written; only `open` checks their content.
-
-        Raises:
-            TensorFileError: the file is of something else.
-        """
+        """Return whether every piece has been written; only `open` checks their content."""
         return self._file.rows_written() == len(self._dataset)
 
     def build(self, progress: Callable[[int, int], None] = lambda done, count: None) -> FeatureBank:
@@ -133,7 +130,6 @@ class BankFile:
             progress: called with (images done, number of images).
 
         Raises:
-            TensorFileError: the file is of something else.
             OSError: there is no room for it.
             ValueError: a feature is too large for float16.
         """
@@ -148,7 +144,7 @@ class BankFile:
         """Return the bank, checked byte by byte, on the network's device.
 
         Raises:
-            TensorFileError: not built, incomplete, altered, or of something else.
+            TensorFileError: not built, incomplete or altered.
             MemoryError: too large for the device's memory.
         """
         looks = torch.from_numpy(self._file.read())

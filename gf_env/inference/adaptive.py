@@ -6,6 +6,7 @@ full length. Here later looks run on fewer images, so that time falls as multipl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes, Rules
 from gf_env.envs.make_task import check_network, network_actions
 from gf_env.envs.observations import check_observe, observation
+from gf_env.inference.budgets import per_step
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by
 
@@ -182,10 +184,12 @@ def _join(running: _Running | None, new: _Running | None) -> _Running | None:
 class _Results:
     """What the images that have left were taken for."""
 
-    def __init__(self, count: int, network: GlanceFocusNet, thresholds: list[float]) -> None:
+    def __init__(
+        self, count: int, network: GlanceFocusNet, thresholds: NDArray[np.float64]
+    ) -> None:
         device = network.device
         # in float64, as the search for thresholds is
-        self._thresholds = torch.tensor(thresholds, dtype=torch.float64, device=device)
+        self._thresholds = torch.tensor(thresholds, device=device)
         self._steps = len(thresholds)
         classes = len(network.config.classes)
         self._probabilities = torch.zeros(count, classes, device=device)
@@ -209,20 +213,13 @@ class _Results:
         return Classification(prediction, max_probability, self._looks, self._probabilities)
 
 
-def _check_thresholds(values: ArrayLike | None, steps: int) -> list[float]:
-    if values is None:
-        return [np.inf] * steps
-    array = np.asarray(values, np.float64)
-    if array.shape != (steps,):
-        raise ValueError(
-            f"exit_thresholds needs one value for each of {steps} steps, got shape {array.shape}"
-        )
+def _check_thresholds(values: ArrayLike | None, steps: int) -> NDArray[np.float64]:
+    array = per_step("exit_thresholds", np.full(steps, np.inf) if values is None else values, steps)
     if not (array >= 0).all():  # NaN neither
         raise ValueError(
             f"exit_thresholds are probabilities, 0 or more, or inf for never, got {array.tolist()}"
         )
-    thresholds: list[float] = array.tolist()
-    return thresholds
+    return array
 
 
 def _check_images(images: torch.Tensor) -> torch.Tensor:
@@ -238,10 +235,8 @@ def _check_images(images: torch.Tensor) -> torch.Tensor:
 
 def _check_memory(memory: Any, count: int) -> None:
     """Check that a policy's state has one row for each of `count` episodes."""
-    if memory is None:
-        return
-    axis = 1 if isinstance(memory, tuple) else 0
-    for part in memory if isinstance(memory, tuple) else (memory,):
+
+    def check(part: Any, axis: int) -> None:
         shape = tuple(getattr(part, "shape", ()))
         if len(shape) <= axis or shape[axis] != count:
             found = f"shape {shape}" if shape else type(part).__name__
@@ -250,14 +245,12 @@ def _check_memory(memory: Any, count: int) -> None:
                 f"of arrays (layers, {count}, size), so that images can leave; got {found}"
             )
 
+    _in_every_array(memory, check)
+
 
 def _take_memory(memory: Any, rows: NDArray[np.int64]) -> Any:
     """Return the rows of a policy's state that belong to the episodes in `rows`."""
-    if memory is None:
-        return None
-    if isinstance(memory, tuple):  # as sb3-contrib's recurrent policies have it
-        return tuple(part[:, rows] for part in memory)
-    return memory[rows]
+    return _in_every_array(memory, lambda part, axis: part[:, rows] if axis else part[rows])
 
 
 def _extend_memory(memory: Any, count: int) -> Any:
@@ -265,15 +258,21 @@ def _extend_memory(memory: Any, count: int) -> Any:
 
     What is in them does not matter: `episode_start` tells the policy to clear them.
     """
-    if memory is None:
-        return None
-    axis = 1 if isinstance(memory, tuple) else 0
-    parts: list[Any] = []
-    for part in memory if isinstance(memory, tuple) else (memory,):
+
+    def extend(part: Any, axis: int) -> Any:
         shape = list(part.shape)
         shape[axis] = count
         if isinstance(part, torch.Tensor):
-            parts.append(torch.cat([part, part.new_zeros(shape)], dim=axis))
-        else:
-            parts.append(np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis))
-    return tuple(parts) if isinstance(memory, tuple) else parts[0]
+            return torch.cat([part, part.new_zeros(shape)], dim=axis)
+        return np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis)
+
+    return _in_every_array(memory, extend)
+
+
+def _in_every_array(memory: Any, change: Callable[[Any, int], Any]) -> Any:
+    """Return a policy's state, each array changed by `change(array, axis of the episodes)`."""
+    if memory is None:
+        return None
+    if isinstance(memory, tuple):  # as sb3-contrib's recurrent policies have it
+        return tuple(change(part, 1) for part in memory)
+    return change(memory, 0)

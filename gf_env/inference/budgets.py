@@ -102,8 +102,8 @@ def budgeted_batch(
     right = np.asarray(correct)
     if right.shape != sure.shape:
         raise ValueError(f"correct must have shape {sure.shape}, got {right.shape}")
-    cost = _per_step("cumulative_cost", cumulative_cost, steps)
-    leave = sure >= _per_step("thresholds", thresholds, steps)[:, None]
+    cost = per_step("cumulative_cost", cumulative_cost, steps)
+    leave = sure >= per_step("thresholds", thresholds, steps)[:, None]
     leave[-1] = True
     exits = leave.argmax(axis=0)
     return BudgetedResult(
@@ -168,8 +168,15 @@ def _probabilities(values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def _per_step(name: str, values: ArrayLike, steps: int) -> NDArray[np.float64]:
+def per_step(name: str, values: ArrayLike, steps: int) -> NDArray[np.float64]:
+    """Return values as an array (steps,) float64.
+
+    Raises:
+        ValueError: another shape; `name` says of what.
+    """
     array = np.asarray(values, np.float64)
     if array.shape != (steps,):
-        raise ValueError(f"{name} needs one value for each of {steps} steps, got {array.shape}")
+        raise ValueError(
+            f"{name} needs one value for each of {steps} steps, got shape {array.shape}"
+        )
     return array

@@ -1,14 +1,14 @@
 """A frozen network that runs faster: its encoders in lower precision, compiled, or both."""
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 
+from gf_env.network.config import Precision
 from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
-PRECISIONS = ("float32", "bfloat16")
 _BFLOAT16_PIXELS_AT_ONCE = 1 << 18
 
 
@@ -61,8 +61,9 @@ def make_glimpse_source(
     Raises:
         ValueError: unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"unknown precision {precision!r}; choose one of {list(PRECISIONS)}")
+    known = get_args(Precision)
+    if precision not in known:
+        raise ValueError(f"unknown precision {precision!r}; choose one of {list(known)}")
     if precision == "float32" and not compiled:
         return network
     return network.with_encoders(

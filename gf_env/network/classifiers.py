@@ -27,15 +27,7 @@ class Classifier(nn.Module):
     def forward(
         self, pooled: torch.Tensor, hidden: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Classify after one more glimpse.
-
-        Args:
-            pooled: (n, num_features).
-            hidden: (n, H), the state before it.
-
-        Returns:
-            logits (n, num_classes) and the state after it (n, H).
-        """
+        """Return logits (n, classes) and the state (n, H) after pooled vectors; see `advance`."""
         hidden = self.advance(pooled, hidden)
         return self.logits(hidden), hidden
 

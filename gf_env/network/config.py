@@ -10,6 +10,7 @@ from gf_env.datasets.base import ImageSpec
 
 Interpolation = Literal["bilinear", "bicubic", "area"]
 ClassifierKind = Literal["recurrent", "cascaded"]
+Precision = Literal["float32", "bfloat16"]
 FirstStep = Literal["classifier", "own_head", "own_head_at_inference"]
 
 

@@ -17,16 +17,6 @@ class StepCost(NamedTuple):
 
     steps: tuple[int, ...]
 
-    @property
-    def glance(self) -> int:
-        """Of step 1."""
-        return self.steps[0]
-
-    @property
-    def focus(self) -> int:
-        """Of step 2; that of later ones grows only in a cascaded classifier."""
-        return self.steps[1]
-
     def cumulative(self, sequence_length: int, policy: int = 0) -> list[int]:
         """Return the sum after each of `sequence_length` steps.
 

@@ -108,14 +108,8 @@ FAMILIES = (
     Family(
         name="EfficientNet",
         members=(
-            Backbone("efficientnet_b2", "efficientnet_b2", image_size=260, drop_rate=0.3),
-            Backbone(
-                "efficientnet_b3",
-                "efficientnet_b3",
-                image_size=300,
-                crop_fraction=0.904,
-                drop_rate=0.3,
-            ),
+            Backbone("efficientnet_b2", "efficientnet_b2", 260, drop_rate=0.3),
+            Backbone("efficientnet_b3", "efficientnet_b3", 300, crop_fraction=0.904, drop_rate=0.3),
         ),
         glance_interpolation="bicubic",
         classifier="cascaded",

@@ -11,8 +11,7 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -26,13 +25,7 @@ from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.batching import encode_in_parts
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.storage.assets import asset_names, find_tensor_file
-from gf_env.storage.tensors import (
-    TensorFileError,
-    load_into,
-    load_tensors,
-    save_tensors,
-    tensors_digest,
-)
+from gf_env.storage.tensors import load_module, save_tensors, tensors_digest
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
 
@@ -127,33 +120,23 @@ class GlanceFocusNet(nn.Module):
             # images are gathered part by part, too: whole ones are large
             return self.small(images[part] if rows is None else images.index_select(0, rows[part]))
 
-        count = len(images if rows is None else rows)
-        return self._encode(self.global_encoder, inputs, count, images.device)
+        count, pixels = len(images if rows is None else rows), self.config.patch_size**2
+        return encode_in_parts(self.global_encoder, inputs, count, pixels, images.device.type)
 
     def encode_patches(
         self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None = None
     ) -> Encoding:
         """Encode one patch of each image; arguments and errors as of `focus`."""
-        cut = self._cut(images, locations, rows)
-        return self._encode(
-            self.local_encoder, lambda part: self.normalise(cut[part]), len(cut), cut.device
-        )
+        cut, pixels = self._cut(images, locations, rows), self.config.patch_size**2
 
-    def _encode(
-        self,
-        encoder: Encoder,
-        inputs: Callable[[slice], torch.Tensor],
-        count: int,
-        device: torch.device,
-    ) -> Encoding:
-        return encode_in_parts(encoder, inputs, count, self.config.patch_size**2, device.type)
+        def inputs(part: slice) -> torch.Tensor:
+            normalised: torch.Tensor = self.normalise(cut[part])
+            return normalised
+
+        return encode_in_parts(self.local_encoder, inputs, len(cut), pixels, cut.device.type)
 
     def small(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the global encoder sees of images, (n, C, P, P), normalised.
-
-        Raises:
-            ValueError: images of another shape than the configuration says.
-        """
+        """Return what the global encoder sees of images, (n, C, P, P), normalised."""
         self._check_images(images)
         config = self.config
         return self.normalise.small(images, config.patch_size, config.glance_interpolation)
@@ -172,7 +155,8 @@ class GlanceFocusNet(nn.Module):
         """Return the glimpse of the glance, from the global encoder's output."""
         hidden = self.classifier.initial_state(encoding.pooled)
         hidden = self.classifier.advance(encoding.pooled, hidden)
-        if self._own_head_first():
+        first = self.config.first_step
+        if first == "own_head" or (first == "own_head_at_inference" and not self.training):
             logits = self.global_encoder.own_logits(encoding.pooled)
         else:
             logits = self.classifier.logits(hidden)
@@ -196,11 +180,7 @@ class GlanceFocusNet(nn.Module):
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration as safetensors; `load_network` reads them.
-
-        Raises:
-            OSError: no room or no permission; a file that was at `path` stays.
-        """
+        """Write weights and configuration, see `save_tensors`; `load_network` reads them."""
         about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost.steps}
         save_tensors(path, FILE_KIND, about, self.state_dict())
 
@@ -208,12 +188,6 @@ class GlanceFocusNet(nn.Module):
         """Return a SHA-256 that changes with configuration and weights."""
         weights = {name: value.cpu() for name, value in self.state_dict().items()}
         return tensors_digest(json.dumps(dataclasses.asdict(self.config)), weights)
-
-    def _own_head_first(self) -> bool:
-        first_step = self.config.first_step
-        return first_step == "own_head" or (
-            first_step == "own_head_at_inference" and not self.training
-        )
 
     def _cut(
         self, images: torch.Tensor, locations: torch.Tensor, rows: torch.Tensor | None
@@ -277,13 +251,11 @@ def load_network(
         ValueError: neither a built-in name nor a file.
         TensorFileError: a damaged file, or one that holds something else.
     """
-    path = find_tensor_file("gf_env", name_or_path)
-    about, tensors = load_tensors(path, FILE_KIND)
-    try:
+
+    def make(about: dict[str, Any]) -> GlanceFocusNet:
         network = GlanceFocusNet(NetworkConfig(**about["network"]))
         # counting takes longer than all else here: the counter loads torch's compiler
         network._step_cost = StepCost(tuple(about["multiply_adds"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
-    load_into(network, tensors, path)
-    return network.to(device).eval().requires_grad_(False)
+        return network
+
+    return load_module(find_tensor_file("gf_env", name_or_path), FILE_KIND, make, device)

@@ -5,6 +5,7 @@ GFNet's encoders start from such classifiers, and GFNet is compared with them.
 
 import dataclasses
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.config import Interpolation
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.network.preprocessing import Normalise
-from gf_env.storage.tensors import TensorFileError, load_into, load_tensors, save_tensors
+from gf_env.storage.tensors import load_module, save_tensors
 
 FILE_KIND = "gf_env.ImageClassifier.v1"
 
@@ -61,33 +62,19 @@ class ImageClassifier(nn.Module):
         return self.encoder.own_logits(self.encoder(inputs).pooled)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration as safetensors; `load_image_classifier` reads them.
-
-        Raises:
-            OSError: no room or no permission; a file that was at `path` stays.
-        """
+        """Write weights and configuration, as `save_tensors` does."""
         save_tensors(path, FILE_KIND, dataclasses.asdict(self.config), self.state_dict())
 
 
 def load_image_classifier(
     path: str | os.PathLike[str], device: str | torch.device = "cpu"
 ) -> ImageClassifier:
-    """Return a classifier in eval mode with frozen weights.
+    """Return the classifier in a file written by `ImageClassifier.save`; see `load_module`."""
 
-    Args:
-        path: a file written by `ImageClassifier.save`.
-        device: where its weights go.
+    def make(config: dict[str, Any]) -> ImageClassifier:
+        return ImageClassifier(ImageClassifierConfig(**config))
 
-    Raises:
-        TensorFileError: a damaged file, or one that holds something else.
-    """
-    config, tensors = load_tensors(path, FILE_KIND)
-    try:
-        classifier = ImageClassifier(ImageClassifierConfig(**config))
-    except (TypeError, ValueError) as error:
-        raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
-    load_into(classifier, tensors, path)
-    return classifier.to(device).eval().requires_grad_(False)
+    return load_module(path, FILE_KIND, make, device)
 
 
 @torch.no_grad()

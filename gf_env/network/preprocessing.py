@@ -6,7 +6,6 @@ image resized to the patch's size.
 """
 
 import functools
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -107,12 +106,8 @@ def resize(images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor:
 
 def _block_means(images: torch.Tensor, block: int) -> torch.Tensor:
     """Return the means of block x block pixels; in a quarter of the time of `F.interpolate`."""
-    rows = _sum(images[..., row::block, :] for row in range(block))
-    return _sum(rows[..., col::block] for col in range(block)) / block**2
-
-
-def _sum(parts: Iterable[torch.Tensor]) -> torch.Tensor:
-    return functools.reduce(torch.add, parts)
+    rows = functools.reduce(torch.add, (images[..., row::block, :] for row in range(block)))
+    return functools.reduce(torch.add, (rows[..., col::block] for col in range(block))) / block**2
 
 
 def crop(

@@ -154,9 +154,8 @@ def load_official_checkpoint(
 
     Args:
         path: the `.pth.tar` file.
-        model_name: which network it holds; needed where the file does not say, see
-            `read_official`.
-        patch_size: P, pixels; likewise.
+        model_name: see `read_official`.
+        patch_size: P, pixels; needed where the file does not say.
         device: where the weights go.
 
     Raises:
@@ -165,16 +164,14 @@ def load_official_checkpoint(
     """
     checkpoint = read_official(path, model_name)
     network = GlanceFocusNet(_config(checkpoint, _patch_size(checkpoint, patch_size)))
-    for part, encoder in (
-        (GLOBAL_ENCODER, network.global_encoder),
-        (LOCAL_ENCODER, network.local_encoder),
+    encoder_name = _regnet_name if checkpoint.family.name == "RegNet" else _encoder_name
+    for part, module, our_name in (
+        (GLOBAL_ENCODER, network.global_encoder, encoder_name),
+        (LOCAL_ENCODER, network.local_encoder, encoder_name),
+        (CLASSIFIER, network.classifier, _classifier_name),
     ):
-        load_into(encoder, _encoder_tensors(checkpoint, part), checkpoint.source(part))
-    load_into(
-        network.classifier,
-        {_classifier_name(name): value for name, value in checkpoint.tensors(CLASSIFIER).items()},
-        checkpoint.source(CLASSIFIER),
-    )
+        tensors = {our_name(name): value for name, value in checkpoint.tensors(part).items()}
+        load_into(module, tensors, checkpoint.source(part))
     return network.to(device).eval().requires_grad_(False)
 
 
@@ -199,9 +196,6 @@ def _patch_size(checkpoint: OfficialCheckpoint, wanted: int | None) -> int:
 
 def _config(checkpoint: OfficialCheckpoint, patch_size: int) -> NetworkConfig:
     family = checkpoint.family
-    settings = image_settings(checkpoint.model_name)
-    if settings is None:
-        raise ValueError(f"no image settings are known for {checkpoint.model_name}")
     return NetworkConfig(
         encoder=checkpoint.model_name,
         patch_size=patch_size,
@@ -209,7 +203,7 @@ def _config(checkpoint: OfficialCheckpoint, patch_size: int) -> NetworkConfig:
         glance_interpolation=family.glance_interpolation,
         classifier=family.classifier,
         first_step=family.first_step,
-        **settings._asdict(),
+        **image_settings(checkpoint.model_name),
         **_classifier_sizes(checkpoint),
     )
 
@@ -249,23 +243,20 @@ def _class_names(num_classes: int) -> tuple[str, ...]:
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
 
 
-def _encoder_tensors(checkpoint: OfficialCheckpoint, part: str) -> dict[str, torch.Tensor]:
-    """Return an encoder's weights by the names in `TimmEncoder`."""
-    tensors = checkpoint.tensors(part)
-    if checkpoint.family.name == "RegNet":
-        tensors = {_regnet_name(name): value for name, value in tensors.items()}
-    return {f"model.{name}": value for name, value in tensors.items()}
+def _encoder_name(name: str) -> str:
+    """Return the name in `TimmEncoder` of one of an encoder's tensors."""
+    return f"model.{name}"
 
 
 def _regnet_name(name: str) -> str:
     block = re.match(r"s\d+\.b\d+\.", name)
     if block is None:
-        return re.sub(r"^fc\.", "head.fc.", name)
+        return _encoder_name(re.sub(r"^fc\.", "head.fc.", name))
     inside = name[block.end() :]
     for theirs, timms in _REGNET_BLOCK.items():
         if inside.startswith(theirs):
-            return block[0] + timms + inside.removeprefix(theirs)
-    return name
+            return _encoder_name(block[0] + timms + inside.removeprefix(theirs))
+    return _encoder_name(name)
 
 
 def _classifier_name(name: str) -> str:

@@ -37,6 +37,9 @@ _checked: dict[Path, tuple[Any, ...]] = {}
 class ArrayFile:
     """One array and where it is kept.
 
+    Methods that look at the file raise a TensorFileError where it holds something else, or its
+    notes are damaged.
+
     Attributes:
         path: the `.npy` file.
         shape: shape of the whole array; pieces are cut along the first axis.
@@ -73,11 +76,7 @@ class ArrayFile:
         return int(np.prod(self.shape[1:], dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
     def rows_written(self) -> int:
-        """Return how many rows have been written, as the notes say.
-
-        Raises:
-            TensorFileError: the file holds something else, or its notes are damaged.
-        """
+        """Return how many rows have been written, as the notes say."""
         return sum(map(len, self.pieces[: len(self._checksums())]))
 
     @contextlib.contextmanager
@@ -88,11 +87,7 @@ class ArrayFile:
             yield
 
     def missing_pieces(self) -> list[range]:
-        """Return the pieces from the first one on that is not written or damaged.
-
-        Raises:
-            TensorFileError: as of `rows_written`.
-        """
+        """Return the pieces from the first one on that is not written or damaged."""
         written = self._checksums()
         pairs = zip(written, self._found_checksums(len(written)), strict=False)
         sound = itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
@@ -123,7 +118,7 @@ class ArrayFile:
         Every byte is checked against its checksum, once in a process while the file is unchanged.
 
         Raises:
-            TensorFileError: not there, incomplete, altered, or something else.
+            TensorFileError: not there, incomplete or altered.
         """
         expected = self._checksums()
         if not self.path.exists():

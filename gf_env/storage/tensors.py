@@ -8,13 +8,15 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import torch
 from safetensors.torch import save as serialise
+
+_Module = TypeVar("_Module", bound=torch.nn.Module)
 
 
 class TensorFileError(ValueError):
@@ -90,6 +92,32 @@ def safetensors_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             f"{path} cannot be read as safetensors ({error}); it is damaged or something else. "
             "Fetch or save it again."
         ) from error
+
+
+def load_module(
+    path: str | os.PathLike[str],
+    kind: str,
+    make: Callable[[dict[str, Any]], _Module],
+    device: str | torch.device,
+) -> _Module:
+    """Return the module in a file written by `save_tensors`, in eval mode with frozen weights.
+
+    Args:
+        path: the file.
+        kind: what it must hold.
+        make: returns a module of the file's configuration.
+        device: where the weights go.
+
+    Raises:
+        TensorFileError: a damaged file, one of another kind, or a configuration that cannot be.
+    """
+    config, tensors = load_tensors(path, kind)
+    try:
+        module = make(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TensorFileError(f"{path} holds a configuration that cannot be: {error}") from error
+    load_into(module, tensors, path)
+    return module.to(device).eval().requires_grad_(False)
 
 
 def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: object) -> None:

@@ -27,7 +27,7 @@ from rich.progress import (
 from gf_env.storage.tensors import TensorFileError
 from gf_env.training import processes
 from gf_env.training.checkpoints import load_state, save_state
-from gf_env.training.logs import Writer, open_writer
+from gf_env.training.logs import Log, open_log
 
 Metrics = dict[str, float]
 STEPS_BETWEEN_LOGS = 20
@@ -126,14 +126,14 @@ def run_phase(trainee: Trainee, folder: PhaseFolder, *, name: str, progress: Pro
     processes.wait_for_all()  # all look for a checkpoint before the main process writes one
     done = max(0, history.epochs) * trainee.steps_per_epoch
     # dropout draws from the global generator
-    with torch.random.fork_rng(devices=[]), open_writer(folder.path, done) as writer:
+    with torch.random.fork_rng(devices=[]), open_log(folder.path, done) as log:
         if not history.validations:
-            _close_epoch(trainee, folder, history, writer)
+            _close_epoch(trainee, folder, history, log)
         for epoch in range(history.epochs, trainee.epochs):
-            reporter = _Reporter(trainee, epoch, name, progress, writer)
+            reporter = _Reporter(trainee, epoch, name, progress, log)
             trainee.train_epoch(epoch, reporter.on_step)
             reporter.close()
-            _close_epoch(trainee, folder, history, writer)
+            _close_epoch(trainee, folder, history, log)
             if processes.is_main():
                 accuracy = history.validations[-1]["validation/accuracy"]
                 progress.console.print(
@@ -155,14 +155,12 @@ def _resume(trainee: Trainee, folder: PhaseFolder) -> History:
         ) from error
 
 
-def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, writer: Writer) -> None:
+def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, log: Log) -> None:
     """Validate and write: first the best, so that a stop in between costs the epoch only."""
     if processes.is_main():
         metrics = trainee.validate()
         history.validations.append(metrics)
-        step = history.epochs * trainee.steps_per_epoch
-        for tag, value in metrics.items():
-            writer.add_scalar(tag, value, step)
+        log(metrics, history.epochs * trainee.steps_per_epoch)
         if metrics["validation/accuracy"] > history.best_accuracy:
             history.best_accuracy = metrics["validation/accuracy"]
             trainee.save(folder.best)
@@ -180,10 +178,10 @@ class _Reporter:
     """
 
     def __init__(
-        self, trainee: Trainee, epoch: int, name: str, progress: Progress, writer: Writer
+        self, trainee: Trainee, epoch: int, name: str, progress: Progress, log: Log
     ) -> None:
         self._trainee, self._name = trainee, name
-        self._progress, self._writer = progress, writer
+        self._progress, self._log = progress, log
         self._first_step = epoch * trainee.steps_per_epoch
         self._steps = 0
         self._newest: Mapping[str, torch.Tensor] = {}
@@ -199,7 +197,7 @@ class _Reporter:
         self._steps += 1
         self._newest = metrics
         if self._steps % STEPS_BETWEEN_LOGS == 0:
-            self._log()
+            self._report()
 
     @property
     def seconds(self) -> float:
@@ -207,14 +205,13 @@ class _Reporter:
 
     def close(self) -> None:
         if self._steps % STEPS_BETWEEN_LOGS:
-            self._log()
+            self._report()
         self._progress.remove_task(self._bar)
 
-    def _log(self) -> None:
+    def _report(self) -> None:
         values = {tag: float(value) for tag, value in self._newest.items()}
         values["charts/SPS"] = self._steps * self._trainee.samples_per_step / self.seconds
-        for tag, value in values.items():
-            self._writer.add_scalar(tag, value, self._first_step + self._steps)
+        self._log(values, self._first_step + self._steps)
         loss = values["losses/loss"]
         self._progress.update(self._bar, completed=self._steps, loss=loss)
         if not math.isfinite(loss):

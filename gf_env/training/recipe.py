@@ -1,7 +1,6 @@
 """The recipe of a network: sizes, schedules and all else that its training depends on."""
 
 import dataclasses
-from typing import Any
 
 from pydantic import PositiveInt
 
@@ -71,11 +70,9 @@ class Recipe:
 
     def wanted_images(self) -> ImageSpec | None:
         """Return what image files are resized to, or None where the data set decides."""
-        settings = image_settings(self.encoder)
-        values: dict[str, Any] = {} if settings is None else settings._asdict()
-        for name in ("image_size", "crop_fraction"):
-            if getattr(self, name) is not None:
-                values[name] = getattr(self, name)
+        values = image_settings(self.encoder)
+        chosen = {"image_size": self.image_size, "crop_fraction": self.crop_fraction}
+        values |= {name: value for name, value in chosen.items() if value is not None}
         if not values:
             return None
         any_classes = ("", "")  # the folders' classes take their place

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.batches import Loading, read_batches
+from gf_env.network.config import Precision
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import Metrics
 from gf_env.training.objectives import Objective
 from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_optimiser, make_schedule
-
-Precision = Literal["bfloat16", "float32"]
-"""Of the supervised phases; bfloat16 is mixed precision."""
 
 
 class SupervisedTrainee:
@@ -29,7 +27,7 @@ class SupervisedTrainee:
         validate: returns metrics of the objective's module, which is in eval mode.
         loading: device and workers.
         augment: learn from varied copies of the images, where the data set has them.
-        precision: of activations in training.
+        precision: of activations in training; bfloat16 is mixed precision.
         seed: of everything drawn.
     """
 

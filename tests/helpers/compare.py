@@ -2,7 +2,9 @@
 
 import functools
 
+import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 
 def assert_alike(found, expected, close=np.testing.assert_array_equal, path=""):
@@ -40,3 +42,30 @@ def tolerance(values):
 def to_float16(found, expected, err_msg):
     """Equal as far as float16 tells."""
     np.testing.assert_allclose(found, expected, atol=tolerance(expected), err_msg=err_msg)
+
+
+def random_actions(space, rng):
+    """Locations anywhere, also outside and off a lattice, or numbers of patches."""
+    if isinstance(space, gym.spaces.Box):
+        return rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
+    return rng.integers(space.nvec if hasattr(space, "nvec") else space.n)
+
+
+def assert_vector_envs_alike(found, expected, close, steps=14):
+    """Equal from the same seed on, in any mode; return how many episodes ended, and in how many
+    steps some did and others did not."""
+    envs, rng, count = (found, expected), np.random.default_rng(0), found.num_envs
+    assert_alike(*(env.reset(seed=11) for env in envs), close)
+    ended, ends, partial = np.zeros(count, bool), 0, 0
+    for _ in range(steps):
+        if found.metadata["autoreset_mode"] == AutoresetMode.DISABLED and ended.any():
+            seed = [int(each) for each in rng.integers(0, 1000, count)]
+            masks = ({"reset_mask": ended.copy()} for _ in envs)
+            assert_alike(*(env.reset(seed=seed, options=next(masks)) for env in envs), close)
+        actions = random_actions(found.action_space, rng)
+        results = [env.step(actions) for env in envs]
+        assert_alike(*results, close)
+        ended = results[1][2]
+        ends += ended.sum()
+        partial += 0 < ended.sum() < count
+    return ends, partial

@@ -23,6 +23,13 @@ def tiny_config(**changes) -> NetworkConfig:
     return NetworkConfig(**{**values, **changes})
 
 
+def random_network(seed=0, **changes) -> GlanceFocusNet:
+    """A network of `tiny_config` with random weights, in eval mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return GlanceFocusNet(tiny_config(**changes)).eval().requires_grad_(False)
+
+
 class ArrayDataset:
     """A `Dataset` over arrays in memory."""
 

@@ -81,22 +81,13 @@ def image_files(
     split: str,
     source: ImageSource,
     labels: NDArray[np.int64],
-    spec: ImageSpec,
+    classes: tuple[str, ...],
+    like: ImageSpec | None,
     unreadable: str,
 ) -> ImageFiles:
-    """Return a source as a data set; with `unreadable="skip"` without what cannot be decoded.
-
-    Raises:
-        ValueError: with `skip`, a class has no image left, or a file cannot be opened.
-    """
+    """Return a source as a data set; arguments and errors as of `load_dataset`."""
+    spec = imagenet_spec(classes) if like is None else dataclasses.replace(like, classes=classes)
     kept = None
     if unreadable == "skip":
-        kept = readable_images(source, f"{name}, split {split!r}", labels, spec.classes)
+        kept = readable_images(source, f"{name}, split {split!r}", labels, classes)
     return ImageFiles(name, split, source, labels, spec, kept)
-
-
-def spec_of(classes: tuple[str, ...], like: ImageSpec | None) -> ImageSpec:
-    """Return `like`, or ImageNet's usual images, with other classes."""
-    if like is None:
-        return imagenet_spec(classes)
-    return dataclasses.replace(like, classes=classes)

@@ -6,7 +6,7 @@ import numpy as np
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from gf_env.datasets.base import ImageSpec
-from gf_env.datasets.on_disk.dataset import ImageFiles, image_files, spec_of
+from gf_env.datasets.on_disk.dataset import ImageFiles, image_files
 from gf_env.datasets.on_disk.sources import FileSource
 
 _FOLDER_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
@@ -16,18 +16,9 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
     """Return one split of a tree `root/<split>/<class>/<image>`.
 
     Classes are numbered in the order of their names, which is torchvision's ImageFolder's too,
-    except that hidden folders are no classes.
-
-    Args:
-        root: the folder that holds the splits.
-        split: `train`, `validation` (also found as `val`) or `test`; any other name is taken as a
-            folder's.
-        like: the image size, channels and normalisation wanted; ImageNet's by default.
-        unreadable: `stop` or `skip`, see `load_dataset`.
-
-    Raises:
-        ValueError: no folder for the split, a class without images, or other classes than in
-            the tree's `train`.
+    except that hidden folders are no classes. The split `validation` is also found as `val`; any
+    other name than `train` and `test` is taken as a folder's. Else arguments and errors are those
+    of `load_dataset`.
     """
     folder = _split_folder(root, split)
     classes = _subfolders(folder)
@@ -47,7 +38,7 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
             f"expected files ending in one of {list(IMG_EXTENSIONS)}"
         )
     source = FileSource(str(folder), [path for path, _ in samples])
-    return image_files(str(root), split, source, labels, spec_of(classes, like), unreadable)
+    return image_files(str(root), split, source, labels, classes, like, unreadable)
 
 
 def _split_folder(root: Path, split: str) -> Path:

@@ -68,7 +68,7 @@ class ImageSource(Protocol):
         Raises:
             ValueError: a file cannot be opened.
         """
-        ...
+        return None
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,6 @@ class TorchvisionSource(ImageSource):
                 "choose a data set of single images"
             )
         return to_eight_bits(image)
-
-    @override
-    def fingerprint(self) -> None:
-        return None
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:

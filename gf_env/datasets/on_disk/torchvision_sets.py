@@ -11,7 +11,7 @@ from torchvision import datasets as tv_datasets
 from torchvision.datasets import DatasetFolder, VisionDataset
 
 from gf_env.datasets.base import ImageSpec
-from gf_env.datasets.on_disk.dataset import ImageFiles, image_files, spec_of
+from gf_env.datasets.on_disk.dataset import ImageFiles, image_files
 from gf_env.datasets.on_disk.sources import FileSource, ImageSource, TorchvisionSource
 
 PREFIX = "torchvision:"
@@ -24,8 +24,8 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         name: `torchvision:<class>` or `torchvision:<class>@<root folder>`; the root is
             $GF_ENV_DATA, else `data`.
         split: `train`, `validation` or `test`, as far as the data set has them.
-        like: the image size, channels and normalisation wanted; ImageNet's by default.
-        unreadable: `stop` or `skip`, see `load_dataset`.
+        like: as of `load_dataset`.
+        unreadable: likewise.
 
     Raises:
         ValueError: torchvision has no such data set or split, or it is not under the root.
@@ -47,14 +47,10 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         ) from error
     labels = _labels(dataset)
     names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
-    spec = spec_of(tuple(map(str, names)), like)
-    return image_files(name, split, _source(name, dataset), labels, spec, unreadable)
-
-
-def _source(name: str, dataset: Any) -> ImageSource:
+    source: ImageSource = TorchvisionSource(name, dataset)
     if isinstance(dataset, DatasetFolder):  # such as ImageNet: its files can be named
-        return FileSource(str(dataset.root), [path for path, _ in dataset.samples])
-    return TorchvisionSource(name, dataset)
+        source = FileSource(str(dataset.root), [path for path, _ in dataset.samples])
+    return image_files(name, split, source, labels, tuple(map(str, names)), like, unreadable)
 
 
 def _split_arguments(make: Callable[..., Any], split: str) -> dict[str, Any]:

@@ -15,9 +15,5 @@ SCENES: dict[str, Callable[[str, int | None], Dataset]] = {ClutteredDigits.name:
 
 @functools.lru_cache(maxsize=8)
 def load_scenes(name: str, split: str, size: int | None) -> Dataset:
-    """Return a split of a built-in task; many environments in one process share one copy.
-
-    Raises:
-        ValueError: unknown split, or a size below 1.
-    """
+    """Return a split of a built-in task; many environments in one process share one copy."""
     return SCENES[name](split, size)

@@ -55,21 +55,3 @@ class Encoder(nn.Module):
         """Return the names of the own head's tensors."""
         (name,) = (name for name, module in self.named_modules() if module is self.own_head)
         return [f"{name}.{part}" for part in self.own_head.state_dict()]
-
-
-class ImageSettings(NamedTuple):
-    """What colour images a backbone is made for; see `gf_env.ImageSpec`.
-
-    Attributes:
-        image_size: pixels.
-        mean: of the three channels, on the scale [0, 1].
-        std: likewise.
-        crop_fraction: share of the resized image's side that is kept.
-        resize_interpolation: `bilinear` or `bicubic`.
-    """
-
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    crop_fraction: float
-    resize_interpolation: str

@@ -3,20 +3,25 @@
 timm takes two seconds to import, so it is imported only where one of its networks is asked for.
 """
 
+from typing import Any
+
 import torch
 
-from gf_env.network.encoders.base import Encoder, ImageSettings
+from gf_env.network.encoders.base import Encoder
 from gf_env.network.encoders.small_cnn import SMALL_CNN, SmallCNN
 
 
-def image_settings(name: str) -> ImageSettings | None:
-    """Return what images a backbone is made for, or None where it takes any, as `small-cnn` does.
+def image_settings(name: str) -> dict[str, Any]:
+    """Return what colour images a backbone is made for: fields of `ImageSpec`, by name.
+
+    They are `image_size`, `mean`, `std`, `crop_fraction` and `resize_interpolation`; none of them
+    for `small-cnn`, which takes any image.
 
     Raises:
         ValueError: unknown name.
     """
     if name == SMALL_CNN:
-        return None
+        return {}
     from gf_env.network.encoders.timm_encoder import timm_image_settings
 
     return timm_image_settings(name)

@@ -13,7 +13,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import mobilenetv3
 from torch import nn
 
-from gf_env.network.encoders.base import Encoder, Encoding, ImageSettings
+from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.small_cnn import SMALL_CNN
 from gf_env.network.families import BACKBONES, family_of
 
@@ -58,8 +58,8 @@ class TimmEncoder(Encoder):
         return head
 
 
-def timm_image_settings(name: str) -> ImageSettings:
-    """Return what images a network of timm or of the paper is made for.
+def timm_image_settings(name: str) -> dict[str, Any]:
+    """Return what images a network is made for, as `image_settings` does.
 
     The paper's networks have the settings of its release (blackfeather-wang/GFNet-Pytorch at
     8a6775c), which for some differ from timm's of today.
@@ -69,7 +69,7 @@ def timm_image_settings(name: str) -> ImageSettings:
     """
     backbone, family = BACKBONES.get(name), family_of(name)
     if backbone is not None and family is not None:
-        return ImageSettings(
+        return dict(
             image_size=backbone.image_size,
             mean=IMAGENET_DEFAULT_MEAN,
             std=IMAGENET_DEFAULT_STD,
@@ -79,7 +79,7 @@ def timm_image_settings(name: str) -> ImageSettings:
     made_for = timm.get_pretrained_cfg(_timm_name(name))
     if made_for is None:
         raise ValueError(f"timm does not say what images {name} is made for")
-    return ImageSettings(
+    return dict(
         image_size=made_for.input_size[-1],
         mean=made_for.mean,
         std=made_for.std,

@@ -3,29 +3,25 @@ import torch
 
 from gf_env.datasets.batches import to_device
 from gf_env.datasets.image_source import ReadImages, ResidentImages, fits_on, image_source
-from tests.helpers.tiny import random_dataset
+from tests.helpers.tiny import ArrayDataset, random_dataset
 
 CPU = torch.device("cpu")
 
 
-class Counting:
+class Counting(ArrayDataset):
     """A data set that notes which images were read; its varied copies are inverted."""
 
     def __init__(self):
-        self._inner = random_dataset()
-        self.name, self.split = self._inner.name, self._inner.split
-        self.spec, self.labels = self._inner.spec, self._inner.labels
+        plain = random_dataset()
+        super().__init__(plain.images(range(20)), plain.labels, plain.spec)
         self.read = []
-
-    def __len__(self):
-        return len(self._inner)
 
     def images(self, indices):
         self.read += list(indices)
-        return self._inner.images(indices)
+        return super().images(indices)
 
     def augmented_images(self, indices, seed):
-        return 255 - self._inner.images(indices)
+        return 255 - super().images(indices)
 
 
 def test_every_image_is_read_once():
@@ -60,7 +56,7 @@ class InOneTensor(Counting):
     """A data set that has its images in memory."""
 
     def tensor(self, indices):
-        return self._inner.images(range(20))
+        return self._images
 
 
 def test_images_in_memory_are_not_copied():

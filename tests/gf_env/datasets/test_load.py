@@ -45,13 +45,10 @@ def test_what_to_do_about_unreadable_images_is_checked_first(dataset, tiny_datas
 
 
 def test_data_sets_in_memory_have_no_unreadable_images(tiny_dataset):
-    assert load_dataset(tiny_dataset, "test", unreadable="skip") is tiny_dataset
+    for unreadable in ("stop", "skip"):
+        assert load_dataset(tiny_dataset, "test", unreadable=unreadable) is tiny_dataset
     digits = load_dataset("cluttered-digits", "test", size=3, unreadable="skip")
     assert not isinstance(digits, Augmented)
-
-
-def test_an_object_is_returned_as_it_is(tiny_dataset):
-    assert load_dataset(tiny_dataset, "test") is tiny_dataset
 
 
 SPEC = {"image_size": 8, "channels": 1, "classes": ["a", "b"], "mean": [0], "std": [0.5]}

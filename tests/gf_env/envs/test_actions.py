@@ -28,7 +28,7 @@ def test_the_two_codecs():
 @pytest.mark.parametrize(
     ("codec", "actions", "locations"),
     [
-        (LOCATIONS, [[-1, 1], [0, 0.5], [-3, 3]], [[0, 1], [0.5, 0.75], [0, 1]]),
+        (LOCATIONS, [[-1, 1], [0, 0.5], [-3, np.inf]], [[0, 1], [0.5, 0.75], [0, 1]]),
         (LOCATIONS, [[0, 1], [1, 0], [0, 0]], [[0.5, 1], [1, 0.5], [0.5, 0.5]]),
         (GRID, [0, 1, 2], [[0, 0], [0, 1], [1, 0]]),
         (GRID, np.array([3, 3, 0], np.uint8), [[1, 1], [1, 1], [0, 0]]),
@@ -43,11 +43,7 @@ def test_actions_mean_looks(codec, actions, locations):
 @pytest.mark.parametrize(
     ("codec", "actions", "message"),
     [
-        (
-            LOCATIONS,
-            [[0, np.nan], [0, 0], [np.nan, 0]],
-            "not be NaN, got .* in episode 0 and 2 of 3",
-        ),
+        (LOCATIONS, [[0, np.nan], [0, 0], [np.nan, 0]], "NaN, got .* in episode 0 and 2 of 3"),
         (LOCATIONS, [[0, 0], [0, 0]], r"shape \(3, 2\), got shape \(2, 2\)"),
         (LOCATIONS, [["a", "b"]] * 3, "got shape"),
         (GRID, [0, 4, -1], r"\[0, 4\), got 4 in episode 1 and 2 of 3"),

@@ -9,6 +9,8 @@ from gf_env.envs.episodes import Rules
 from gf_env.envs.make_task import make_task
 from gf_env.geometry import Lattice
 
+CORNERS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
 
 @pytest.fixture
 def started(tiny_network, tiny_dataset):
@@ -156,36 +158,22 @@ def test_exits_at_the_threshold_or_above(started):
     assert 0 < terminated.sum() < 6
 
 
-def test_a_batch_is_its_rows(started):
-    network, rules, state = started
-    together, gained, _ = episodes.step(network, rules, state, Look(places(6)))
-    for n in range(6):
-        row = torch.tensor([n])
-        alone, reward, _ = episodes.step(network, rules, state.take(row), Look(places(6)[row]))
-        assert torch.allclose(alone.logits, together.logits[row], atol=1e-5)
-        assert torch.allclose(reward, gained[row], atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"sequence_length": 1}, "2 at least, got 1"),
+        ({"sequence_length": 1}, "sequence_length must be greater than or equal to 2, got 1"),
         ({"sequence_length": 5, "reward": "gold"}, "unknown reward 'gold'.*confidence_gain"),
         ({"sequence_length": 5, "exit_thresholds": (0.9, 0.9)}, "each of 5 steps, got 2"),
-        ({"sequence_length": 2, "exit_thresholds": (0.9, float("nan"))}, "probabilities"),
+        (
+            {"sequence_length": 2, "exit_thresholds": (0.9, float("nan"))},
+            "exit_thresholds.1 must be",
+        ),
         ({"sequence_length": 5, "reward": "contrastive"}, "needs rivals"),
     ],
 )
 def test_impossible_rules(arguments, message):
     with pytest.raises(ValueError, match=message):
         Rules(**arguments)
-
-
-def test_actions_and_locations():
-    actions = torch.tensor([[-1.0, 1.0], [0.0, -3.0], [0.5, float("inf")]])
-    locations = geometry.action_to_location(actions)
-    assert locations.tolist() == [[0.0, 1.0], [0.5, 0.0], [0.75, 1.0]]
-    assert torch.equal(geometry.location_to_action(locations), actions.clamp(-1, 1))
 
 
 def test_rewards_by_hand():
@@ -201,31 +189,23 @@ def test_rewards_by_hand():
 
 
 @pytest.mark.parametrize("bank", [False, True])
-def test_a_contrastive_reward_compares_with_random_looks(tiny_network, tiny_dataset, bank):
-    task = make_task(
-        network=tiny_network,
-        dataset=tiny_dataset,
-        reward="contrastive",
-        **({"lattice_stride": 8, "feature_bank": True} if bank else {}),
-    )
+def test_a_contrastive_reward_compares_with_random_looks(tiny, bank):
+    where = {"lattice_stride": 8, "feature_bank": True} if bank else {}
+    task = make_task(**tiny, reward="contrastive", **where)
     state = task.start(np.array([3, 4, 5, 3]))
     assert len(task.rules.rivals) == 4  # 2 x 2 patches of 8 pixels cover 16
     chosen = torch.tensor([[0.0, 1.0], [0.3, 0.2], [1.0, 1.0], [0.0, 0.0]])
     after, reward, _ = task.step(state, Look(chosen))
-    corners = [[0, 0], [0, 1], [1, 0], [1, 1]]
-    others = [
-        episodes.readout(task.step(state, Look(torch.tensor([corner] * 4).float()))[0]).confidence
-        for corner in corners
-    ]
+    looks = [task.step(state, Look(corner.expand(4, 2)))[0] for corner in CORNERS]
+    others = [episodes.readout(look).confidence for look in looks]
     expected = episodes.readout(after).confidence - torch.stack(others).mean(0)
     assert torch.allclose(reward, expected, atol=1e-6)
     assert (reward != 0).all()
 
 
-def test_all_random_looks_together_earn_nothing_against_themselves(tiny_network, tiny_dataset):
-    task = make_task(network=tiny_network, dataset=tiny_dataset, reward="contrastive")
+def test_all_random_looks_together_earn_nothing_against_themselves(tiny):
+    task = make_task(**tiny, reward="contrastive")
     state = task.start(np.arange(20))
-    corners = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]).float()
-    earned = [task.step(state, Look(corner.expand(20, 2)))[1] for corner in corners]
+    earned = [task.step(state, Look(corner.expand(20, 2)))[1] for corner in CORNERS]
     assert torch.stack(earned).mean(0).abs().max() < 1e-6
     assert torch.stack(earned).abs().max() > 1e-4

@@ -22,9 +22,7 @@ def test_frames_are_pictures_of_one_size_that_grow():
     seen = frames()
     for frame in seen:
         assert frame.dtype == np.uint8
-        assert frame.ndim == 3
-        assert frame.shape == seen[0].shape
-        assert frame.shape[2] == 3
+        assert frame.shape == (*seen[0].shape[:2], 3)
     assert not np.array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[1], seen[2])
 
@@ -56,14 +54,12 @@ def test_of_many_classes_the_likeliest_and_the_true_one_are_shown():
     assert rendering._shown_classes(probabilities[:7], 2) == list(range(7))
 
 
-def test_normalised_images_can_be_drawn(tiny_network, tiny_dataset):
-    task = make_task(network=tiny_network, dataset=tiny_dataset)
+def test_normalised_images_can_be_drawn(tiny):
+    task = make_task(**tiny)
     state = task.start(np.arange(2))
-    plain = rendering.draw_episodes(task, state)
-    floats = rendering.draw_episodes(
-        task, state._replace(images=tiny_network.normalise(state.images))
-    )
-    assert np.array_equal(plain, floats)
+    floats = state._replace(images=task.network.normalise(state.images))
+    drawn = [rendering.draw_episodes(task, each) for each in (state, floats)]
+    assert np.array_equal(*drawn)
 
 
 def test_render_needs_an_episode_and_a_mode():

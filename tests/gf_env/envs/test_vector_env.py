@@ -5,7 +5,12 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gf_env  # noqa: F401 - registers the ids
-from tests.helpers.compare import assert_alike, to_rounding
+from tests.helpers.compare import (
+    assert_alike,
+    assert_vector_envs_alike,
+    random_actions,
+    to_rounding,
+)
 
 NUM_ENVS = 5
 MODES = list(AutoresetMode)
@@ -22,12 +27,6 @@ def make_sync(env_id="GlanceFocus-v0", mode=AutoresetMode.SAME_STEP, **kwargs):
     return SyncVectorEnv([make] * NUM_ENVS, autoreset_mode=mode)
 
 
-def random_actions(space, rng):
-    if isinstance(space, gym.spaces.Box):
-        return rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
-    return rng.integers(0, 49, space.shape)
-
-
 # about half of the episodes end at each look with these, so that rows run out of step
 EXITS = (0.0, 0.5, 0.6, 0.6, 0.0)
 
@@ -40,32 +39,10 @@ def test_equals_sync_vector_env_of_single_envs(env_id, mode, exits):
     native = make_vec(env_id, autoreset_mode=mode, **kwargs)
     reference = make_sync(env_id, mode, **kwargs)
     assert native.metadata["autoreset_mode"] == reference.metadata["autoreset_mode"] == mode
-    for space in (
-        "action_space",
-        "observation_space",
-        "single_action_space",
-        "single_observation_space",
-    ):
-        assert getattr(native, space) == getattr(reference, space)
-    rng = np.random.default_rng(0)
-    assert_alike(native.reset(seed=11), reference.reset(seed=11), to_rounding)
-    ended = np.zeros(NUM_ENVS, bool)
-    ends, partial = 0, 0
-    for _ in range(14):
-        if mode == AutoresetMode.DISABLED and ended.any():
-            seed = [int(s) for s in rng.integers(0, 1000, NUM_ENVS)]
-            masks = ({"reset_mask": ended.copy()} for _ in range(2))
-            assert_alike(
-                native.reset(seed=seed, options=next(masks)),
-                reference.reset(seed=seed, options=next(masks)),
-                to_rounding,
-            )
-        actions = random_actions(native.action_space, rng)
-        found, expected = native.step(actions), reference.step(actions)
-        assert_alike(found, expected, to_rounding)
-        ended = found[2]
-        ends += ended.sum()
-        partial += 0 < ended.sum() < NUM_ENVS
+    for space in ("action_space", "observation_space"):
+        for name in (space, f"single_{space}"):
+            assert getattr(native, name) == getattr(reference, name)
+    ends, partial = assert_vector_envs_alike(native, reference, to_rounding)
     assert ends >= NUM_ENVS
     assert (partial > 0) == (exits is not None)
     assert native.np_random_seed == reference.np_random_seed
@@ -76,9 +53,8 @@ def test_seeds_by_list_and_index_for_all():
     seeds = [3, 9, 1, 1, 7]
     assert_alike(native.reset(seed=seeds), reference.reset(seed=seeds), to_rounding)
     options = {"index": 12}
-    assert_alike(
-        native.reset(options=dict(options)), reference.reset(options=dict(options)), to_rounding
-    )
+    seen = [env.reset(options=dict(options)) for env in (native, reference)]
+    assert_alike(*seen, to_rounding)
     _, infos = native.reset(options={"index": [4, 3, 2, 1, 0]})
     assert infos["index"].tolist() == [4, 3, 2, 1, 0]
 
@@ -107,9 +83,11 @@ def test_default_mode_wastes_no_step():
     assert infos["final_obs"][0].keys() == {"features", "hidden_state"}
 
 
-def test_mode_is_its_own_in_each_instance():
-    make_vec(autoreset_mode="NextStep")
+def test_arguments_of_the_vector_environment():
+    make_vec(autoreset_mode="NextStep")  # which changes nothing for others
     assert make_vec().metadata["autoreset_mode"] == AutoresetMode.SAME_STEP
+    with pytest.raises(ValueError, match="num_envs must be 1 or more"):
+        make_vec(num_envs=0)
     with pytest.raises(ValueError, match=r"unknown autoreset_mode 'never'.*SameStep"):
         make_vec(autoreset_mode="never")
 
@@ -122,16 +100,10 @@ def test_disabled_needs_a_reset():
         env.step(actions)
     with pytest.raises(ResetNeeded, match=r"\[0, 1, 2, 3, 4\].*reset_mask"):
         env.step(actions)
-    env.reset(options={"reset_mask": np.ones(NUM_ENVS, bool)})
-    env.step(actions)
-
-
-def test_the_users_options_stay_as_they_are():
-    env = make_vec()
-    env.reset(seed=0)
-    options = {"reset_mask": np.array([True, False, False, False, False])}
+    options = {"reset_mask": np.ones(NUM_ENVS, bool)}
     env.reset(options=options)
-    assert set(options) == {"reset_mask"}
+    assert set(options) == {"reset_mask"}  # the user's own are left as they are
+    env.step(actions)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +143,6 @@ def test_bad_actions_lose_nothing(mode, actions):
     with pytest.raises(ValueError, match=r"shape|NaN"):
         env.step(actions)
     assert_alike(env.step(good), other.step(good), to_rounding)
-
-
-def test_no_environments():
-    with pytest.raises(ValueError, match="num_envs must be 1 or more"):
-        make_vec(num_envs=0)
 
 
 def test_render_gives_a_frame_each():

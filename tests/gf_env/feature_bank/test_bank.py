@@ -11,26 +11,23 @@ from gf_env.envs.make_task import make_task
 from gf_env.feature_bank.bank import ImageIndices
 from gf_env.feature_bank.bank_file import BankFile
 from gf_env.geometry import Lattice
-from gf_env.network.glance_focus_net import GlanceFocusNet
-from tests.helpers.compare import assert_alike, to_float16, tolerance
-from tests.helpers.tiny import random_dataset, tiny_config
+from tests.helpers.compare import (
+    assert_alike,
+    assert_vector_envs_alike,
+    random_actions,
+    to_float16,
+    tolerance,
+)
+from tests.helpers.tiny import random_dataset, random_network
 
 OBSERVE = ("glance", "locations", "step")
 COLOUR = {"channels": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3}
 CONFIGS = {
-    "recurrent": tiny_config(),
-    "cascaded": tiny_config(classifier="cascaded", first_step="own_head"),
-    "timm": tiny_config(
-        encoder="mobilenetv3_large_100", image_size=48, patch_size=32, **COLOUR, hidden_size=24
-    ),
+    "recurrent": {},
+    "cascaded": {"classifier": "cascaded", "first_step": "own_head"},
+    "timm": {"encoder": "mobilenetv3_large_100", "image_size": 48, "patch_size": 32, **COLOUR},
 }
 LATTICES = {"grid": {"grid_size": 3}, "stride": {"lattice_stride": 3}}
-
-
-def random_network(config):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return GlanceFocusNet(config).eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module", params=[*CONFIGS, "built-in"])
@@ -38,21 +35,9 @@ def things(request, network):
     """A network and images for it."""
     if request.param == "built-in":
         return {"network": network, "dataset": ClutteredDigits("test", 20)}
-    config = CONFIGS[request.param]
-    images = random_dataset(12, config.image_size, config.channels)
-    return {"network": random_network(config), "dataset": images}
-
-
-@pytest.fixture
-def digits(network):
-    return {"network": network, "dataset": ClutteredDigits("test", 20)}
-
-
-def random_actions(space, rng):
-    """Continuous ones anywhere, not only where patches of a lattice are."""
-    if isinstance(space, gym.spaces.Box):
-        return rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
-    return rng.integers(0, 9, space.shape)
+    made = random_network(**CONFIGS[request.param])
+    images = random_dataset(12, made.config.image_size, made.config.channels)
+    return {"network": made, "dataset": images}
 
 
 @pytest.mark.parametrize("where", LATTICES.values(), ids=LATTICES)
@@ -63,7 +48,6 @@ def test_episodes_are_those_of_the_direct_path(things, where):
     direct = make_task(**things, **where, observe=OBSERVE)
     assert banked.observation_space == direct.observation_space
     assert banked.actions.space == direct.actions.space
-    assert banked.cost == direct.cost
     indices = np.array([3, 0, 11, 3])
     states = [task.start(indices) for task in (banked, direct)]
     rng = np.random.default_rng(0)
@@ -92,8 +76,8 @@ def test_episodes_are_those_of_the_direct_path(things, where):
         ("GlanceFocus-v0", {"lattice_stride": 3}),
     ],
 )
-def test_single_environment(tiny_network, tiny_dataset, env_id, where):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "observe": OBSERVE, **where}
+def test_single_environment(tiny, env_id, where):
+    arguments = {**tiny, "observe": OBSERVE, **where}
     seen, frames = [], []
     for more in ({"feature_bank": True}, {}):
         env = gym.make(env_id, **arguments, **more, render_mode="rgb_array")
@@ -117,39 +101,21 @@ def test_vector_environment(digits, mode, exits):
         gym.make_vec("GlanceFocusGrid-v0", num_envs=5, **arguments, **more)
         for more in ({"feature_bank": True}, {})
     )
-    assert_alike(banked.reset(seed=11), direct.reset(seed=11), to_float16)
-    rng = np.random.default_rng(0)
-    ended = np.zeros(5, bool)
-    ends, partial = 0, 0
-    for _ in range(12):
-        if mode == AutoresetMode.DISABLED and ended.any():
-            masks = ({"reset_mask": ended.copy()} for _ in range(2))
-            assert_alike(*(env.reset(options=next(masks)) for env in (banked, direct)), to_float16)
-        actions = random_actions(direct.action_space, rng)
-        found, expected = banked.step(actions), direct.step(actions)
-        assert_alike(found, expected, to_float16)
-        ended = expected[2]
-        ends += ended.sum()
-        partial += 0 < ended.sum() < 5
+    ends, partial = assert_vector_envs_alike(banked, direct, to_float16, steps=12)
     assert ends >= 5
     assert (partial > 0) == (exits is not None)
 
 
-def test_vector_environment_equals_single_ones(tiny_network, tiny_dataset):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "feature_bank": True}
+def test_vector_environment_equals_single_ones(tiny):
+    arguments = {**tiny, "feature_bank": True}
     native = gym.make_vec("GlanceFocusGrid-v0", num_envs=3, **arguments)
     single = [lambda: gym.make("GlanceFocusGrid-v0", **arguments)] * 3
     reference = SyncVectorEnv(single, autoreset_mode=AutoresetMode.SAME_STEP)
-    assert_alike(native.reset(seed=3), reference.reset(seed=3), to_float16)
-    rng = np.random.default_rng(0)
-    for _ in range(6):
-        actions = random_actions(native.action_space, rng)
-        assert_alike(native.step(actions), reference.step(actions), to_float16)
+    assert_vector_envs_alike(native, reference, to_float16, steps=6)
 
 
-def test_rendering_shows_the_pixels(tiny_network, tiny_dataset):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "grid_size": 3}
-    banked, direct = (make_task(**arguments, **more) for more in ({"feature_bank": True}, {}))
+def test_rendering_shows_the_pixels(tiny):
+    banked, direct = (make_task(**tiny, grid_size=3, feature_bank=bank) for bank in (True, None))
     indices = np.array([5, 2, 9])
     states = [task.start(indices) for task in (banked, direct)]
     assert states[0].images.tolist() == [5, 2, 9]
@@ -190,14 +156,13 @@ def test_greedy_oracle(digits):
     assert found.confidence[:, 1:].mean() > 1.2 * found.confidence[:, 0].mean()
 
 
-def test_paths_and_banks_are_taken(tiny_network, tiny_dataset, tmp_path):
+def test_paths_and_banks_are_taken(tiny, tmp_path):
     lattice = Lattice.strided(5, 16, 8)
-    bank = BankFile(tiny_network, tiny_dataset, lattice, tmp_path / "bank.npy").build()
-    arguments = {"network": tiny_network, "dataset": tiny_dataset}
-    direct = make_task(**arguments, lattice_stride=5)
+    bank = BankFile(**tiny, lattice=lattice, path=tmp_path / "bank.npy").build()
+    direct = make_task(**tiny, lattice_stride=5)
     for given in (bank, tmp_path / "bank.npy", str(tmp_path / "bank.npy")):
         for more in ({}, {"lattice_stride": 5}):
-            task = make_task(**arguments, **more, feature_bank=given)
+            task = make_task(**tiny, **more, feature_bank=given)
             assert task.rules == direct.rules
             assert task.rules.lattice == lattice
             assert torch.allclose(
@@ -206,12 +171,12 @@ def test_paths_and_banks_are_taken(tiny_network, tiny_dataset, tmp_path):
 
 
 @pytest.mark.parametrize("given", [None, False])
-def test_no_bank(tiny_network, tiny_dataset, given):
-    task = make_task(network=tiny_network, dataset=tiny_dataset, feature_bank=given)
-    assert task.glimpse_source is tiny_network
+def test_no_bank(tiny, given):
+    task = make_task(**tiny, feature_bank=given)
+    assert task.glimpse_source is tiny["network"]
     images, rows = task.images.select(np.array([3, 1]))
     assert rows is None
-    assert torch.equal(images, tiny_dataset.images([3, 1]))
+    assert torch.equal(images, tiny["dataset"].images([3, 1]))
 
 
 def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset, tmp_path):
@@ -228,17 +193,14 @@ def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset, 
         assert torch.allclose(left, right, atol=2e-3, rtol=2e-3)
 
 
-def test_nobody_can_change_the_bank(tiny_network, tiny_dataset):
-    env = gym.make(
-        "GlanceFocusGrid-v0", network=tiny_network, dataset=tiny_dataset, feature_bank=True
-    )
+def test_nobody_can_change_the_bank(tiny):
+    env = gym.make("GlanceFocusGrid-v0", **tiny, feature_bank=True)
     first, _ = env.reset(options={"index": 3})
     kept = {key: value.copy() for key, value in first.items()}
     for value in first.values():
         value[:] = 1e9
     again, _ = env.reset(options={"index": 3})
-    for key, value in kept.items():
-        assert np.array_equal(again[key], value)
+    assert_alike(again, kept)
 
 
 def test_images_by_their_numbers(tiny_dataset):

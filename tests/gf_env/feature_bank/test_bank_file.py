@@ -16,7 +16,7 @@ from gf_env.geometry import Lattice
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.tensors import TensorFileError
 from tests.helpers.damage import change, flip
-from tests.helpers.tiny import ArrayDataset, random_dataset, tiny_config
+from tests.helpers.tiny import ArrayDataset, random_dataset, random_network
 
 GRID = Lattice.grid(3, 16, 8)
 IMAGE_BYTES = 10 * (128 + 128) * 2
@@ -24,20 +24,14 @@ IMAGE_BYTES = 10 * (128 + 128) * 2
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GF_ENV_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture(autouse=True)
-def small_pieces(monkeypatch):
+def small_pieces(own_cache, monkeypatch):
     """Twenty images are four pieces: of six, six, six and two."""
     monkeypatch.setattr("gf_env.feature_bank.bank_file._PIECE_BYTES", 6 * IMAGE_BYTES)
 
 
 @pytest.fixture
-def bank_file(tiny_network, tiny_dataset, tmp_path):
-    return BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "banks" / "bank.npy")
+def bank_file(tiny, tmp_path):
+    return BankFile(**tiny, lattice=GRID, path=tmp_path / "banks" / "bank.npy")
 
 
 def build(bank_file, stop_at=None):
@@ -59,10 +53,9 @@ def forbid(monkeypatch, name):
 
 
 @pytest.fixture
-def task_with(tiny_network, tiny_dataset):
+def task_with(tiny):
     """Makes a task of the tiny network and data set; more arguments go to `make_task`."""
-    arguments = {"network": tiny_network, "dataset": tiny_dataset}
-    return lambda **more: make_task(**{**arguments, **more})
+    return lambda **more: make_task(**{**tiny, **more})
 
 
 def test_progress_and_plan(bank_file, tmp_path):
@@ -139,7 +132,7 @@ def test_a_damaged_bank_is_refused(task_with, bank_file, damage, message):
             use()
 
 
-def test_a_path_that_holds_no_bank(tiny_network, tiny_dataset, tmp_path):
+def test_a_path_that_holds_no_bank(tiny, tmp_path):
     path = tmp_path / "other.npy"
     np.save(path, np.zeros(3))
     path.with_suffix(".json").write_text('{"lr": 0.1}')
@@ -147,14 +140,8 @@ def test_a_path_that_holds_no_bank(tiny_network, tiny_dataset, tmp_path):
         stored_lattice(path)
     before = path.read_bytes(), path.with_suffix(".json").read_bytes()
     with pytest.raises(TensorFileError, match=r"other\.json is damaged, or not the notes"):
-        BankFile(tiny_network, tiny_dataset, GRID, path).build()
+        BankFile(**tiny, lattice=GRID, path=path).build()
     assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
-
-
-def other_network():
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        return GlanceFocusNet(tiny_config()).eval()
 
 
 def other_images():
@@ -175,7 +162,7 @@ def with_other(**attributes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": other_network()}, r"bank(\.npy)? has network '\w+' instead of '\w+'$"),
+        ({"network": random_network(seed=1)}, r"bank(\.npy)? has network '\w+' instead of '\w+'$"),
         ({"dataset": other_images()}, r"has dataset version '\w+' instead of '\w+'$"),
         ({"dataset": with_other(split="test")}, "has split 'train' instead of 'test'$"),
         ({"dataset": with_other(name="others")}, "has dataset 'arrays' instead of 'others'$"),
@@ -203,11 +190,9 @@ def test_a_bank_of_something_else(task_with, bank_file, changes, message, opened
         task_with(**{**arguments, **changes})
 
 
-def test_equal_objects_are_the_same_thing(tiny_network, bank_file):
+def test_equal_objects_are_the_same_thing(bank_file):
     bank = bank_file.build()
-    twin = GlanceFocusNet(tiny_config()).eval()
-    twin.load_state_dict(tiny_network.state_dict())
-    task = make_task(network=twin, dataset=random_dataset(), feature_bank=bank)
+    task = make_task(network=random_network(), dataset=random_dataset(), feature_bank=bank)
     assert task.glimpse_source is bank
 
 
@@ -217,8 +202,8 @@ def test_a_bank_and_a_network_on_two_devices(task_with, bank_file):
         task_with(feature_bank=bank, device="meta")
 
 
-def test_true_builds_once_in_the_cache(tiny_network, tiny_dataset, own_cache, monkeypatch, caplog):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "feature_bank": True}
+def test_true_builds_once_in_the_cache(tiny, own_cache, monkeypatch, caplog):
+    arguments = {**tiny, "feature_bank": True}
     with caplog.at_level(logging.WARNING, "gf_env"):
         gym.make("GlanceFocusGrid-v0", **arguments)
         assert "building a feature bank of 20 images" in caplog.text
@@ -235,8 +220,8 @@ def test_true_builds_once_in_the_cache(tiny_network, tiny_dataset, own_cache, mo
     assert sorted((own_cache / "banks").glob("*.npy")) == paths
 
 
-def test_true_refuses_a_damaged_bank(task_with, tiny_network, tiny_dataset):
-    file = BankFile(tiny_network, tiny_dataset, GRID)
+def test_true_refuses_a_damaged_bank(task_with, tiny):
+    file = BankFile(**tiny, lattice=GRID)
     file.build()
     change(file.path, flip(-1))
     with pytest.raises(TensorFileError, match="does not match its checksums; build it again"):
@@ -273,9 +258,9 @@ def test_larger_than_memory(bank_file, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [1e6, math.nan])
-def test_values_that_float16_cannot_hold(tiny_network, tiny_dataset, tmp_path, value):
-    tiny_network.local_encoder.layers[-2].bias.fill_(value)  # of the last normalisation
-    file = BankFile(tiny_network, tiny_dataset, GRID, tmp_path / "bank.npy")
+def test_values_that_float16_cannot_hold(tiny, tmp_path, value):
+    tiny["network"].local_encoder.layers[-2].bias.fill_(value)  # of the last normalisation
+    file = BankFile(**tiny, lattice=GRID, path=tmp_path / "bank.npy")
     with pytest.raises(ValueError, match="images 0 to 5 are too large for float16 or not finite"):
         file.build()
     assert not file.is_built()
@@ -300,19 +285,19 @@ def test_arguments_that_do_not_go_together(task_with, own_cache, arguments, mess
     assert not own_cache.exists()
 
 
-def test_a_network_in_training_mode(task_with, tiny_network, tiny_dataset, bank_file):
+def test_a_network_in_training_mode(task_with, tiny, bank_file):
     bank = bank_file.build()
-    tiny_network.train()
+    tiny["network"].train()
     with pytest.raises(ValueError, match="eval"):
-        BankFile(tiny_network, tiny_dataset, GRID)
+        BankFile(**tiny, lattice=GRID)
     for given in (True, bank, bank_file.path):
         with pytest.raises(ValueError, match="eval"):
             task_with(grid_size=3, feature_bank=given)
 
 
-def test_two_builders_write_one_file(tiny_network, tiny_dataset, bank_file):
+def test_two_builders_write_one_file(tiny, bank_file):
     """Threads exclude each other by the same lock as processes do."""
-    builders = [BankFile(tiny_network, tiny_dataset, GRID, bank_file.path) for _ in range(2)]
+    builders = [BankFile(**tiny, lattice=GRID, path=bank_file.path) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         assert sorted(map(len, pool.map(build, builders))) == [0, 4]
     assert bank_file.is_built()

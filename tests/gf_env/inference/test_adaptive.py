@@ -7,30 +7,23 @@ import torch
 import agents
 import gf_env
 from gf_env.envs.episodes import Episodes
-from gf_env.envs.make_task import make_task
+from gf_env.feature_bank.bank import feature_shape
 from gf_env.inference.adaptive import AdaptiveClassifier
-from gf_env.network.glance_focus_net import GlanceFocusNet
 from tests.helpers.policies import LastPatch, Recorder
-from tests.helpers.tiny import random_dataset, tiny_config
+from tests.helpers.tiny import random_dataset, random_network
 
 INF = float("inf")
 
 
 @pytest.fixture
 def cascaded_network():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = tiny_config(classifier="cascaded", first_step="own_head")
-        return GlanceFocusNet(config).eval().requires_grad_(False)
+    return random_network(classifier="cascaded", first_step="own_head")
 
 
 def paper_policy(network):
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        glimpse = network.glance(
-            torch.zeros(1, network.config.channels, *[network.config.image_size] * 2)
-        )
-        config = agents.PatchProposalConfig(tuple(glimpse.features.shape[1:]))
+        config = agents.PatchProposalConfig(feature_shape(network))
         policy = agents.PaperPolicy(agents.PatchProposalNetwork(config))
         policy.network.actor.weight.data *= 20  # or all patches are near the centre
     return policy
@@ -90,24 +83,25 @@ def first_at(max_probability, thresholds):
     return leave.argmax(1) + 1
 
 
+def rows_encoded(encoder):
+    """Return a list to which every call of an encoder will add its number of images."""
+    seen = []
+    encoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    return seen
+
+
 def assert_equal_to_the_plain_path(policy, network, dataset, count, as_float=False):
     plain = gf_env.evaluate(policy, network=network, dataset=dataset, num_images=count)
     thresholds = thresholds_between(plain.max_probability)
     looks = first_at(plain.max_probability, thresholds)
     assert set(looks) == {1, 2, 3, 4, 5}
-    images = make_task(network=network, dataset=dataset, split="test").dataset.images(
-        np.arange(count)
-    )
+    images = gf_env.load_dataset(dataset, "test").images(np.arange(count))
     images = network.normalise(images) if as_float else images
     done = AdaptiveClassifier(network, policy).classify(images, thresholds)
-    rows = np.arange(count)
+    last = np.arange(count), looks - 1
     assert done.looks.tolist() == looks.tolist()
-    np.testing.assert_allclose(
-        done.max_probability, plain.max_probability[rows, looks - 1], atol=1e-5
-    )
-    assert (done.prediction.numpy() == plain.labels).tolist() == plain.correct[
-        rows, looks - 1
-    ].tolist()
+    np.testing.assert_allclose(done.max_probability, plain.max_probability[last], atol=1e-5)
+    assert np.array_equal(done.prediction.numpy() == plain.labels, plain.correct[last])
     best, prediction = done.probabilities.max(1)
     assert torch.equal(best, done.max_probability)
     assert torch.equal(prediction, done.prediction)
@@ -143,10 +137,7 @@ def test_waiting_images_take_the_places_of_those_that_left(cascaded_network, nam
     thresholds = thresholds_between(plain.max_probability)
     classifier = AdaptiveClassifier(cascaded_network, policy)
     together = classifier.classify(images, thresholds)
-    seen = []
-    cascaded_network.local_encoder.register_forward_pre_hook(
-        lambda module, inputs: seen.append(len(inputs[0]))
-    )
+    seen = rows_encoded(cascaded_network.local_encoder)
     done = classifier.classify(images, thresholds, batch_size=batch_size)
     assert torch.equal(done.looks, together.looks)
     assert torch.equal(done.prediction, together.prediction)
@@ -157,37 +148,27 @@ def test_waiting_images_take_the_places_of_those_that_left(cascaded_network, nam
         assert min(seen[: len(seen) // 2]) > 12
 
 
-def test_a_batch_has_one_image_at_least(tiny_network, tiny_dataset):
-    classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
-    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
-        classifier.classify(tiny_dataset.images(np.arange(2)), batch_size=0)
-
-
-def test_grid_policies(tiny_network, tiny_dataset):
-    plain = gf_env.evaluate(LastPatch(), network=tiny_network, dataset=tiny_dataset, grid_size=3)
+def test_grid_policies(tiny, tiny_network, tiny_dataset):
+    plain = gf_env.evaluate(LastPatch(), **tiny, grid_size=3)
     images = tiny_dataset.images(np.arange(20))
     done = AdaptiveClassifier(tiny_network, LastPatch(), grid_size=3).classify(images)
     np.testing.assert_allclose(done.max_probability, plain.max_probability[:, -1], atol=1e-6)
 
 
-def test_fewer_and_fewer_rows_are_encoded(tiny_network, tiny_dataset):
+def test_fewer_and_fewer_rows_are_encoded(tiny, tiny_network, tiny_dataset):
     images = tiny_dataset.images(np.arange(20))
     policy = Recorder()
-    plain = gf_env.evaluate(policy, network=tiny_network, dataset=tiny_dataset)
+    plain = gf_env.evaluate(policy, **tiny)
     policy.calls.clear()
     thresholds = thresholds_between(plain.max_probability)
-    rows = {"global": [], "local": []}
-    for name, encoder in (
-        ("global", tiny_network.global_encoder),
-        ("local", tiny_network.local_encoder),
-    ):
-        encoder.register_forward_hook(
-            lambda module, inputs, _, seen=rows[name]: seen.append(len(inputs[0]))
-        )
+    glances, focuses = (
+        rows_encoded(encoder)
+        for encoder in (tiny_network.global_encoder, tiny_network.local_encoder)
+    )
     looks = AdaptiveClassifier(tiny_network, policy).classify(images, thresholds).looks
     expected = [int((looks > step).sum()) for step in range(1, 5)]
     assert 20 > expected[0] > expected[1] > expected[2] > expected[3] > 0
-    assert rows == {"global": [20], "local": expected}
+    assert (glances, focuses) == ([20], expected)
     # and the policy sees those rows only, as in an environment
     starts = [[step == 0] * count for step, count in enumerate(expected)]
     for (seen, _, start, deterministic), expected_start in zip(policy.calls, starts, strict=True):
@@ -210,12 +191,12 @@ def test_nobody_left_nothing_run(tiny_network, tiny_dataset):
 
 
 @pytest.mark.parametrize("thresholds", [None, [INF] * 5, [1.5] * 5, [INF, INF, INF, INF, 0.0]])
-def test_all_looks_without_a_copy(tiny_network, tiny_dataset, thresholds, monkeypatch):
+def test_all_looks_without_a_copy(tiny, tiny_network, tiny_dataset, thresholds, monkeypatch):
     monkeypatch.delattr(Episodes, "take")
     images = tiny_dataset.images(np.arange(4))
     policy = agents.CentreCornerPolicy()
     done = AdaptiveClassifier(tiny_network, policy).classify(images, thresholds)
-    plain = gf_env.evaluate(policy, network=tiny_network, dataset=tiny_dataset, num_images=4)
+    plain = gf_env.evaluate(policy, **tiny, num_images=4)
     assert done.looks.tolist() == [5] * 4
     np.testing.assert_allclose(done.max_probability, plain.max_probability[:, -1], atol=1e-6)
 
@@ -247,8 +228,11 @@ def test_fewer_looks(tiny_network, tiny_dataset):
 )
 def test_bad_thresholds(tiny_network, tiny_dataset, thresholds, message):
     classifier = AdaptiveClassifier(tiny_network, agents.CentrePolicy())
+    images = tiny_dataset.images(np.arange(2))
     with pytest.raises(ValueError, match=message):
-        classifier.classify(tiny_dataset.images(np.arange(2)), thresholds)
+        classifier.classify(images, thresholds)
+    with pytest.raises(ValueError, match="batch_size must be 1 or more, got 0"):
+        classifier.classify(images, batch_size=0)
 
 
 @pytest.mark.parametrize(

@@ -73,22 +73,15 @@ def test_equal_to_a_plain_loop(sure, q, seed):
 
 
 def test_larger_budgets_cost_more():
-    sure = np.random.default_rng(0).random((5, 2000))
-    costs = []
-    for q in BUDGETS:
-        thresholds = gf_env.exit_thresholds(sure, q)
-        costs.append(gf_env.budgeted_batch(sure, sure > 0.5, range(5), thresholds).mean_cost)
-    assert len(BUDGETS) == 39
+    """On fifty thousand images, thresholds and all, in under a second."""
+    sure = np.random.default_rng(0).random((50_000, 5))
+    start = time.perf_counter()
+    points = gf_env.budgeted_curve(sure, sure, sure > 0.5, range(5))
+    assert time.perf_counter() - start < 1
+    costs = [point.mean_cost for point in points]
+    assert len(costs) == len(BUDGETS) == 39
     assert np.all(np.diff(costs) >= 0)
     assert costs[0] < 0.2 < 2.5 < costs[-1]
-
-
-def test_search_on_fifty_thousand_images_in_under_a_second():
-    sure = np.random.default_rng(0).random((5, 50_000))
-    start = time.perf_counter()
-    for q in BUDGETS:
-        gf_env.exit_thresholds(sure, q)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize("q", [0, 2, -1, float("nan")])
@@ -123,14 +116,6 @@ def test_curve_by_hand():
     assert point.accuracy == 0.5
     assert point.mean_cost == (1 + 3 + 10 + 10) / 4
     assert point.exit_shares.tolist() == [0.25, 0.25, 0.5]
-
-
-def test_curve_on_fifty_thousand_images_in_under_a_second():
-    sure = np.random.default_rng(0).random((50_000, 5))
-    start = time.perf_counter()
-    points = gf_env.budgeted_curve(sure, sure, sure > 0.5, range(5))
-    assert time.perf_counter() - start < 1
-    assert np.all(np.diff([point.mean_cost for point in points]) >= 0)
 
 
 def test_curve_of_arrays_that_do_not_fit():

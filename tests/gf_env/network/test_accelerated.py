@@ -6,17 +6,10 @@ from torch import nn
 
 import agents
 import gf_env
-from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
 from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.network.accelerated import AcceleratedEncoder, make_glimpse_source
-from gf_env.network.glance_focus_net import GlanceFocusNet
-from tests.helpers.tiny import tiny_config
-
-
-@pytest.fixture
-def digits(network):
-    return {"network": network, "dataset": ClutteredDigits("test", 20)}
+from tests.helpers.tiny import random_network
 
 
 def run(task, looks=4):
@@ -67,26 +60,19 @@ def test_rows_pick_images_as_they_do_in_the_network(tiny_network, tiny_dataset):
 
 
 def test_the_global_encoders_own_head_after_the_glance(tiny_dataset):
-    config = tiny_config(first_step="own_head_at_inference")
-    network = GlanceFocusNet(config).eval().requires_grad_(False)
+    network = random_network(first_step="own_head_at_inference")
     glimpse_source = make_glimpse_source(network, "bfloat16", compiled=False)
     images = tiny_dataset.images(np.arange(3))
     found, expected = (each.glance(images).logits for each in (glimpse_source, network))
     assert 0 < relative_error(found, expected) < 0.03
 
 
-def test_nothing_faster_is_asked_for(tiny_network):
-    assert make_glimpse_source(tiny_network, "float32", compiled=False) is tiny_network
-
-
 @pytest.mark.parametrize("precision", ["float16", "", None])
-def test_unknown_precision(tiny_network, tiny_dataset, precision):
+def test_unknown_precision(tiny, precision):
     message = r"unknown precision .*; choose one of \['float32', 'bfloat16'\]"
     for compiled in (False, True):
         with pytest.raises(ValueError, match=message):
-            make_task(
-                network=tiny_network, dataset=tiny_dataset, precision=precision, compiled=compiled
-            )
+            make_task(**tiny, precision=precision, compiled=compiled)
 
 
 class Compiled(nn.Module):
@@ -115,35 +101,32 @@ def compiled(monkeypatch):
     return made
 
 
-def test_both_encoders_are_compiled_and_used(tiny_network, tiny_dataset, compiled):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset}
-    task = make_task(**arguments, compiled=True)
+def test_both_encoders_are_compiled_and_used(tiny, compiled):
+    network = tiny["network"]
+    task = make_task(**tiny, compiled=True)
     assert isinstance(task.glimpse_source.local_encoder, AcceleratedEncoder)
-    assert task.network.local_encoder is tiny_network.local_encoder  # as it was
-    assert [each.encoder for each in compiled] == [
-        tiny_network.global_encoder,
-        tiny_network.local_encoder,
-    ]
+    assert task.network.local_encoder is network.local_encoder  # as it was
+    assert [each.encoder for each in compiled] == [network.global_encoder, network.local_encoder]
     for each in compiled:
         assert each.options == {"freezing": True, "triton.cudagraphs": False}
-    found, expected = run(task), run(make_task(**arguments))
+    found, expected = run(task), run(make_task(**tiny))
     assert [each.calls for each in compiled] == [1, 4]
     for left, right in zip(found, expected, strict=True):
         assert torch.allclose(left.logits, right.logits, atol=1e-6)
         assert torch.equal(left.locations, right.locations)
 
 
-def test_compiled_in_bfloat16(tiny_network, tiny_dataset, compiled):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "precision": "bfloat16"}
-    found, expected = (run(make_task(**arguments, compiled=each)) for each in (True, False))
+def test_compiled_in_bfloat16(tiny, compiled):
+    made = (make_task(**tiny, precision="bfloat16", compiled=each) for each in (True, False))
+    found, expected = map(run, made)
     assert [each.calls for each in compiled] == [1, 4]
     assert torch.equal(found[-1].logits, expected[-1].logits)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_really_compiled(tiny_network, tiny_dataset, precision):
-    arguments = {"network": tiny_network, "dataset": tiny_dataset, "precision": precision}
-    found, expected = (run(make_task(**arguments, compiled=each)) for each in (True, False))
+def test_really_compiled(tiny, precision):
+    made = (make_task(**tiny, precision=precision, compiled=each) for each in (True, False))
+    found, expected = map(run, made)
     for left, right in zip(found, expected, strict=True):
         assert relative_error(left.logits, right.logits) < 0.01

@@ -9,7 +9,8 @@ from gf_env.envs.make_task import make_task
 from gf_env.evaluation import evaluate
 from gf_env.network.classifiers import CascadedClassifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
-from tests.helpers.tiny import random_dataset, tiny_config
+from tests.helpers.policies import Recorder
+from tests.helpers.tiny import random_dataset, random_network, tiny_config
 
 CASCADED = {"classifier": "cascaded", "first_step": "own_head"}
 
@@ -39,6 +40,8 @@ def test_episodes_of_a_cascade_may_be_at_different_steps(cascade):
     assert torch.allclose(logits[0], cascade(third, start)[0][0])
     assert torch.allclose(logits[1], cascade(third, later)[0][1])
     assert state[:, 0].tolist() == [2, 3]
+    # as they are on a GPU, without asking which layers are needed
+    assert torch.allclose(cascade._every_head(state[:, 0].long(), state), logits, atol=1e-6)
     assert cascade(third[:0], mixed[:0])[0].shape == (0, 2)
 
 
@@ -92,30 +95,9 @@ def test_costs_of_a_cascade_grow():
 
 
 def test_an_environment_around_a_cascade(tiny_dataset):
-    network = GlanceFocusNet(tiny_config(**CASCADED)).eval()
-    task = make_task(network=network, dataset=tiny_dataset)
+    arguments = {"network": random_network(**CASCADED), "dataset": tiny_dataset}
+    task = make_task(**arguments)
     assert task.observation_space["hidden_state"].shape == (1 + 5 * 128,)
-
-    class Centre:
-        def predict(self, observation, state=None, episode_start=None, deterministic=False):
-            return np.zeros((len(observation["hidden_state"]), 2), np.float32), None
-
-    result = evaluate(Centre(), network=network, dataset=tiny_dataset)
-    assert result.confidence.shape == (20, 5)
+    assert evaluate(Recorder(), **arguments).confidence.shape == (20, 5)
     with pytest.raises(ValueError, match="made for 5 steps cannot take 6"):
-        make_task(network=network, dataset=tiny_dataset, sequence_length=6)
-
-
-def test_cascaded_logits_without_asking_the_device():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        classifier = CascadedClassifier(4, 5, 3)
-        pooled = torch.rand(5, 6, 4)
-    state = classifier.initial_state(pooled[0])
-    states = []
-    for look in pooled:
-        state = classifier.advance(look, state)
-        states.append(state)
-    mixed = torch.stack([states[look][row] for row, look in enumerate((1, 4, 2, 1, 3, 4))])
-    expected = classifier.logits(mixed)
-    assert torch.allclose(classifier._every_head(mixed[:, 0].long(), mixed), expected, atol=1e-6)
+        make_task(**arguments, sequence_length=6)

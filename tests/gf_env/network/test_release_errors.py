@@ -80,32 +80,13 @@ def test_something_else_than_a_checkpoint(path):
 @pytest.mark.parametrize(
     ("content", "model_name", "message", "error"),
     [
-        (
-            TRAINED,
-            None,
-            "does not say which network it holds.*pass model_name.*'mobilenetv3_large_125'",
-            ValueError,
-        ),
-        (
-            TRAINED,
-            "resnet51",
-            r"unknown model_name 'resnet51'; choose one of \['densenet121',",
-            ValueError,
-        ),
-        (
-            RELEASED,
-            "resnet50",
-            "holds 'regnety_600m', but model_name is 'resnet50'; leave it out",
-            ValueError,
-        ),
+        (TRAINED, None, "does not say which.*pass model_name.*'mobilenetv3_large_125'", ValueError),
+        (TRAINED, "resnet51", r"unknown model_name 'resnet51'; .*\['densenet121',", ValueError),
+        (RELEASED, "resnet50", "'regnety_600m', but model_name is 'resnet50'; leave", ValueError),
+        ({**RELEASED, "model_name": None}, None, "pass model_name.*'densenet121'", ValueError),
         *(
-            (
-                {**RELEASED, "model_name": name},
-                None,
-                "model_name.*'densenet121'",
-                ValueError if name is None else TensorFileError,
-            )
-            for name in ("vit_b", 3, ["resnet50"], "regnety_006", None)
+            ({**RELEASED, "model_name": name}, None, "model_name.*'densenet121'", TensorFileError)
+            for name in ("vit_b", 3, ["resnet50"], "regnety_006")
         ),
     ],
 )
@@ -159,10 +140,7 @@ def test_parts_that_are_no_weights(path, found):
     [
         ({"model_name": "regnety_800m"}, "'model_prime_state_dict' of.*is missing"),
         ({"model_name": "resnet50"}, "model.bn1.bias is missing"),
-        (
-            {"model_name": "efficientnet_b2"},
-            "expected fc_2.weight in 'fc' of.*found fc.bias, fc.weight, rnn.bias_hh_l0",
-        ),
+        ({"model_name": "efficientnet_b2"}, "fc_2.weight in 'fc' of.*found fc.bias, fc.weight, r"),
         ({"fc": {"fc.weight": torch.zeros(3)}}, r"to have 2 dimensions, found shape \(3,\)"),
     ],
 )
@@ -180,17 +158,9 @@ def test_costs_that_are_none(small, path, flops):
     ("changes", "policy", "message"),
     [
         ({"policy": None}, {}, "'policy' of.*found NoneType"),
-        (
-            {"model_name": "resnet50"},
-            {},
-            r"state_encoder.0.weight in 'policy' of.*2 dimensions, found shape \(32, 608, 1, 1\)",
-        ),
+        ({"model_name": "resnet50"}, {}, r"\.0.weight in 'policy' of.*2 dimen.* \(32, 608, 1, 1\)"),
         ({}, {"actor.0.bias": None, "std": torch.ones(2)}, "actor.bias is missing.*std is foreign"),
-        (
-            {},
-            {"state_encoder.3.weight": torch.zeros(256, 32 * 2)},
-            "square maps of 32 channels, found 64 inputs",
-        ),
+        ({}, {"state_encoder.3.weight": torch.zeros(256, 64)}, "of 32 channels, found 64 inputs"),
     ],
     ids=["none", "of another network", "missing and foreign", "oblong"],
 )
@@ -202,8 +172,5 @@ def test_policies_that_cannot_be(small, path, changes, policy, message):
     refuses({**content, **changes}, path, message, load=agents.load_official_policy)
 
 
-def test_no_policy(small, path):
-    content = small.released()
-    del content["policy"]
-    message = "expected a part 'policy' in"
-    refuses(content, path, message, load=agents.load_official_policy)
+def test_no_policy(path):
+    refuses(RELEASED, path, "expected a part 'policy' in", load=agents.load_official_policy)

@@ -11,7 +11,7 @@ import pytest
 from gf_env.storage import arrays
 from gf_env.storage.arrays import ArrayFile, cached_array, check_same
 from gf_env.storage.tensors import TensorFileError
-from tests.helpers.damage import change, flip, stopped_at_every_step
+from tests.helpers.damage import change, flip, refuse_to_write, stopped_at_every_step
 from tests.helpers.paths import ROOT
 
 HEADER = 128
@@ -106,14 +106,10 @@ def test_a_build_that_is_stopped_anywhere_is_resumed(file, tmp_path):
 def test_a_full_disk(file, monkeypatch):
     write(file, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", refuse)
+        patch.setattr(os, "fsync", refuse_to_write)
         with pytest.raises(OSError, match="No space left"):
             write(file)
     assert file.rows_written() == 3
-
-
-def refuse(*_):
-    raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize(
@@ -224,11 +220,10 @@ ROWS = np.arange(21, dtype=np.uint8).reshape(7, 3)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(own_cache, monkeypatch):
     """The cache folder; seven rows of 3 bytes are in pieces of three, three and one."""
-    monkeypatch.setenv("GF_ENV_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(arrays, "_CACHE_PIECE_BYTES", 9)
-    return tmp_path / "cache"
+    return own_cache
 
 
 def cached(make=lambda rows: ROWS[rows]):
@@ -301,9 +296,9 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, monkeypatch, at)
     if at == "the folder":
         folder.write_text("a file where the folder should be")
     elif at == "the first byte":
-        monkeypatch.setattr(os, "fsync", refuse)
+        monkeypatch.setattr(os, "fsync", refuse_to_write)
     else:
-        monkeypatch.setattr(ArrayFile, "replace", refuse)
+        monkeypatch.setattr(ArrayFile, "replace", refuse_to_write)
     with pytest.warns(UserWarning, match="cannot cache in .*GF_ENV_CACHE"):
         array = cached_array("a", (7, 3), lambda rows: ROWS[rows])
     assert np.array_equal(array, ROWS)
@@ -327,9 +322,8 @@ print(arrays.cached_array("a", (7, 3), make).sum())
 def test_two_processes_make_one_cache(folder, file):
     command = [sys.executable, "-c", MAKE]
     with dataclasses.replace(file, path=folder / "a.npy").exclusive():
-        makers = [
-            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
-        ]
+        how = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+        makers = [subprocess.Popen(command, **how) for _ in range(2)]
         for maker in makers:
             assert maker.stdout.readline() == "ready\n"
     printed = [maker.communicate(timeout=60)[0].split() for maker in makers]

@@ -7,6 +7,7 @@ from torch import nn
 
 from gf_env.storage.tensors import TensorFileError, save_tensors
 from gf_env.training.checkpoints import load_state, save_state
+from tests.helpers.damage import refuse_to_write
 
 
 def test_what_goes_in_comes_out(tmp_path):
@@ -45,10 +46,8 @@ def test_an_optimiser_goes_on_as_if_nothing_had_happened(tmp_path, kind):
 
     model, optimiser = make()
     step(model, optimiser)
-    save_state(
-        tmp_path / "s.safetensors",
-        {"model": model.state_dict(), "optimiser": optimiser.state_dict()},
-    )
+    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    save_state(tmp_path / "s.safetensors", state)
     step(model, optimiser)
     again, its_optimiser = make()
     state = load_state(tmp_path / "s.safetensors")
@@ -61,11 +60,7 @@ def test_an_optimiser_goes_on_as_if_nothing_had_happened(tmp_path, kind):
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     path = tmp_path / "last.safetensors"
     save_state(path, {"epoch": 1})
-
-    def no_space(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", no_space)
+    monkeypatch.setattr(os, "fsync", refuse_to_write)
     with pytest.raises(OSError, match=r"No space left.*one before is still there.*last"):
         save_state(path, {"epoch": 2})
     assert load_state(path) == {"epoch": 1}

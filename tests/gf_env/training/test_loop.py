@@ -33,10 +33,8 @@ class Counter:
                 raise KeyboardInterrupt
 
     def validate(self):
-        done = len(self.trained) if not self.resumed else self.trained[-1] + 1
+        done = self.trained[-1] + 1 if self.trained else 0
         return {"validation/accuracy": self.accuracies[done]}
-
-    resumed = False
 
     def save(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +45,6 @@ class Counter:
 
     def load_state(self, state):
         self.total = state["total"]
-        self.resumed = True
 
 
 def run(trainee, folder):

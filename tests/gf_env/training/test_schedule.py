@@ -30,9 +30,8 @@ def rates(optimiser, config, start=0, steps_per_epoch=2):
 
 
 def test_rate_rises_then_falls_along_a_cosine():
-    assert [rate_share(done, 0.2) for done in (0.0, 0.1, 0.2, 0.6, 1.0)] == pytest.approx(
-        [0.0, 0.5, 1.0, 0.5, 0.0]
-    )
+    shares = [rate_share(done, 0.2) for done in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert shares == pytest.approx([0.0, 0.5, 1.0, 0.5, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,8 @@ def test_rates_of_every_step(changes, shares):
 
 def test_rates_are_shares_of_the_initial_ones_to_the_last_digit():
     config = OptimiserConfig(epochs=7, learning_rate=0.07, classifier_learning_rate=0.3)
-    expected = [
-        [share * 0.07, share * 0.3] for share in (rate_share(n / 77, 0.1) for n in range(77))
-    ]
+    shares = [rate_share(step / 77, 0.1) for step in range(77)]
+    expected = [[share * 0.07, share * 0.3] for share in shares]
     assert rates(made(config), config, steps_per_epoch=11) == expected
 
 

@@ -43,22 +43,26 @@ def test_torch_files_by_timms_names(source, tmp_path, form):
     assert torch.allclose(made(IMAGES), source(IMAGES), atol=1e-6)
 
 
-def test_safetensors_by_timms_names_and_our_own_files(source, tmp_path):
+@pytest.fixture
+def timm_file(source, tmp_path):
     save_file(source.state_dict(), tmp_path / "timm.safetensors")
+    return str(tmp_path / "timm.safetensors")
+
+
+def test_safetensors_by_timms_names_and_our_own_files(source, timm_file, tmp_path):
     first, second = classifier(), classifier()
-    load_starting_weights(first, str(tmp_path / "timm.safetensors"))
+    load_starting_weights(first, timm_file)
     assert torch.allclose(first(IMAGES), source(IMAGES), atol=1e-6)
     first.save(tmp_path / "ours.safetensors")
     load_starting_weights(second, str(tmp_path / "ours.safetensors"))
     assert torch.equal(second(IMAGES), first(IMAGES))
 
 
-def test_weights_for_other_classes_keep_the_head(source, tmp_path):
-    save_file(source.state_dict(), tmp_path / "timm.safetensors")
+def test_weights_for_other_classes_keep_the_head(source, timm_file):
     made = classifier(classes=("a", "b"))
     head = made.encoder.own_head.weight.clone()
     with pytest.warns(UserWarning, match=r"other classes \(3 of them\)"):
-        load_starting_weights(made, str(tmp_path / "timm.safetensors"))
+        load_starting_weights(made, timm_file)
     assert torch.equal(made.encoder.own_head.weight, head)
     assert torch.equal(made.encoder.model.conv_stem.weight, source.conv_stem.weight)
 
@@ -83,10 +87,9 @@ def test_timm_has_nothing_to_fetch():
         load_starting_weights(classifier("small-cnn"), "timm")
 
 
-def test_weights_of_another_architecture(source, tmp_path):
-    save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "other.safetensors")
+def test_weights_of_another_architecture(timm_file):
     with pytest.raises(TensorFileError, match=r"is missing.*and \d+ more"):
-        load_starting_weights(classifier(), str(tmp_path / "other.safetensors"))
+        load_starting_weights(classifier("resnet10t"), timm_file)
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])

@@ -19,16 +19,12 @@ def data(tmp_path):
     return load_dataset(tmp_path, "train", like=LIKE)
 
 
-def test_augmented_images_have_the_networks_size(data):
-    assert isinstance(data, Augmented)
-    images = data.augmented_images(np.array([0, 4, 5]), 0)
-    assert images.shape == (3, 3, 32, 32)
-    assert images.dtype == torch.uint8
-    assert not torch.equal(images, data.images(np.array([0, 4, 5])))
-
-
 def test_an_augmented_image_depends_on_seed_and_index_alone(data):
+    assert isinstance(data, Augmented)
     images = data.augmented_images(np.arange(6), 7)
+    assert images.shape == (6, 3, 32, 32)
+    assert images.dtype == torch.uint8
+    assert not torch.equal(images, data.images(np.arange(6)))
     order = np.array([4, 1, 4, 0])
     assert torch.equal(data.augmented_images(order, 7), images[order])
     assert torch.equal(data.augmented_images(np.array([-1]), 7), images[[5]])
@@ -39,6 +35,8 @@ def test_seeds_and_indices_differ(data):
         data.augmented_images(np.array([index]), seed) for index in range(3) for seed in range(3)
     ]
     assert len(torch.stack(copies).unique(dim=0)) == 9
+    with pytest.raises(ValueError, match="0 or more, got -1"):
+        data.augmented_images(np.array([0]), -1)
 
 
 def test_equal_images_at_two_indices_are_varied_differently(data):
@@ -74,11 +72,6 @@ def test_worker_processes_make_the_same_copies(data):
         Copies(data), batch_size=3, num_workers=1, multiprocessing_context="spawn"
     )
     assert torch.equal(torch.cat(list(loader)), data.augmented_images(np.arange(6), 7))
-
-
-def test_a_negative_seed(data):
-    with pytest.raises(ValueError, match="0 or more, got -1"):
-        data.augmented_images(np.array([0]), -1)
 
 
 def test_kept_images_are_numbered_anew(data):

@@ -10,11 +10,7 @@ from gf_env.datasets.on_disk.decodable import readable_images
 from gf_env.datasets.on_disk.sources import FileSource, TorchvisionSource
 from tests.helpers.image_trees import BLUE, LIKE, cut_off, write_tree
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GF_ENV_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -40,17 +36,14 @@ def test_what_cannot_be_decoded_is_left_out(tree):
     assert data.labels.tolist() == [0, 1, 1]
     assert data.images(np.arange(3))[1, :, 9, 9].tolist() == list(BLUE)
     assert data.augmented_images(np.arange(3), 0)[2, :, 9, 9].tolist() == list(BLUE)
+    whole = skip(tree, "validation")  # without a warning
+    assert (len(whole), whole.num_skipped) == (4, 0)
 
 
 def test_only_the_first_are_named(tree):
     cut_off(tree / "train" / "dog" / "2.png")
     with pytest.warns(UserWarning, match=r"4 of 6 .*dog.1\.png, \.\.\.$"):
         skip(tree)
-
-
-def test_nothing_to_skip_is_no_warning(tree):
-    data = skip(tree, "validation")
-    assert (len(data), data.num_skipped) == (4, 0)
 
 
 def test_an_image_far_too_large(tmp_path, monkeypatch):
@@ -92,13 +85,10 @@ def test_a_tree_that_is_moved_keeps_its_verdict(tree, monkeypatch):
         skip(moved)
 
 
-def test_a_class_with_no_image_left(tree):
+def test_no_image_of_a_class_left_and_none_at_all(tree):
     cut_off(tree / "train" / "cat" / "1.png")
     with pytest.raises(ValueError, match=r"left of the classes \['cat'\].*cat.0\.png"):
         skip(tree)
-
-
-def test_no_image_left(tree):
     for path in (tree / "train").rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"none of the 6 images of .*'train' can be decoded"):

@@ -29,23 +29,17 @@ def test_in_grey_and_in_imagenets_size(tmp_path):
     assert default.spec.mean == (0.485, 0.456, 0.406)
 
 
-def test_images_of_a_class_may_be_in_folders_of_their_own(tmp_path):
+def test_classes_may_have_folders_but_hidden_ones_are_none(tmp_path):
     write_image(write_tree(tmp_path) / "train" / "cat" / "more" / "9.png", Image.new("L", (9, 9)))
-    assert load_dataset(tmp_path, "train").labels.tolist() == [0] * 4 + [1] * 3
-
-
-def test_hidden_folders_are_no_classes(tmp_path):
-    write_tree(tmp_path)
     (tmp_path / "train" / ".thumbnails").mkdir()
-    assert load_dataset(tmp_path, "train").spec.classes == ("cat", "dog")
-
-
-def test_an_empty_root(tmp_path):
-    with pytest.raises(ValueError, match=r"no split 'train'.*folder train.*no folders at all"):
-        load_dataset(tmp_path, "train")
+    data = load_dataset(tmp_path, "train")
+    assert data.labels.tolist() == [0] * 4 + [1] * 3
+    assert data.spec.classes == ("cat", "dog")
 
 
 def test_a_missing_split(tmp_path):
+    with pytest.raises(ValueError, match=r"no split 'train'.*folder train.*no folders at all"):
+        load_dataset(tmp_path, "train")
     with pytest.raises(ValueError, match=r"no split 'test'.*\['train', 'val'\]"):
         load_dataset(write_tree(tmp_path), "test")
     with pytest.raises(ValueError, match=r"'validation'.*validation or val.*\['cat', 'dog'\]"):

@@ -65,16 +65,11 @@ def test_a_part_has_32_images_at_least(encoder):
     assert encoder.counts == [80]
 
 
-@torch.no_grad()
-def test_whole_in_training_mode(encoder):
-    """Batch normalisation takes the statistics of the whole batch."""
-    encode(encoder.train(), IMAGES)
-    assert encoder.counts == [80]
-
-
-def test_whole_with_gradients(encoder):
-    encoding = encode(encoder, IMAGES)
-    assert encoder.counts == [80]
+def test_whole_with_gradients_and_in_training_mode(encoder):
+    with torch.no_grad():  # batch normalisation takes the statistics of the whole batch
+        encode(encoder.train(), IMAGES)
+    encoding = encode(encoder.eval(), IMAGES)
+    assert encoder.counts == [80, 80]
     encoding.pooled.sum().backward()
     assert all(value.grad is not None for value in encoder.encoder.layers.parameters())
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import timm
@@ -5,9 +7,9 @@ import torch
 
 from gf_env.network.encoders.factory import image_settings, make_encoder
 from gf_env.network.families import BACKBONES
-from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
+from gf_env.network.glance_focus_net import load_network
 from tests.helpers.official_checkpoints import NETWORKS
-from tests.helpers.tiny import random_dataset, tiny_config
+from tests.helpers.tiny import random_dataset, random_network
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
@@ -33,17 +35,10 @@ def test_the_papers_networks_are_timms(name):
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
-    config = tiny_config(
-        encoder=name,
-        image_size=60,
-        patch_size=40,
-        channels=3,
-        mean=(0.5,) * 3,
-        std=(0.25,) * 3,
-        glance_interpolation="bicubic",
-    )
-    network = GlanceFocusNet(config).eval()
-    images = random_dataset(count=2, size=60, channels=3).images(np.arange(2))
+    dataset = random_dataset(count=2, size=60, channels=3)
+    config = {"encoder": name, "patch_size": 40, "glance_interpolation": "bicubic"}
+    network = random_network(**config, **dataclasses.asdict(dataset.spec))
+    images = dataset.images(np.arange(2))
     glimpse = network.glance(images)
     looked = network.focus(images, torch.rand(2, 2), glimpse.hidden)
     assert looked.logits.shape == (2, 3)
@@ -65,12 +60,12 @@ def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
 )
 def test_images_a_backbone_is_made_for(name, expected):
     found = image_settings(name)
-    assert (found.image_size, found.crop_fraction, found.resize_interpolation) == expected
-    assert found.mean == (0.485, 0.456, 0.406)
+    assert (found["image_size"], found["crop_fraction"], found["resize_interpolation"]) == expected
+    assert found["mean"] == (0.485, 0.456, 0.406)
 
 
 def test_the_small_cnn_takes_any_image():
-    assert image_settings("small-cnn") is None
+    assert image_settings("small-cnn") == {}
     with pytest.raises(ValueError, match="unknown encoder 'no-such-net'"):
         image_settings("no-such-net")
 

@@ -1,0 +1,24 @@
+"""What several test modules of the system share."""
+
+import pytest
+
+from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+
+
+@pytest.fixture
+def tiny(tiny_network, tiny_dataset):
+    """A task's arguments: a small network with random weights, and twenty images of noise."""
+    return {"network": tiny_network, "dataset": tiny_dataset}
+
+
+@pytest.fixture
+def digits(network):
+    """A task's arguments: the built-in network, and twenty scenes."""
+    return {"network": network, "dataset": ClutteredDigits("test", 20)}
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache folder that is empty yet."""
+    monkeypatch.setenv("GF_ENV_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
