@@ -12,7 +12,6 @@ from agents.registry.files import is_official, open_network
 from gf_env.envs.make_task import BUILTIN, make_task
 from gf_env.feature_bank.bank import FeatureBank
 from gf_env.feature_bank.bank_file import BankFile
-from gf_env.geometry import Lattice
 from gf_env.storage.tensors import TensorFileError
 
 _GRID_SIZE = 7
@@ -70,10 +69,7 @@ class Bank:
             lattice_stride=self.lattice_stride,
             device=self.device,
         )
-        lattice = task.rules.lattice
-        if grid_size is not None:
-            config = task.network.config
-            lattice = Lattice.grid(grid_size, config.image_size, config.patch_size)
+        lattice = task.actions.lattice or task.rules.lattice
         if lattice is None:
             raise ValueError(
                 "a feature bank needs to know the patches: grid_size or lattice_stride"

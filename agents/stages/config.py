@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from agents.learners.paper_ppo import PaperPPOConfig
 from gf_env.configuration import configuration
@@ -13,7 +13,8 @@ from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
 from gf_env.training.supervised import Precision
 
-PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
+Phase = Literal["full_resolution", "low_resolution", "stage1", "stage2", "stage3"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 @configuration
@@ -109,14 +110,3 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     elif before != now:
         yield f"{name} was {before!r} and is {now!r}"
-
-
-def check_phases(phases: Sequence[str]) -> None:
-    """Refuse phases that do not exist.
-
-    Raises:
-        ValueError: an unknown phase.
-    """
-    unknown = [phase for phase in phases if phase not in PHASES]
-    if unknown:
-        raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")

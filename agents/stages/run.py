@@ -6,7 +6,8 @@ from the best of the phases before it, or from what was given in its place, and 
 `<phase>/best` and `<phase>/last`; see `gf_env.training.loop`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.progress import Progress
@@ -14,7 +15,7 @@ from rich.progress import Progress
 from agents.learners.paper_ppo import PaperLearner
 from agents.policies.paper import PaperPolicy
 from agents.policies.rules import RandomPolicy
-from agents.stages.config import PHASES, TrainConfig, check_phases
+from agents.stages.config import PHASES, TrainConfig
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
 from gf_env.envs.make_task import make_task
@@ -92,9 +93,11 @@ class TrainingRun:
         Raises:
             ValueError: an unknown phase, or one that starts from something neither given nor made.
         """
-        check_phases(phases)
+        unknown = [phase for phase in phases if phase not in PHASES]
+        if unknown:
+            raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")
         for phase in phases:
-            _PHASES[phase](self)
+            getattr(self, phase)()  # each is a method
 
     def place(self, phase: str) -> PhaseFolder:
         """Return where the files of a phase are."""
@@ -147,15 +150,10 @@ class TrainingRun:
     def stage2(self) -> None:
         """Train the policy on the frozen network."""
         network = self._network()
-        task = make_task(network=network, dataset=self.policy_images, device=self.loading.device)
-
-        def validate(policy: PaperPolicy) -> Metrics:
-            return self._validate(network, policy)
-
         learner = PaperLearner(
-            task,
+            make_task(network=network, dataset=self.policy_images, device=self.loading.device),
             self.config.stage2,
-            validate=validate,
+            validate=functools.partial(self._validate, network),
             workers=self.loading.workers,
             augment=self.config.data.augment,
         )
@@ -212,15 +210,13 @@ class TrainingRun:
             device=self.loading.device,
             workers=self.loading.workers,
         )
-        looks = {
-            f"validation/accuracy_step_{step}": float(value)
-            for step, value in enumerate(result.accuracy, start=1)
-        }
-        return {
+        metrics = {
             "validation/accuracy": float(result.accuracy[-1]),
             "validation/episodic_return": result.mean_return,
-            **looks,
         }
+        for step, value in enumerate(result.accuracy, start=1):
+            metrics[f"validation/accuracy_step_{step}"] = float(value)
+        return metrics
 
     def _new_classifier(self, input_size: int) -> ImageClassifier:
         recipe = self.config.recipe
@@ -250,12 +246,3 @@ class TrainingRun:
 
     def _network(self) -> GlanceFocusNet:
         return load_network(self._needed("stage1"), self.loading.device)
-
-
-_PHASES: Mapping[str, Callable[[TrainingRun], None]] = {
-    "full_resolution": TrainingRun.full_resolution,
-    "low_resolution": TrainingRun.low_resolution,
-    "stage1": TrainingRun.stage1,
-    "stage2": TrainingRun.stage2,
-    "stage3": TrainingRun.stage3,
-}
