@@ -7,8 +7,6 @@ import pytest
 from tests.helpers.paths import ROOT
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-
 SHORTER = {"200_000": "1", "feature_bank=True": 'split="validation", feature_bank=True'}
 
 
