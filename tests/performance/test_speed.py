@@ -20,8 +20,13 @@ def measured(tmp_path, *only):
     return json.loads(run(arguments, Console(quiet=True)).read_text())
 
 
-def test_comparisons_are_written_with_all_that_was_measured(tmp_path):
-    found = measured(tmp_path, "built-in", "image-size")
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured")
+    return measured(folder, "built-in", "image-size", "startup", "memory")
+
+
+def test_comparisons_are_written_with_all_that_was_measured(found):
     assert found["quick"] is True
     assert {"cpu", "cores", "threads", "memory_bytes"} <= set(found["machine"])
     assert {"python", "torch", "gf-env"} <= set(found["versions"])
@@ -40,8 +45,8 @@ def test_comparisons_are_written_with_all_that_was_measured(tmp_path):
         assert 0 < low <= high
 
 
-def test_feature_banks_are_built_unless_they_are_too_large(tmp_path):
-    builtin, noise = measured(tmp_path, "built-in", "image-size")["comparisons"]
+def test_feature_banks_are_built_unless_they_are_too_large(found):
+    builtin, noise = found["comparisons"]
     assert set(builtin["not_measured"]) == {"core, bank", "vector env, bank"}
     assert "too large" in builtin["not_measured"]["core, bank"]
     assert builtin["feature_bank"] is None
@@ -122,8 +127,8 @@ def test_memory_of_each_environment():
     assert Peak(2000, 1000, 300).own == 700
 
 
-def test_memory_is_taken_in_fresh_processes(tmp_path):
-    found = measured(tmp_path, "memory")["memory"]
+def test_memory_is_taken_in_fresh_processes(found):
+    found = found["memory"]
     assert [row["num_envs"] for row in found["rows"]] == list(QUICK.memory_counts)
     for row in found["rows"]:
         own, running = row["running_bytes_without_files"], row["running_bytes"]
@@ -139,8 +144,7 @@ def test_banks_beyond_the_limit_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_has_every_figure(tmp_path):
-    found = measured(tmp_path, "built-in", "startup", "memory")
+def test_the_report_has_every_figure(found):
     page = report.markdown(found)
     for comparison in found["comparisons"]:
         assert f"**{comparison['title']}**" in page
@@ -170,20 +174,19 @@ def test_a_training_is_timed_until_it_has_the_accuracy(
     monkeypatch.setattr(
         time_to_accuracy, "VARIANTS", {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
     )
-    tested = iter([0.2, 0.9])
-    monkeypatch.setattr(
-        time_to_accuracy,
-        "evaluate",
-        lambda policy, split: SimpleNamespace(accuracy=[0.0, next(tested)]),
-    )
+    tested = iter([0.2, 0.9, *[0.1] * 5, 0.9])
+
+    def evaluated(policy, split):
+        return SimpleNamespace(accuracy=[0.0, next(tested)])
+
+    monkeypatch.setattr(time_to_accuracy, "evaluate", evaluated)
     arguments = time_to_accuracy.Arguments(accuracy=0.8, every=2, updates=9)
     done = time_to_accuracy.train("tiny", 0, arguments)
     assert (done.reached, done.updates, done.accuracy) == (True, 4, 0.9)
     assert done.seconds > 0
-    tested = iter([0.1] * 9)
     never = time_to_accuracy.train("tiny", 0, arguments)
     assert (never.reached, never.updates) == (False, 9)
-    tested, output = iter([0.9]), tmp_path / "found.json"
+    output = tmp_path / "found.json"
     monkeypatch.setattr(sys, "argv", ["", "--seeds", "3", "--output", str(output)])
     time_to_accuracy.main()
     (run,) = json.loads(output.read_text())["runs"]
