@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from rich.console import Console
@@ -15,15 +16,15 @@ from performance.settings import Materials, NotMeasuredError, Workload
 from performance.speed import Arguments, Name, run
 
 
-def measured(tmp_path, *only):
-    arguments = Arguments(only=only, quick=True, output=tmp_path / "made")
+def measured(folder, *only):
+    arguments = Arguments(only=only, quick=True, output=folder / "made")
     return json.loads(run(arguments, Console(quiet=True)).read_text())
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("measured")
-    return measured(folder, "built-in", "image-size", "startup", "memory")
+    names = ("built-in", "image-size", "startup", "memory")
+    return measured(tmp_path_factory.mktemp("measured"), *names)
 
 
 def test_comparisons_are_written_with_all_that_was_measured(found):
@@ -76,18 +77,16 @@ def test_fresh_processes_say_how_long_things_took():
     assert found["torch"] is False
 
 
-def test_every_experiment_has_a_name_that_can_be_asked_for():
+def test_experiments_and_contenders_by_name():
     names = {each.name for each in experiments(FULL, "cuda", compiled=True)}
     assert names | {"startup", "memory"} == set(Name.__args__)
-    assert "resnet50" not in {each.name for each in experiments(FULL, "cpu", compiled=True)}
-
-
-def test_compiled_encoders_only_on_demand():
-    def contenders(compiled):
-        every = experiments(FULL, "cpu", compiled=compiled)
-        return {each.name for made in every for each in made.contenders}
-
-    assert contenders(True) - contenders(False) == {"core, compiled", "core, bfloat16, compiled"}
+    compiled, plain = (experiments(FULL, "cpu", compiled=each) for each in (True, False))
+    assert "resnet50" not in {each.name for each in compiled}
+    more, fewer = (
+        {contender.name for each in made for contender in each.contenders}
+        for made in (compiled, plain)
+    )
+    assert more - fewer == {"core, compiled", "core, bfloat16, compiled"}
 
 
 def test_faster_contenders_get_other_settings(tmp_path):
@@ -157,29 +156,22 @@ def test_the_report_has_every_figure(found):
 
 
 def test_kinds_of_work_add_up_to_the_whole(tiny_network, tiny_dataset):
-    episode = where_time_goes.episode_of(
-        4, id="GlanceFocus-v0", network=tiny_network, dataset=tiny_dataset
-    )
+    task = {"network": tiny_network, "dataset": tiny_dataset}
+    episode = where_time_goes.episode_of(4, id="GlanceFocus-v0", **task)
     found = where_time_goes.shares(episode, 3)
     assert set(found) == {*where_time_goes.KINDS, where_time_goes.OTHER, where_time_goes.REST}
     assert all(value >= 0 for value in found.values())
-    assert found["convolutions"] > 0
-    assert found["batch normalisation"] > 0
-    assert found["classifier (GRU cell, linear)"] > 0
+    network = ("convolutions", "batch normalisation", "classifier (GRU cell, linear)")
+    assert all(found[name] > 0 for name in network)
 
 
 def test_a_training_is_timed_until_it_has_the_accuracy(
     tiny_network, tiny_dataset, monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr(
-        time_to_accuracy, "VARIANTS", {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
-    )
-    tested = iter([0.2, 0.9, *[0.1] * 5, 0.9])
-
-    def evaluated(policy, split):
-        return SimpleNamespace(accuracy=[0.0, next(tested)])
-
-    monkeypatch.setattr(time_to_accuracy, "evaluate", evaluated)
+    variants = {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
+    tested = [SimpleNamespace(accuracy=[0, each]) for each in (0.2, 0.9, *[0.1] * 5, 0.9)]
+    monkeypatch.setattr(time_to_accuracy, "VARIANTS", variants)
+    monkeypatch.setattr(time_to_accuracy, "evaluate", mock.Mock(side_effect=tested))
     arguments = time_to_accuracy.Arguments(accuracy=0.8, every=2, updates=9)
     done = time_to_accuracy.train("tiny", 0, arguments)
     assert (done.reached, done.updates, done.accuracy) == (True, 4, 0.9)

@@ -88,6 +88,11 @@ def test_global_generators_are_left_alone(task):
     assert states() == before
 
 
+def observation_for(model, count):
+    rng, spaces = np.random.default_rng(0), model.observation_space.items()
+    return {key: np.float32(rng.normal(size=(count, *space.shape))) for key, space in spaces}
+
+
 @pytest.mark.parametrize("algorithm", ["PPO", "RecurrentPPO", "DQN"])
 def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
     """The environment always shows more; evaluation shows what the model's space has."""
@@ -95,17 +100,12 @@ def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
     assert {*model.observation_space} == {"features", "hidden_state", "step"}
     model.save(tmp_path / "model.zip")
     loaded = load_sb3(tmp_path / "model.zip")
-    extractor = next(
-        each for each in loaded.policy.modules() if isinstance(each, GlanceFocusExtractor)
-    )
+    modules = [*loaded.policy.modules()]
+    extractor = next(each for each in modules if isinstance(each, GlanceFocusExtractor))
     assert [*extractor.encoders] == ["features", "step"]
     grid_size = 7 if algorithm == "DQN" else None
     assert gf_env.evaluate(loaded, **task, grid_size=grid_size).correct.shape == (20, 5)
-    rng = np.random.default_rng(0)
-    observation = {
-        key: rng.normal(size=(6, *space.shape)).astype(np.float32)
-        for key, space in model.observation_space.items()
-    }
+    observation = observation_for(model, 6)
     actions, _ = model.predict(observation, deterministic=True)
     changed = {**observation, "hidden_state": observation["hidden_state"] + 1}
     assert np.array_equal(loaded.predict(changed, deterministic=True)[0], actions)
@@ -115,10 +115,7 @@ def test_a_policy_sees_what_it_is_told_to(task, algorithm, tmp_path):
 
 def test_recurrent_memory_is_cleared_at_an_episodes_start(task):
     model = train(quick("RecurrentPPO"), **task)
-    observation = {
-        key: np.full((2, *space.shape), 0.5, np.float32)
-        for key, space in model.observation_space.items()
-    }
+    observation = observation_for(model, 2)
     first, memory = model.predict(observation, None, np.array([True, True]), True)
     second, _ = model.predict(observation, memory, np.array([True, False]), True)
     assert np.array_equal(second[0], first[0])
@@ -131,10 +128,9 @@ def test_updates_of_rollouts(task):
     assert [update.number for update in seen] == [1, 2, 3]
     assert [update.steps for update in seen] == [32, 64, 96]
     assert seen[0].seconds < seen[-1].seconds
+    names = {"charts/episodic_return", "charts/accuracy", "charts/SPS"}
     for update in seen:
-        assert update.metrics.keys() == {
-            *(f"charts/{name}" for name in ("episodic_return", "accuracy", "SPS"))
-        }
+        assert update.metrics.keys() == names
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
         assert -1 <= update.metrics["charts/episodic_return"] <= 1
         assert (update.metrics["charts/accuracy"] * update.steps / 4) % 1 == pytest.approx(0)
@@ -155,26 +151,21 @@ def test_a_time_limit_stops_it(task, algorithm):
     assert seen[-1].steps == model.num_timesteps
 
 
-def test_callbacks_and_tensorboard_as_sb3_users_expect(task, tmp_path):
-    """A model of `train` goes on learning as any of SB3 does."""
-    model = train(quick(settings={"tensorboard_log": str(tmp_path / "logs")}), **task)
+def test_callbacks_and_tensorboard_as_sb3_users_expect(task, tmp_path, monkeypatch):
+    """A model of `train` is trained further as any of SB3 is."""
+    monkeypatch.chdir(tmp_path)
+    model = train(quick(settings={"tensorboard_log": "logs"}), **task)
     assert [*(tmp_path / "logs").rglob("events.out.tfevents.*")]
-    held_out = VecMonitor(GlanceFocusVecEnv(4, network=task["network"], dataset=random_dataset(8)))
-    callback = EvalCallback(
-        held_out,
-        n_eval_episodes=8,
-        eval_freq=8,
-        best_model_save_path=str(tmp_path / "best"),
-        log_path=str(tmp_path / "evaluations"),
-        verbose=0,
-    )
-    checkpoints = CheckpointCallback(8, str(tmp_path / "checkpoints"))
-    model.learn(128, callback=[callback, checkpoints], reset_num_timesteps=False)
+    held_out = VecMonitor(GlanceFocusVecEnv(4, **{**task, "dataset": random_dataset(8)}))
+    files = {"best_model_save_path": "best", "log_path": "evaluations"}
+    callback = EvalCallback(held_out, n_eval_episodes=8, eval_freq=8, verbose=0, **files)
+    callbacks = [callback, CheckpointCallback(8, "checkpoints")]
+    model.learn(128, callback=callbacks, reset_num_timesteps=False)
     assert model.num_timesteps == 256
     assert -1 <= callback.last_mean_reward <= 1
     assert -1 <= evaluate_policy(model, held_out, n_eval_episodes=8)[0] <= 1
-    assert np.load(tmp_path / "evaluations" / "evaluations.npz")["results"].shape == (2, 8)
-    assert np.load(tmp_path / "evaluations" / "evaluations.npz")["successes"].shape == (2, 8)
+    evaluations = np.load("evaluations/evaluations.npz")
+    assert evaluations["results"].shape == evaluations["successes"].shape == (2, 8)
     saved = sorted((tmp_path / "checkpoints").iterdir())
     assert [path.name for path in saved] == ["rl_model_192_steps.zip", "rl_model_256_steps.zip"]
     for path in (*saved, tmp_path / "best" / "best_model.zip"):
