@@ -14,8 +14,6 @@ from gf_env.feature_bank.bank import FeatureBank
 from gf_env.feature_bank.bank_file import BankFile
 from gf_env.storage.tensors import TensorFileError
 
-_GRID_SIZE = 7
-
 
 @dataclass(frozen=True)
 class Bank:
@@ -37,7 +35,7 @@ class Bank:
     network: str = BUILTIN
     dataset: str = BUILTIN
     split: str = "train"
-    grid_size: int | None = _GRID_SIZE
+    grid_size: int | None = 7
     lattice_stride: int | None = None
     output: Path | None = None
     unreadable: str = "stop"
@@ -58,7 +56,7 @@ class Bank:
 
     def _file(self) -> BankFile:
         grid_size = self.grid_size
-        if self.lattice_stride is not None and grid_size == _GRID_SIZE:
+        if self.lattice_stride is not None and grid_size == Bank.grid_size:
             grid_size = None  # with a lattice the default grid does not count
         task = make_task(
             network=open_network(self.network, self.device),
@@ -78,12 +76,12 @@ class Bank:
 
     def _use(self) -> str:
         """Return the call that makes an environment on the bank."""
-        discrete, default = self.lattice_stride is None, Bank()
+        discrete = self.lattice_stride is None
         patches = "grid_size" if discrete else "lattice_stride"
         arguments = {
             name: json.dumps(getattr(self, name))
             for name in ("network", "dataset", "split", "unreadable", patches)
-            if getattr(self, name) != getattr(default, name)
+            if getattr(self, name) != getattr(Bank, name)
         }
         if is_official(self.network):
             arguments["network"] = f"gf_env.load_official_checkpoint({arguments['network']})"

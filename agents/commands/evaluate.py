@@ -101,13 +101,7 @@ class Evaluate:
 
 
 def evaluate_all(policies: Policies, console: Console, **arguments: Any) -> dict[str, Evaluation]:
-    """Evaluate policies one after another, with a progress bar.
-
-    Args:
-        policies: by name.
-        console: for the bar.
-        **arguments: see `gf_env.evaluate`.
-    """
+    """Evaluate policies by name with the arguments of `gf_env.evaluate`; show a progress bar."""
     results = {}
     columns = (TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -62,9 +62,8 @@ class Train:
 
     def _run(self, device: torch.device, console: Console) -> None:
         with training_progress(console) as progress:
-            run = TrainingRun(
-                self.training, self.output, loading=Loading(device, self.workers), progress=progress
-            )
+            loading = Loading(device, self.workers)
+            run = TrainingRun(self.training, self.output, loading=loading, progress=progress)
             if processes.is_main():
                 claim_folder(self.output, self.training, resume=self.resume)
             run.run(self.phases)

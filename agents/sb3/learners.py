@@ -143,10 +143,9 @@ def train(
     """
     env = VecMonitor(_make_env(config, task_arguments))
     algorithm = ALGORITHMS[config.algorithm]
-    recurrent = config.algorithm == "RecurrentPPO"
     with _global_generators_kept():
         model = algorithm(
-            "MultiInputLstmPolicy" if recurrent else "MultiInputPolicy",
+            "MultiInputLstmPolicy" if algorithm is RecurrentPPO else "MultiInputPolicy",
             env,
             seed=config.seed,
             **_settings(config, task_arguments),
@@ -210,13 +209,7 @@ def _global_generators_kept() -> Iterator[None]:
 
 
 class _Reporter(BaseCallback):
-    """Reports, and stops by the clock.
-
-    Args:
-        max_seconds: stop after so many.
-        on_update: called with the metrics.
-        every: report after the first rollout that ends so many steps after the last report.
-    """
+    """Stops by the clock; reports after rollouts with `every` new steps or more, and at the end."""
 
     def __init__(self, max_seconds: float, on_update: OnUpdate | None, every: int) -> None:
         super().__init__()
@@ -228,15 +221,14 @@ class _Reporter(BaseCallback):
         return time.perf_counter() - self._began < self._max_seconds
 
     def _on_rollout_end(self) -> None:
-        if self.num_timesteps - self._reported >= self._every:
-            self._report()
+        self._report(self._every)
 
     def _on_training_end(self) -> None:
-        if self.num_timesteps > self._reported:
-            self._report()
+        self._report(1)
 
-    def _report(self) -> None:
-        if self._on_update is None or not self.model.ep_info_buffer:
+    def _report(self, every: int) -> None:
+        due = self.num_timesteps - self._reported >= every
+        if not due or self._on_update is None or not self.model.ep_info_buffer:
             return
         self._number += 1
         self._reported = self.num_timesteps

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -73,10 +72,10 @@ class TrainConfig:
         precision: of the supervised phases; `bfloat16` is mixed precision.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    recipe: Recipe = field(default_factory=Recipe)
-    stage2: PaperPPOConfig = field(default_factory=PaperPPOConfig)
-    given: Given = field(default_factory=Given)
+    data: DataConfig = DataConfig()
+    recipe: Recipe = Recipe()
+    stage2: PaperPPOConfig = PaperPPOConfig()
+    given: Given = Given()
     precision: Precision = "bfloat16"
 
 

@@ -77,8 +77,7 @@ def write_network_metrics(run: TrainingRun, console: Console) -> None:
         source = run.source(phase)
         if source is None:
             continue
-        network = load_network(source, device)
-        metrics, results = _network_metrics(network, policy, run)
+        metrics, results = _network_metrics(load_network(source, device), policy, run)
         content = json.dumps({**metrics, **about}, indent=2) + "\n"
         write_atomically(run.place(phase).path / "figures.json", content.encode())
         rows = compare(results, random=RANDOM, oracle=ORACLE)

@@ -74,12 +74,12 @@ class TrainingRun:
         self.policy_images = self._load(data.policy_split)
         self.validation = self._load(data.validation_split)
         self.test = self._load(data.test_split)
+        classes = self.images.spec.classes
         for other in (self.policy_images, self.validation, self.test):
-            if other.spec.classes != self.images.spec.classes:
+            if other.spec.classes != classes:
                 raise ValueError(
                     f"split {other.split!r} of {other.name} has the classes "
-                    f"{other.spec.classes}, split {self.images.split!r} has "
-                    f"{self.images.spec.classes}"
+                    f"{other.spec.classes}, split {self.images.split!r} has {classes}"
                 )
 
     def _load(self, split: str) -> Dataset:
@@ -125,7 +125,9 @@ class TrainingRun:
         if given.low_resolution is not None:
             load_starting_weights(classifier, given.low_resolution)
         else:
-            classifier.encoder.load_state_dict(self._made("full_resolution").encoder.state_dict())
+            classifier.encoder.load_state_dict(
+                self._classifier("full_resolution").encoder.state_dict()
+            )
         self._train_classifier(phase, classifier, self.config.recipe.low_resolution)
 
     def _train_classifier(
@@ -142,7 +144,7 @@ class TrainingRun:
         recipe = self.config.recipe
         with seeded_weights(recipe.seed):
             network = GlanceFocusNet(recipe.network_config(self.images.spec))
-        full, low = (self._made(phase) for phase in ("full_resolution", "low_resolution"))
+        full, low = (self._classifier(phase) for phase in ("full_resolution", "low_resolution"))
         network.local_encoder.load_state_dict(full.encoder.state_dict())
         network.global_encoder.load_state_dict(low.encoder.state_dict())
         self._train_looks("stage1", network, UniformSampler(), RandomPolicy, recipe.stage1)
@@ -241,7 +243,7 @@ class TrainingRun:
             )
         return source
 
-    def _made(self, phase: str) -> ImageClassifier:
+    def _classifier(self, phase: str) -> ImageClassifier:
         return load_image_classifier(self._needed(phase), self.loading.device)
 
     def _network(self) -> GlanceFocusNet:
