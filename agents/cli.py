@@ -38,12 +38,12 @@ def _parse(arguments: list[str]) -> Any:
     """Return the command that the arguments ask for."""
     training = starting_settings(arguments)
     commands = (
-        Annotated[Train, subcommand("train", default=Train(training=training))]
-        | Annotated[Evaluate, subcommand("evaluate", default=Evaluate())]
-        | Annotated[Curves, subcommand("curves", default=Curves(training=training))]
-        | Annotated[Demo, subcommand("demo", default=Demo())]
-        | Annotated[Bank, subcommand("bank", default=Bank())]
-        | Annotated[Benchmark, subcommand("benchmark", default=Benchmark())]
-        | Annotated[Info, subcommand("info", default=Info())]
+        Annotated[Train, subcommand(default=Train(training=training))]
+        | Evaluate
+        | Annotated[Curves, subcommand(default=Curves(training=training))]
+        | Demo
+        | Bank
+        | Benchmark
+        | Info
     )
     return tyro.cli(commands, prog="gf-env", args=arguments)

@@ -12,10 +12,7 @@ from agents.registry.files import is_official, open_network
 from gf_env.envs.make_task import BUILTIN, make_task
 from gf_env.feature_bank.bank import FeatureBank
 from gf_env.feature_bank.bank_file import BankFile
-from gf_env.geometry import Lattice
 from gf_env.storage.tensors import TensorFileError
-
-_GRID_SIZE = 7
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Bank:
     network: str = BUILTIN
     dataset: str = BUILTIN
     split: str = "train"
-    grid_size: int | None = _GRID_SIZE
+    grid_size: int | None = 7
     lattice_stride: int | None = None
     output: Path | None = None
     unreadable: str = "stop"
@@ -59,7 +56,7 @@ class Bank:
 
     def _file(self) -> BankFile:
         grid_size = self.grid_size
-        if self.lattice_stride is not None and grid_size == _GRID_SIZE:
+        if self.lattice_stride is not None and grid_size == Bank.grid_size:
             grid_size = None  # with a lattice the default grid does not count
         task = make_task(
             network=open_network(self.network, self.device),
@@ -70,10 +67,7 @@ class Bank:
             lattice_stride=self.lattice_stride,
             device=self.device,
         )
-        lattice = task.rules.lattice
-        if grid_size is not None:
-            config = task.network.config
-            lattice = Lattice.grid(grid_size, config.image_size, config.patch_size)
+        lattice = task.actions.lattice or task.rules.lattice
         if lattice is None:
             raise ValueError(
                 "a feature bank needs to know the patches: grid_size or lattice_stride"
@@ -82,12 +76,12 @@ class Bank:
 
     def _use(self) -> str:
         """Return the call that makes an environment on the bank."""
-        discrete, default = self.lattice_stride is None, Bank()
+        discrete = self.lattice_stride is None
         patches = "grid_size" if discrete else "lattice_stride"
         arguments = {
             name: json.dumps(getattr(self, name))
             for name in ("network", "dataset", "split", "unreadable", patches)
-            if getattr(self, name) != getattr(default, name)
+            if getattr(self, name) != getattr(Bank, name)
         }
         if is_official(self.network):
             arguments["network"] = f"gf_env.load_official_checkpoint({arguments['network']})"

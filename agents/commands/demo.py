@@ -1,27 +1,30 @@
 """`gf-env demo`: trains the paper's policy on the built-in task, compares it and draws episodes."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agents.learners.base import Update
+from agents.commands.evaluate import ORACLE, RANDOM, Policies, evaluate_all
+from agents.learners.base import OnUpdate, Update
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.learners.paper_ppo import train as train_paper
 from agents.policies.oracle import GreedyOracle
-from agents.policies.paper import PaperPolicy
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
 from agents.reporting import comparison, plots
 from agents.reporting.provenance import versions
 from agents.sb3.learners import SB3Config
 from agents.sb3.learners import train as train_sb3
 from gf_env.envs.make_task import make_task
-from gf_env.evaluation import Evaluation, evaluate
+from gf_env.evaluation import evaluate
 
-RANDOM, ORACLE, PAPER, SB3 = "random", "greedy oracle (sees labels)", "paper's policy", "SB3 PPO"
+PAPER, SB3 = "paper's policy", "SB3 PPO"
+_Trained = TypeVar("_Trained")
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,17 @@ class Demo:
             f"Task: {len(task.dataset):,} train scenes of {task.dataset.name}; "
             f"{task.rules.sequence_length - 1} looks after the glance."
         )
-        paper, paper_last = _train_paper(self, console)
+        paper_config = PaperPPOConfig(updates=10**6, max_seconds=self.train_seconds, seed=self.seed)
+        sb3_config = SB3Config(
+            total_timesteps=10**7,
+            encoder="flat",  # as SB3 itself does
+            max_seconds=self.sb3_seconds,
+            seed=self.seed,
+        )
+        paper, paper_last = _train(PAPER, partial(train_paper, task), paper_config, console)
         paper.save(self.output / "paper_policy.safetensors")
-        sb3 = _train_sb3(self, console)
-        policies = {
+        sb3, _ = _train(SB3, train_sb3, sb3_config, console)
+        policies: Policies = {
             RANDOM: RandomPolicy(self.seed),
             "centre": CentrePolicy(),
             "centre, then corners": CentreCornerPolicy(),
@@ -61,7 +71,7 @@ class Demo:
             PAPER: paper,
             ORACLE: GreedyOracle(),
         }
-        evaluations = _evaluate_all(policies, self.test_images, console)
+        evaluations = evaluate_all(policies, console, num_images=self.test_images)
         rows = comparison.compare(evaluations, random=RANDOM, oracle=ORACLE)
         title = f"{self.test_images:,} test scenes: accuracy after each look"
         on_train = evaluate(paper, split="train", num_images=self.test_images)
@@ -86,62 +96,25 @@ class Demo:
         console.print(f"Written to {self.output}: results.json, accuracy.png, episodes.png.")
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
-    )
-
-
-def _train_paper(config: Demo, console: Console) -> tuple[PaperPolicy, Update]:
-    settings = PaperPPOConfig(updates=10**6, max_seconds=config.train_seconds, seed=config.seed)
+def _train(
+    name: str, train: Callable[[Any, OnUpdate], _Trained], config: Any, console: Console
+) -> tuple[_Trained, Update]:
+    """Train with a progress bar by the clock; return the policy and the last update."""
     updates: list[Update] = []
     smooth: dict[str, float] = {}
-    with _progress(console) as progress:
-        bar = progress.add_task(PAPER, total=config.train_seconds)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(name, total=config.max_seconds)
 
         def show(update: Update) -> None:
             updates.append(update)
-            for name, value in update.metrics.items():
-                smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
+            for metric, value in update.metrics.items():
+                smooth[metric] = 0.95 * smooth.get(metric, value) + 0.05 * value
             progress.update(
                 bar,
                 completed=update.seconds,
-                description=f"{PAPER}: update {update.number}, train return "
+                description=f"{name}: {update.steps:,} steps, train return "
                 f"{smooth['charts/episodic_return']:.3f}, accuracy {smooth['charts/accuracy']:.3f}",
             )
 
-        return train_paper(make_task(), settings, show), updates[-1]
-
-
-def _train_sb3(config: Demo, console: Console) -> Any:
-    with _progress(console) as progress:
-        bar = progress.add_task(SB3, total=config.sb3_seconds)
-
-        def show(update: Update) -> None:
-            mean_return = update.metrics["charts/episodic_return"]
-            description = f"{SB3}: {update.steps:,} steps, train return {mean_return:.3f}"
-            progress.update(bar, completed=update.seconds, description=description)
-
-        settings = SB3Config(
-            total_timesteps=10**7,
-            encoder="flat",  # as SB3 itself does
-            max_seconds=config.sb3_seconds,
-            seed=config.seed,
-        )
-        return train_sb3(settings, show)
-
-
-def _evaluate_all(
-    policies: dict[str, Any], num_images: int, console: Console
-) -> dict[str, Evaluation]:
-    evaluations: dict[str, Evaluation] = {}
-    with _progress(console) as progress:
-        bar = progress.add_task("evaluation", total=len(policies) * num_images)
-        for name, policy in policies.items():
-            before = len(evaluations) * num_images
-
-            def show(done: int, _: int, name: str = name, before: int = before) -> None:
-                progress.update(bar, completed=before + done, description=f"evaluation: {name}")
-
-            evaluations[name] = evaluate(policy, num_images=num_images, progress=show)
-    return evaluations
+        return train(config, show), updates[-1]

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from agents.policies.base import Policy, PrivilegedPolicy
@@ -14,12 +15,13 @@ from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPoli
 from agents.registry.files import is_official, open_network, open_policy
 from agents.registry.policies import make_policy
 from agents.reporting.comparison import compare, table
-from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets import load_dataset
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import budgeted_curve
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 RANDOM, ORACLE, RELEASED = "random", "greedy oracle (sees labels)", "the checkpoint's policy"
+Policies = Mapping[str, Policy | PrivilegedPolicy]
 SHOWN_BUDGETS = 4
 """Of the budgets, one in so many is printed."""
 
@@ -65,9 +67,9 @@ class Evaluate:
         named = {name: make_policy(name, network=network) for name in self.policies}
         if is_official(self.network):
             named[RELEASED] = open_policy(self.network)
-        test = self._load(self.split, network)
-        held_out = self._load(self.threshold_split, network) if named else None
-        candidates: dict[str, Policy | PrivilegedPolicy] = {
+        test = self._arguments(self.split, network)
+        held_out = self._arguments(self.threshold_split, network) if named else None
+        candidates: Policies = {
             RANDOM: RandomPolicy(),
             "centre": CentrePolicy(),
             "centre, then corners": CentreCornerPolicy(),
@@ -75,42 +77,43 @@ class Evaluate:
             **named,
             **({ORACLE: GreedyOracle()} if self.oracle else {}),
         }
-        results = self._evaluate(candidates, network, test, console)
+        results = evaluate_all(candidates, console, **test)
         rows = compare(results, random=RANDOM, oracle=ORACLE if self.oracle else None)
         count = len(results[RANDOM].labels)
         console.print(table(rows, f"{count:,} images of {self.split}: accuracy after each look"))
         if held_out is not None:
-            searched = self._evaluate(named, network, held_out, console)
-            for name, evaluation in searched.items():
+            for name, evaluation in evaluate_all(named, console, **held_out).items():
                 console.print(_budgets(name, evaluation, results[name]))
 
-    def _load(self, split: str, network: GlanceFocusNet) -> Dataset:
-        return load_dataset(
+    def _arguments(self, split: str, network: GlanceFocusNet) -> dict[str, Any]:
+        """Return the arguments of `evaluate_all` for a split."""
+        images = load_dataset(
             self.dataset, split, like=network.config.image_spec, unreadable=self.unreadable
         )
+        return {
+            "network": network,
+            "dataset": images,
+            "num_images": None if self.num_images is None else min(self.num_images, len(images)),
+            "deterministic": not self.sampled,
+            "device": self.device,
+            "workers": self.workers,
+        }
 
-    def _evaluate(
-        self,
-        policies: Mapping[str, Policy | PrivilegedPolicy],
-        network: GlanceFocusNet,
-        images: Dataset,
-        console: Console,
-    ) -> dict[str, Evaluation]:
-        results = {}
-        count = None if self.num_images is None else min(self.num_images, len(images))
-        with console.status("evaluating") as status:
-            for name, policy in policies.items():
-                status.update(f"evaluating {name} on {images.split}")
-                results[name] = evaluate(
-                    policy,
-                    network=network,
-                    dataset=images,
-                    num_images=count,
-                    deterministic=not self.sampled,
-                    device=self.device,
-                    workers=self.workers,
-                )
-        return results
+
+def evaluate_all(policies: Policies, console: Console, **arguments: Any) -> dict[str, Evaluation]:
+    """Evaluate policies by name with the arguments of `gf_env.evaluate`; show a progress bar."""
+    results = {}
+    columns = (TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("")
+
+        def show(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        for name, policy in policies.items():
+            progress.update(bar, description=f"evaluating {name}")
+            results[name] = evaluate(policy, progress=show, **arguments)
+    return results
 
 
 def _budgets(name: str, held_out: Evaluation, test: Evaluation) -> Table:

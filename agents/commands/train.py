@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from agents.stages import presets
-from agents.stages.config import PHASES, TrainConfig, check_phases, claim_folder
+from agents.stages.config import PHASES, Phase, TrainConfig, claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
@@ -45,7 +45,7 @@ class Train:
     output: Path = Path("runs/network")
     preset: str = presets.BUILTIN
     config: Path | None = None
-    phases: tuple[str, ...] = PHASES
+    phases: tuple[Phase, ...] = PHASES
     resume: bool = False
     device: str = "cpu"
     workers: int = 0
@@ -54,7 +54,6 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Train, measure, write."""
-        check_phases(self.phases)
         device = processes.start_processes(torch.device(self.device))
         try:
             self._run(device, console)
@@ -63,9 +62,8 @@ class Train:
 
     def _run(self, device: torch.device, console: Console) -> None:
         with training_progress(console) as progress:
-            run = TrainingRun(
-                self.training, self.output, loading=Loading(device, self.workers), progress=progress
-            )
+            loading = Loading(device, self.workers)
+            run = TrainingRun(self.training, self.output, loading=loading, progress=progress)
             if processes.is_main():
                 claim_folder(self.output, self.training, resume=self.resume)
             run.run(self.phases)

@@ -4,9 +4,7 @@ Files are ours, those of the paper's release, or models that Stable-Baselines3 s
 """
 
 import os
-from collections.abc import Callable, Mapping
 
-from agents.policies import belief_search, paper, recurrent
 from agents.policies.base import Policy
 from agents.policies.belief_search import BeliefPolicy
 from agents.policies.paper import PaperPolicy
@@ -20,12 +18,7 @@ from gf_env.storage.tensors import TensorFileError, tensor_file_kind
 OFFICIAL_SUFFIXES = (".pth.tar", ".pth", ".pt")
 SB3_SUFFIX = ".zip"
 
-_LOADERS: Mapping[str, Callable[[str | os.PathLike[str]], Policy]] = {
-    belief_search.FILE_KIND: BeliefPolicy.load,
-    paper.FILE_KIND: PaperPolicy.load,
-    recurrent.FILE_KIND: RecurrentPolicy.load,
-}
-"""By what `gf_env.storage.tensors.tensor_file_kind` finds in a file."""
+_LOADERS = {each.file_kind: each.load for each in (BeliefPolicy, PaperPolicy, RecurrentPolicy)}
 
 
 def is_official(name: str) -> bool:
@@ -46,12 +39,7 @@ def open_network(name: str, device: str = "cpu") -> GlanceFocusNet:
 
 
 def open_paper_policy(name: str) -> PaperPolicy:
-    """Return a paper's policy by its built-in name or file, ours or the release's.
-
-    Raises:
-        ValueError: neither a built-in name nor a file.
-        TensorFileError: a damaged file, or one that holds something else.
-    """
+    """Return a paper's policy as `open_network` returns a network."""
     return load_official_policy(name) if is_official(name) else PaperPolicy.load(name)
 
 

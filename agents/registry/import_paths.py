@@ -40,25 +40,19 @@ def load_object(name: str) -> Any:
 def call_with(
     made: Callable[..., Any], settings: Mapping[str, Any], offered: Mapping[str, Any]
 ) -> Any:
-    """Call something with settings, and with those of the offered arguments that it takes.
-
-    Args:
-        made: class or function.
-        settings: all are passed.
-        offered: passed where the signature has their names or takes any.
+    """Call a class or function with settings, and with those of the offered arguments it takes.
 
     Raises:
         ValueError: it does not take these settings.
     """
-    parameters = inspect.signature(made).parameters
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    fitting = {name: value for name, value in offered.items() if takes_any or name in parameters}
+    signature = inspect.signature(made)
+    names = signature.parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in names.values())
+    fitting = {name: value for name, value in offered.items() if takes_any or name in names}
     arguments = {**fitting, **settings}
     try:
-        inspect.signature(made).bind(**arguments)
+        signature.bind(**arguments)
     except TypeError as error:
-        name = getattr(made, "__name__", repr(made))
-        raise ValueError(
-            f"{name}{inspect.signature(made)} cannot be called with {dict(settings)}: {error}"
-        ) from error
+        call = f"{getattr(made, '__name__', repr(made))}{signature}"
+        raise ValueError(f"{call} cannot be called with {dict(settings)}: {error}") from error
     return made(**arguments)

@@ -6,32 +6,24 @@ A learner here makes a policy for a task. The benchmark finds learners by the na
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
-from agents.learners.base import Update
+from agents.learners.base import OnUpdate
 from agents.policies.base import Policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.sb3 import learners
 from gf_env.envs.make_task import TaskArguments, make_task
 
-OnUpdate = Callable[[Update], None]
-
 Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
 """Trains a policy, with a configuration, on the task that the arguments make."""
 
 
-@dataclass(frozen=True)
-class Learner:
-    """A way of making a policy.
-
-    Attributes:
-        config: makes its configuration from settings by name and `seed`, and checks them.
-        train: see `Train`.
-    """
+class Learner(NamedTuple):
+    """A way of making a policy."""
 
     config: Callable[..., Any]
+    """Makes its configuration from settings by name and `seed`, and checks them."""
     train: Train
 
 

@@ -39,7 +39,8 @@ class GlanceFocusExtractor(BaseFeaturesExtractor):
         sees: Sequence[str] | None = None,
         encoder: str = "conv",
     ) -> None:
-        check_encoder(encoder)
+        if encoder not in STATE_ENCODERS:
+            raise ValueError(f"unknown encoder {encoder!r}; choose one of {list(STATE_ENCODERS)}")
         if not isinstance(observation_space, spaces.Dict):
             raise ValueError(f"expected a Dict of observations, got {observation_space}")
         sees = tuple(observation_space) if sees is None else tuple(sees)
@@ -50,36 +51,20 @@ class GlanceFocusExtractor(BaseFeaturesExtractor):
                 f"the policy sees {missing}, which the environment does not show: it has "
                 f"{list(observation_space)}; make it with observe={tuple(missing)}"
             )
-        shapes = {
-            key: space.shape or () for key, space in observation_space.spaces.items() if key in sees
-        }
-        convolved = {key for key, shape in shapes.items() if encoder == "conv" and len(shape) == 3}
-        sizes = [
-            math.prod((32, *shape[1:]) if key in convolved else shape)
-            for key, shape in shapes.items()
-        ]
-        super().__init__(observation_space, features_dim=sum(sizes))
-        self.encoders = nn.ModuleDict(
-            {
-                key: _convolution(shape[0]) if key in convolved else nn.Flatten()
-                for key, shape in shapes.items()
-            }
-        )
+        super().__init__(observation_space, features_dim=1)  # counted below
+        self.encoders = nn.ModuleDict()
+        self._features_dim = 0
+        for key, space in observation_space.spaces.items():
+            shape = space.shape or ()
+            if key not in sees:
+                continue
+            self.encoders[key] = nn.Flatten()
+            if encoder == "conv" and len(shape) == 3:
+                convolution = nn.Conv2d(shape[0], 32, 1, bias=False)
+                self.encoders[key] = nn.Sequential(convolution, nn.ReLU(), nn.Flatten())
+                shape = (32, *shape[1:])
+            self._features_dim += math.prod(shape)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return (n, features_dim) of n observations, (n, *shape) float32 each."""
         return torch.cat([encode(observations[key]) for key, encode in self.encoders.items()], 1)
-
-
-def check_encoder(encoder: str) -> None:
-    """Check an encoder's name.
-
-    Raises:
-        ValueError: an unknown one.
-    """
-    if encoder not in STATE_ENCODERS:
-        raise ValueError(f"unknown encoder {encoder!r}; choose one of {list(STATE_ENCODERS)}")
-
-
-def _convolution(channels: int) -> nn.Module:
-    return nn.Sequential(nn.Conv2d(channels, 32, 1, bias=False), nn.ReLU(), nn.Flatten())

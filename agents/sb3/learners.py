@@ -8,11 +8,10 @@ import inspect
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,25 +22,31 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecMonitor
 from typing_extensions import Unpack
 
-from agents.learners.base import Update
+from agents.learners.base import OnUpdate, Update
 from agents.policies.recurrent_network import check_sees
-from agents.sb3.features import GlanceFocusExtractor, check_encoder
+from agents.sb3.features import GlanceFocusExtractor
 from agents.sb3.vec_env import GlanceFocusVecEnv
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import TaskArguments
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 
-ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = MappingProxyType(
-    {"PPO": PPO, "A2C": A2C, "SAC": SAC, "TD3": TD3, "DQN": DQN, "RecurrentPPO": RecurrentPPO}
-)
+ALGORITHMS: Mapping[str, type[BaseAlgorithm]] = {
+    each.__name__: each for each in (PPO, A2C, SAC, TD3, DQN, RecurrentPPO)
+}
 ALGORITHM_KEY = "gf_env_algorithm"
 """Attribute of trained models, and key in their files: the algorithm's name in `ALGORITHMS`."""
 LOCATIONS_ONLY, GRID_ONLY = ("SAC", "TD3"), ("DQN",)
 """Algorithms that take one kind of action; the others take either."""
-_ON_POLICY = {"gamma": 0.7, "gae_lambda": 0.95, "learning_rate": 1e-3}
+_ON_POLICY = {
+    "gamma": 0.7,
+    "gae_lambda": 0.95,
+    "learning_rate": 1e-3,
+    "policy_kwargs": {"log_std_init": -1.2, "net_arch": [256, 128]},
+}
 _PPO = {**_ON_POLICY, "n_steps": 16, "batch_size": 1024, "n_epochs": 4, "clip_range": 0.2}
 _OFF_POLICY = {
     "gamma": 0.7,
@@ -52,39 +57,27 @@ _OFF_POLICY = {
     "train_freq": 1,
     "gradient_steps": 16,
     "tau": 0.02,
+    "policy_kwargs": {"net_arch": [128, 128]},
 }
-DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "PPO": {**_PPO, "policy_kwargs": {"log_std_init": -1.2, "net_arch": [256, 128]}},
-        "A2C": {
-            **_ON_POLICY,
-            "n_steps": 4,
-            "policy_kwargs": {"log_std_init": -1.2, "net_arch": [256, 128]},
-        },
-        "SAC": {
-            **_OFF_POLICY,
-            "ent_coef": "auto_0.02",  # rewards are small: SB3's 1 would drown them at first
-            "policy_kwargs": {"net_arch": [128, 128]},
-        },
-        "TD3": {
-            **_OFF_POLICY,
-            "action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.6)),
-            "policy_kwargs": {"net_arch": [128, 128]},
-        },
-        "DQN": {
-            **_OFF_POLICY,
-            "tau": 1.0,  # a hard copy
-            "target_update_interval": 2048,
-            "policy_kwargs": {"net_arch": [256, 128]},
-        },
-        "RecurrentPPO": {
-            **_PPO,
-            "n_steps": 8,
-            "batch_size": 512,
-            "policy_kwargs": {"log_std_init": -1.2, "net_arch": [128], "lstm_hidden_size": 128},
-        },
-    }
-)
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "PPO": _PPO,
+    "A2C": {**_ON_POLICY, "n_steps": 4},
+    # rewards are small: SB3's entropy coefficient of 1 would drown them at first
+    "SAC": {**_OFF_POLICY, "ent_coef": "auto_0.02"},
+    "TD3": {**_OFF_POLICY, "action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.6))},
+    "DQN": {
+        **_OFF_POLICY,
+        "tau": 1.0,  # a hard copy
+        "target_update_interval": 2048,
+        "policy_kwargs": {"net_arch": [256, 128]},
+    },
+    "RecurrentPPO": {
+        **_PPO,
+        "n_steps": 8,
+        "batch_size": 512,
+        "policy_kwargs": {"log_std_init": -1.2, "net_arch": [128], "lstm_hidden_size": 128},
+    },
+}
 """Arguments of each algorithm's constructor, over SB3's own defaults."""
 _OURS = ("policy", "env", "seed")
 _REPORT_STEPS = 4096
@@ -102,7 +95,7 @@ class SB3Config:
     """Episodes at a time."""
     sees: tuple[str, ...] = ("features", "hidden_state")
     """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
-    encoder: str = "conv"
+    encoder: Literal["conv", "flat"] = "conv"
     """Of feature maps, see `agents.sb3.features.GlanceFocusExtractor`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
@@ -117,7 +110,6 @@ class SB3Config:
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm must be one of {list(ALGORITHMS)}, got {self.algorithm!r}")
         check_sees(self.sees)
-        check_encoder(self.encoder)
         parameters = inspect.signature(ALGORITHMS[self.algorithm]).parameters
         known = [name for name in parameters if name not in _OURS and not name.startswith("_")]
         unknown = [name for name in self.settings if name not in known]
@@ -129,9 +121,7 @@ class SB3Config:
 
 
 def train(
-    config: SB3Config,
-    on_update: Callable[[Update], None] | None = None,
-    **task_arguments: Unpack[TaskArguments],
+    config: SB3Config, on_update: OnUpdate | None = None, **task_arguments: Unpack[TaskArguments]
 ) -> BaseAlgorithm:
     """Train one of SB3's algorithms.
 
@@ -153,10 +143,9 @@ def train(
     """
     env = VecMonitor(_make_env(config, task_arguments))
     algorithm = ALGORITHMS[config.algorithm]
-    recurrent = config.algorithm == "RecurrentPPO"
     with _global_generators_kept():
         model = algorithm(
-            "MultiInputLstmPolicy" if recurrent else "MultiInputPolicy",
+            "MultiInputLstmPolicy" if algorithm is RecurrentPPO else "MultiInputPolicy",
             env,
             seed=config.seed,
             **_settings(config, task_arguments),
@@ -220,51 +209,33 @@ def _global_generators_kept() -> Iterator[None]:
 
 
 class _Reporter(BaseCallback):
-    """Reports, and stops by the clock.
+    """Stops by the clock; reports after rollouts with `every` new steps or more, and at the end."""
 
-    Args:
-        max_seconds: stop after so many.
-        on_update: called with the metrics.
-        every: report after the first rollout that ends so many steps after the last report.
-    """
-
-    def __init__(
-        self, max_seconds: float, on_update: Callable[[Update], None] | None, every: int
-    ) -> None:
+    def __init__(self, max_seconds: float, on_update: OnUpdate | None, every: int) -> None:
         super().__init__()
-        self._max_seconds = max_seconds
-        self._on_update = on_update
-        self._every = every
+        self._max_seconds, self._on_update, self._every = max_seconds, on_update, every
         self._began = time.perf_counter()
         self._number = self._reported = 0
-
-    def _on_training_start(self) -> None:
-        self._began = time.perf_counter()
 
     def _on_step(self) -> bool:
         return time.perf_counter() - self._began < self._max_seconds
 
     def _on_rollout_end(self) -> None:
-        if self.num_timesteps - self._reported >= self._every:
-            self._report()
+        self._report(self._every)
 
     def _on_training_end(self) -> None:
-        if self.num_timesteps > self._reported:
-            self._report()
+        self._report(1)
 
-    def _report(self) -> None:
-        if self._on_update is None or not self.model.ep_info_buffer:
+    def _report(self, every: int) -> None:
+        due = self.num_timesteps - self._reported >= every
+        if not due or self._on_update is None or not self.model.ep_info_buffer:
             return
         self._number += 1
         self._reported = self.num_timesteps
         seconds = time.perf_counter() - self._began
         metrics = {
-            "charts/episodic_return": _mean([each["r"] for each in self.model.ep_info_buffer]),
-            "charts/accuracy": _mean(self.model.ep_success_buffer),
+            "charts/episodic_return": safe_mean([each["r"] for each in self.model.ep_info_buffer]),
+            "charts/accuracy": safe_mean(self.model.ep_success_buffer or []),
             "charts/SPS": self.num_timesteps / seconds,
         }
         self._on_update(Update(self._number, self.num_timesteps, seconds, metrics))
-
-
-def _mean(values: Any) -> float:
-    return float(np.mean(values))

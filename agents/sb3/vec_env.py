@@ -89,38 +89,20 @@ class GlanceFocusVecEnv(VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Refuse: the N environments are one object.
-
-        Raises:
-            NotImplementedError: always.
-        """
+        """Raise NotImplementedError: the N environments are one object."""
         raise NotImplementedError(
             f"cannot set {attr_name!r} in some of the environments: they are one batch. "
             "Make the VecEnv with other arguments instead."
         )
 
-    def env_method(
-        self,
-        method_name: str,
-        *method_args: Any,
-        indices: VecEnvIndices = None,
-        **method_kwargs: Any,
-    ) -> list[Any]:
-        """Refuse: the N environments are one object.
-
-        Raises:
-            NotImplementedError: always.
-        """
+    def env_method(self, method_name: str, *method_args: Any, **method_kwargs: Any) -> list[Any]:
+        """Raise NotImplementedError: the N environments are one object."""
         raise NotImplementedError(
             f"cannot call {method_name!r} on single environments: they are one batch. "
             "Use the `vector_env` attribute instead."
         )
 
-    def env_is_wrapped(
-        self,
-        wrapper_class: type[gymnasium.Wrapper[Any, Any, Any, Any]],
-        indices: VecEnvIndices = None,
-    ) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
         """Return False for each index: nothing wraps a single environment."""
         return [False for _ in self._get_indices(indices)]
 

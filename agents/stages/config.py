@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from agents.learners.paper_ppo import PaperPPOConfig
 from gf_env.configuration import configuration
@@ -13,7 +12,8 @@ from gf_env.network.config import Precision
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
 
-PHASES = ("full_resolution", "low_resolution", "stage1", "stage2", "stage3")
+Phase = Literal["full_resolution", "low_resolution", "stage1", "stage2", "stage3"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 @configuration
@@ -72,10 +72,10 @@ class TrainConfig:
         precision: of the supervised phases; `bfloat16` is mixed precision.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
-    recipe: Recipe = field(default_factory=Recipe)
-    stage2: PaperPPOConfig = field(default_factory=PaperPPOConfig)
-    given: Given = field(default_factory=Given)
+    data: DataConfig = DataConfig()
+    recipe: Recipe = Recipe()
+    stage2: PaperPPOConfig = PaperPPOConfig()
+    given: Given = Given()
     precision: Precision = "bfloat16"
 
 
@@ -109,14 +109,3 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     elif before != now:
         yield f"{name} was {before!r} and is {now!r}"
-
-
-def check_phases(phases: Sequence[str]) -> None:
-    """Refuse phases that do not exist.
-
-    Raises:
-        ValueError: an unknown phase.
-    """
-    unknown = [phase for phase in phases if phase not in PHASES]
-    if unknown:
-        raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")

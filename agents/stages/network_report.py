@@ -24,20 +24,12 @@ MOST_IMAGES = 2000
 RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
 
 
-def network_metrics(
+def _network_metrics(
     network: GlanceFocusNet, policy: PaperPolicy | None, run: TrainingRun
 ) -> tuple[dict[str, Any], dict[str, Evaluation]]:
-    """Measure a network on the first images of a training's data.
+    """Return JSON-serialisable metrics on the first images of a training's data.
 
-    Args:
-        network: in eval mode, on the device to use.
-        policy: the paper's for this network, if there is one.
-        run: has the images of the test split and those that policies learn from.
-
-    Returns:
-        JSON-serialisable metrics: accuracy after each look of blind rules, of the policy and of the
-        greedy oracle, and the mean return of random patches on train and on test images; and the
-        evaluations by name.
+    Beside them the evaluations on test images, of blind rules, the policy and the greedy oracle.
     """
 
     def measure(policy: Any, images: Dataset) -> Evaluation:
@@ -50,10 +42,12 @@ def network_metrics(
             workers=run.loading.workers,
         )
 
-    policies: dict[str, Any] = {RANDOM: RandomPolicy(), "centre": CentrePolicy()}
-    if policy is not None:
-        policies[PAPER] = policy
-    policies[ORACLE] = GreedyOracle(ORACLE_GRID)
+    policies = {
+        RANDOM: RandomPolicy(),
+        "centre": CentrePolicy(),
+        **({} if policy is None else {PAPER: policy}),
+        ORACLE: GreedyOracle(ORACLE_GRID),
+    }
     results = {name: measure(each, run.test) for name, each in policies.items()}
     metrics = {
         "test_images": len(results[RANDOM].labels),
@@ -83,8 +77,7 @@ def write_network_metrics(run: TrainingRun, console: Console) -> None:
         source = run.source(phase)
         if source is None:
             continue
-        network = load_network(source, device)
-        metrics, results = network_metrics(network, policy, run)
+        metrics, results = _network_metrics(load_network(source, device), policy, run)
         content = json.dumps({**metrics, **about}, indent=2) + "\n"
         write_atomically(run.place(phase).path / "figures.json", content.encode())
         rows = compare(results, random=RANDOM, oracle=ORACLE)

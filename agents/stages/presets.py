@@ -54,11 +54,9 @@ def preset(name: str) -> TrainConfig:
     Raises:
         ValueError: unknown name.
     """
-    if name == BUILTIN:
-        return TrainConfig()
-    if name not in PAPER_SCHEDULES:
+    if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {list(PRESETS)}")
-    return _paper_config(PAPER_SCHEDULES[name])
+    return TrainConfig() if name == BUILTIN else _paper_config(PAPER_SCHEDULES[name])
 
 
 def _paper_config(paper: PaperSchedule) -> TrainConfig:

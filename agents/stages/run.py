@@ -6,7 +6,8 @@ from the best of the phases before it, or from what was given in its place, and 
 `<phase>/best` and `<phase>/last`; see `gf_env.training.loop`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.progress import Progress
@@ -14,7 +15,7 @@ from rich.progress import Progress
 from agents.learners.paper_ppo import PaperLearner
 from agents.policies.paper import PaperPolicy
 from agents.policies.rules import RandomPolicy
-from agents.stages.config import PHASES, TrainConfig, check_phases
+from agents.stages.config import PHASES, TrainConfig
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
 from gf_env.envs.make_task import make_task
@@ -73,12 +74,12 @@ class TrainingRun:
         self.policy_images = self._load(data.policy_split)
         self.validation = self._load(data.validation_split)
         self.test = self._load(data.test_split)
+        classes = self.images.spec.classes
         for other in (self.policy_images, self.validation, self.test):
-            if other.spec.classes != self.images.spec.classes:
+            if other.spec.classes != classes:
                 raise ValueError(
                     f"split {other.split!r} of {other.name} has the classes "
-                    f"{other.spec.classes}, split {self.images.split!r} has "
-                    f"{self.images.spec.classes}"
+                    f"{other.spec.classes}, split {self.images.split!r} has {classes}"
                 )
 
     def _load(self, split: str) -> Dataset:
@@ -92,9 +93,11 @@ class TrainingRun:
         Raises:
             ValueError: an unknown phase, or one that starts from something neither given nor made.
         """
-        check_phases(phases)
+        unknown = [phase for phase in phases if phase not in PHASES]
+        if unknown:
+            raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")
         for phase in phases:
-            _PHASES[phase](self)
+            getattr(self, phase)()  # each is a method
 
     def place(self, phase: str) -> PhaseFolder:
         """Return where the files of a phase are."""
@@ -122,7 +125,9 @@ class TrainingRun:
         if given.low_resolution is not None:
             load_starting_weights(classifier, given.low_resolution)
         else:
-            classifier.encoder.load_state_dict(self._made("full_resolution").encoder.state_dict())
+            classifier.encoder.load_state_dict(
+                self._classifier("full_resolution").encoder.state_dict()
+            )
         self._train_classifier(phase, classifier, self.config.recipe.low_resolution)
 
     def _train_classifier(
@@ -139,7 +144,7 @@ class TrainingRun:
         recipe = self.config.recipe
         with seeded_weights(recipe.seed):
             network = GlanceFocusNet(recipe.network_config(self.images.spec))
-        full, low = (self._made(phase) for phase in ("full_resolution", "low_resolution"))
+        full, low = (self._classifier(phase) for phase in ("full_resolution", "low_resolution"))
         network.local_encoder.load_state_dict(full.encoder.state_dict())
         network.global_encoder.load_state_dict(low.encoder.state_dict())
         self._train_looks("stage1", network, UniformSampler(), RandomPolicy, recipe.stage1)
@@ -147,15 +152,10 @@ class TrainingRun:
     def stage2(self) -> None:
         """Train the policy on the frozen network."""
         network = self._network()
-        task = make_task(network=network, dataset=self.policy_images, device=self.loading.device)
-
-        def validate(policy: PaperPolicy) -> Metrics:
-            return self._validate(network, policy)
-
         learner = PaperLearner(
-            task,
+            make_task(network=network, dataset=self.policy_images, device=self.loading.device),
             self.config.stage2,
-            validate=validate,
+            validate=functools.partial(self._validate, network),
             workers=self.loading.workers,
             augment=self.config.data.augment,
         )
@@ -212,15 +212,13 @@ class TrainingRun:
             device=self.loading.device,
             workers=self.loading.workers,
         )
-        looks = {
-            f"validation/accuracy_step_{step}": float(value)
-            for step, value in enumerate(result.accuracy, start=1)
-        }
-        return {
+        metrics = {
             "validation/accuracy": float(result.accuracy[-1]),
             "validation/episodic_return": result.mean_return,
-            **looks,
         }
+        for step, value in enumerate(result.accuracy, start=1):
+            metrics[f"validation/accuracy_step_{step}"] = float(value)
+        return metrics
 
     def _new_classifier(self, input_size: int) -> ImageClassifier:
         recipe = self.config.recipe
@@ -245,17 +243,8 @@ class TrainingRun:
             )
         return source
 
-    def _made(self, phase: str) -> ImageClassifier:
+    def _classifier(self, phase: str) -> ImageClassifier:
         return load_image_classifier(self._needed(phase), self.loading.device)
 
     def _network(self) -> GlanceFocusNet:
         return load_network(self._needed("stage1"), self.loading.device)
-
-
-_PHASES: Mapping[str, Callable[[TrainingRun], None]] = {
-    "full_resolution": TrainingRun.full_resolution,
-    "low_resolution": TrainingRun.low_resolution,
-    "stage1": TrainingRun.stage1,
-    "stage2": TrainingRun.stage2,
-    "stage3": TrainingRun.stage3,
-}

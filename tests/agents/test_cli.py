@@ -2,6 +2,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from unittest import mock
 
 import gymnasium
 import numpy as np
@@ -13,7 +14,7 @@ from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.cli import _parse, main
 from agents.stages import presets
 from agents.stages.config import claim_folder
-from tests.helpers.image_trees import write_image, write_stripes
+from tests.helpers.image_trees import cut_off, write_image, write_stripes
 from tests.helpers.quick_training import quick_arguments
 
 
@@ -23,48 +24,50 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_info(capsys):
-    assert main(["info"]) == 0
-    printed = capsys.readouterr().out
+@pytest.fixture
+def call(capsys):
+    """Run a command that succeeds; return what it prints."""
+
+    def run(*arguments):
+        assert main([*map(str, arguments)]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_info(call):
+    printed = call("info")
     assert "small-cnn" in printed
     assert "multiply-adds" in printed
 
 
-def test_evaluate(capsys, tmp_path):
+def test_evaluate(call, tmp_path):
     path = tmp_path / "policy.safetensors"
     PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 3, 3)))).save(path)
     own = "tests.helpers.odd_policies:Sideways"
-    assert main(["evaluate", str(path), own, "--num-images", "20"]) == 0
-    printed = capsys.readouterr().out
-    assert "greedy oracle" in printed
-    assert own in printed
-    assert "20 images of test" in printed
+    printed = call("evaluate", path, own, "--num-images", 20)
+    assert all(each in printed for each in ("greedy oracle", own, "20 images of test"))
 
 
-@pytest.fixture
-def stripes(tmp_path):
-    return write_stripes(tmp_path / "images", counts=(24, 12, 12))
-
-
-def test_train_evaluate_and_curves(stripes, capsys):
-    assert main(["train", *quick_arguments(stripes, "--output", "run")]) == 0
-    assert "stage3: 12 images of the test split" in capsys.readouterr().out
+def test_train_evaluate_and_curves(tmp_path, call):
+    stripes = write_stripes(tmp_path / "images", counts=(24, 12, 12))
+    printed = call("train", *quick_arguments(stripes, "--output", "run"))
+    assert "stage3: 12 images of the test split" in printed
     report = json.loads(Path("run/stage3/figures.json").read_text())
     assert len(report["accuracy_per_look"]["paper_policy"]) == 5
     assert report["config"]["recipe"]["stage1"]["epochs"] == 1
     assert gf_env.load_network("run/stage1/best.safetensors").config.patch_size == 8
 
     network, policy = "run/stage3/best.safetensors", "run/stage2/best.safetensors"
-    used = ["--network", network, "--dataset", str(stripes)]
-    assert main(["evaluate", policy, *used, "--no-oracle"]) == 0
-    printed = capsys.readouterr().out
+    used = ["--network", network, "--dataset", stripes]
+    printed = call("evaluate", policy, *used, "--no-oracle")
     assert "12 images of test" in printed
     assert "images leave once the network is sure" in printed
     assert "oracle" not in printed
 
     arguments = quick_arguments(stripes, "--network", network, "--policy", policy)
     measured = ["--sizes", "8", "12", "16", "--latency.batches", "1", "--latency.repeats", "1"]
-    assert main(["curves", *arguments, *measured]) == 0
+    call("curves", *arguments, *measured)
     curves = json.loads(Path("runs/curves/curves.json").read_text())
     found = {(point["curve"], point["setting"]) for point in curves["points"]}
     assert {("plain", 8.0), ("plain", 12.0), ("plain", 16.0), ("anytime", 5.0)} <= found
@@ -75,11 +78,8 @@ def test_train_evaluate_and_curves(stripes, capsys):
 
 
 def test_settings_from_preset_file_and_command_line():
-    settings = {
-        "recipe": {"stage1": {"epochs": 7}, "train_global_encoder": False, "image_size": None},
-        "precision": "float32",
-    }
-    Path("settings.json").write_text(json.dumps(settings))
+    recipe = {"stage1": {"epochs": 7}, "train_global_encoder": False, "image_size": None}
+    Path("settings.json").write_text(json.dumps({"recipe": recipe, "precision": "float32"}))
     given = [["--preset", "regnet"], ["--config", "settings.json"]]
     changes = ["--recipe.patch-size", "64", "--recipe.stage1.epochs", "9"]
     for arguments in ([*given, changes], [changes, *reversed(given)]):
@@ -119,22 +119,14 @@ def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
 
-def test_a_training_is_resumed_only_when_asked(stripes, capsys):
+def test_a_training_is_resumed_only_when_asked(tmp_path, call, capsys):
+    stripes = write_stripes(tmp_path / "images", counts=(24, 12, 12))
     only = ["--phases", "full_resolution", "--no-figures"]
     arguments = ["train", *quick_arguments(stripes, *only)]
-    assert main(arguments) == 0
+    call(*arguments)
     assert main(arguments) == 1
     assert "--resume" in capsys.readouterr().err
-    assert main([*arguments, "--resume"]) == 0
-
-
-@pytest.fixture
-def ten_classes(tmp_path):
-    """One image of each class, for the built-in network."""
-    for number in range(10):
-        image = Image.new("L", (96, 96), 25 * number)
-        write_image(tmp_path / "ten" / "test" / str(number) / "0.png", image)
-    return tmp_path / "ten"
+    call(*arguments, "--resume")
 
 
 @pytest.mark.parametrize(
@@ -145,42 +137,37 @@ def ten_classes(tmp_path):
         (["--lattice-stride", "50"], ["GlanceFocus-v0", "lattice_stride=50"]),
     ],
 )
-def test_bank(ten_classes, capsys, settings, words):
-    arguments = ["bank", "--dataset", str(ten_classes), "--split", "test", *settings]
-    assert main(arguments) == 0
-    said = capsys.readouterr().out
-    assert "feature bank of 10 images: 0.00 GB in " in said
-    assert "10/10" in said
-    assert "Built in " in said
+def test_bank(tmp_path, call, settings, words):
+    for number in range(10):  # the built-in network's classes
+        image = Image.new("L", (96, 96), 25 * number)
+        write_image(tmp_path / "ten" / "test" / str(number) / "0.png", image)
+    arguments = ["bank", "--dataset", tmp_path / "ten", "--split", "test", *settings]
+    said = call(*arguments)
+    expected = ("feature bank of 10 images: 0.00 GB in ", "10/10", "Built in ")
+    assert all(each in said for each in expected)
     use = said.splitlines()[-1].removeprefix("Use: ")
     assert all(word in use for word in words)
     env = eval(use, {"gym": gymnasium})
     path = Path(next(line for line in said.splitlines() if " MB in " in line).split(" MB in ")[1])
     assert np.load(path).nbytes == env.unwrapped.task.glimpse_source.num_bytes
 
-    assert main(arguments) == 0
-    said = capsys.readouterr().out
+    said = call(*arguments)
     assert "Already built, and every byte is as it was written." in said
     assert said.splitlines()[-1] == f"Use: {use}"
     whole = path.read_bytes()
-    os.truncate(path, len(whole) // 2)
-    assert main(arguments) == 0
-    said = capsys.readouterr().out
+    cut_off(path)
+    said = call(*arguments)
     assert "does not match its checksums" in said
     assert "Built in " in said
     assert path.read_bytes() == whole
 
 
-def test_demo(tmp_path, capsys):
-    quick = ["--train-seconds", "1", "--sb3-seconds", "1", "--test-images", "30"]
-    assert main(["demo", "--output", str(tmp_path), *quick]) == 0
-    assert sorted(os.listdir(tmp_path)) == [
-        "accuracy.png",
-        "episodes.png",
-        "paper_policy.safetensors",
-        "results.json",
-    ]
-    results = json.loads((tmp_path / "results.json").read_text())
+def test_demo(call):
+    quick = ["--train-seconds", 1, "--sb3-seconds", 1, "--test-images", 30]
+    assert "gap closed" in call("demo", "--output", "demo", *quick)
+    pictures = ["accuracy.png", "episodes.png"]
+    assert sorted(os.listdir("demo")) == [*pictures, "paper_policy.safetensors", "results.json"]
+    results = json.loads(Path("demo/results.json").read_text())
     assert [row["name"] for row in results["policies"]] == [
         "random",
         "centre",
@@ -189,14 +176,11 @@ def test_demo(tmp_path, capsys):
         "paper's policy",
         "greedy oracle (sees labels)",
     ]
-    assert "gap closed" in capsys.readouterr().out
 
 
 def test_too_little_memory_is_one_line(capsys, monkeypatch):
-    def open_bank(_):
-        raise MemoryError("the feature bank has 9.00 GB, but cuda has 1.00 GB free")
-
-    monkeypatch.setattr("agents.commands.bank.BankFile.is_built", open_bank)
+    refused = mock.Mock(side_effect=MemoryError("the feature bank has 9.00 GB, but cuda has less"))
+    monkeypatch.setattr("agents.commands.bank.BankFile.is_built", refused)
     assert main(["bank", "--split", "test"]) == 1
     assert capsys.readouterr().err.startswith("gf-env: the feature bank has 9.00 GB")
 
@@ -210,14 +194,11 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         (["train", "--recipe.stage1.epochs", "-1"], "epochs must be greater than or equal to 0"),
         (["train", "--preset", "alexnet"], "unknown preset 'alexnet'; choose one of"),
         (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
-        (["train", "--phases", "stage4", "--output", "x"], "unknown phases ['stage4']"),
+        (["train", "--phases", "stage4", "--output", "x"], "invalid choice 'stage4'"),
         (["curves", "--sizes", "97"], "sizes must be from 1 to 96"),
-        (["bank", "--split", "test", "--grid-size", "None"], "needs to know the patches"),
-        (
-            ["bank", "--split", "test", "--grid-size", "3", "--lattice-stride", "4"],
-            "leave it or grid_size out",
-        ),
-        (["bank", "--split", "test", "--output", "bank.bin"], "ends with .npy, got bank.bin"),
+        (["bank", "--grid-size", "None"], "needs to know the patches"),
+        (["bank", "--grid-size", "3", "--lattice-stride", "4"], "leave it or grid_size out"),
+        (["bank", "--output", "bank.bin"], "ends with .npy, got bank.bin"),
     ],
 )
 def test_errors_are_one_line(arguments, message, capsys):

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from rich.console import Console
@@ -15,13 +16,18 @@ from performance.settings import Materials, NotMeasuredError, Workload
 from performance.speed import Arguments, Name, run
 
 
-def measured(tmp_path, *only):
-    arguments = Arguments(only=only, quick=True, output=tmp_path / "made")
+def measured(folder, *only):
+    arguments = Arguments(only=only, quick=True, output=folder / "made")
     return json.loads(run(arguments, Console(quiet=True)).read_text())
 
 
-def test_comparisons_are_written_with_all_that_was_measured(tmp_path):
-    found = measured(tmp_path, "built-in", "image-size")
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    names = ("built-in", "image-size", "startup", "memory")
+    return measured(tmp_path_factory.mktemp("measured"), *names)
+
+
+def test_comparisons_are_written_with_all_that_was_measured(found):
     assert found["quick"] is True
     assert {"cpu", "cores", "threads", "memory_bytes"} <= set(found["machine"])
     assert {"python", "torch", "gf-env"} <= set(found["versions"])
@@ -40,8 +46,8 @@ def test_comparisons_are_written_with_all_that_was_measured(tmp_path):
         assert 0 < low <= high
 
 
-def test_feature_banks_are_built_unless_they_are_too_large(tmp_path):
-    builtin, noise = measured(tmp_path, "built-in", "image-size")["comparisons"]
+def test_feature_banks_are_built_unless_they_are_too_large(found):
+    builtin, noise = found["comparisons"]
     assert set(builtin["not_measured"]) == {"core, bank", "vector env, bank"}
     assert "too large" in builtin["not_measured"]["core, bank"]
     assert builtin["feature_bank"] is None
@@ -71,13 +77,11 @@ def test_fresh_processes_say_how_long_things_took():
     assert found["torch"] is False
 
 
-def test_every_experiment_has_a_name_that_can_be_asked_for():
+def test_experiments_and_contenders_by_name():
     names = {each.name for each in experiments(FULL, "cuda", compiled=True)}
     assert names | {"startup", "memory"} == set(Name.__args__)
     assert "resnet50" not in {each.name for each in experiments(FULL, "cpu", compiled=True)}
 
-
-def test_compiled_encoders_only_on_demand():
     def contenders(compiled):
         every = experiments(FULL, "cpu", compiled=compiled)
         return {each.name for made in every for each in made.contenders}
@@ -122,8 +126,8 @@ def test_memory_of_each_environment():
     assert Peak(2000, 1000, 300).own == 700
 
 
-def test_memory_is_taken_in_fresh_processes(tmp_path):
-    found = measured(tmp_path, "memory")["memory"]
+def test_memory_is_taken_in_fresh_processes(found):
+    found = found["memory"]
     assert [row["num_envs"] for row in found["rows"]] == list(QUICK.memory_counts)
     for row in found["rows"]:
         own, running = row["running_bytes_without_files"], row["running_bytes"]
@@ -139,8 +143,7 @@ def test_banks_beyond_the_limit_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_has_every_figure(tmp_path):
-    found = measured(tmp_path, "built-in", "startup", "memory")
+def test_the_report_has_every_figure(found):
     page = report.markdown(found)
     for comparison in found["comparisons"]:
         assert f"**{comparison['title']}**" in page
@@ -153,37 +156,29 @@ def test_the_report_has_every_figure(tmp_path):
 
 
 def test_kinds_of_work_add_up_to_the_whole(tiny_network, tiny_dataset):
-    episode = where_time_goes.episode_of(
-        4, id="GlanceFocus-v0", network=tiny_network, dataset=tiny_dataset
-    )
+    task = {"network": tiny_network, "dataset": tiny_dataset}
+    episode = where_time_goes.episode_of(4, id="GlanceFocus-v0", **task)
     found = where_time_goes.shares(episode, 3)
     assert set(found) == {*where_time_goes.KINDS, where_time_goes.OTHER, where_time_goes.REST}
     assert all(value >= 0 for value in found.values())
-    assert found["convolutions"] > 0
-    assert found["batch normalisation"] > 0
-    assert found["classifier (GRU cell, linear)"] > 0
+    network = ("convolutions", "batch normalisation", "classifier (GRU cell, linear)")
+    assert all(found[name] > 0 for name in network)
 
 
 def test_a_training_is_timed_until_it_has_the_accuracy(
     tiny_network, tiny_dataset, monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr(
-        time_to_accuracy, "VARIANTS", {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
-    )
-    tested = iter([0.2, 0.9])
-    monkeypatch.setattr(
-        time_to_accuracy,
-        "evaluate",
-        lambda policy, split: SimpleNamespace(accuracy=[0.0, next(tested)]),
-    )
+    variants = {"tiny": {"network": tiny_network, "dataset": tiny_dataset}}
+    tested = [SimpleNamespace(accuracy=[0, each]) for each in (0.2, 0.9, *[0.1] * 5, 0.9)]
+    monkeypatch.setattr(time_to_accuracy, "VARIANTS", variants)
+    monkeypatch.setattr(time_to_accuracy, "evaluate", mock.Mock(side_effect=tested))
     arguments = time_to_accuracy.Arguments(accuracy=0.8, every=2, updates=9)
     done = time_to_accuracy.train("tiny", 0, arguments)
     assert (done.reached, done.updates, done.accuracy) == (True, 4, 0.9)
     assert done.seconds > 0
-    tested = iter([0.1] * 9)
     never = time_to_accuracy.train("tiny", 0, arguments)
     assert (never.reached, never.updates) == (False, 9)
-    tested, output = iter([0.9]), tmp_path / "found.json"
+    output = tmp_path / "found.json"
     monkeypatch.setattr(sys, "argv", ["", "--seeds", "3", "--output", str(output)])
     time_to_accuracy.main()
     (run,) = json.loads(output.read_text())["runs"]

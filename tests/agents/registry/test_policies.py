@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +11,7 @@ from agents.registry.files import open_policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.registry.learners import LEARNERS, get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES, make_policy
-from gf_env.network.glance_focus_net import load_network
 from gf_env.storage.tensors import TensorFileError
-
-
-@pytest.fixture(scope="module")
-def network():
-    return load_network("cluttered-digits")
 
 
 @pytest.mark.parametrize("name", [*RULES, *BOUNDS])
@@ -36,22 +33,15 @@ def test_settings_and_seeds_are_passed_on(network):
         make_policy("gaussian", network=network, settings={"width": 1})
 
 
-def test_a_policy_of_ones_own(network):
-    assert (
-        make_policy("tests.helpers.odd_policies:Sideways", network=network, seed=5)._action[0]
-        == 0.5
-    )
-    made = make_policy("agents.policies.rules:CentrePolicy", network=network)
-    assert isinstance(made, agents.CentrePolicy)
-
-
-def test_modules_are_found_in_the_working_folder(network, tmp_path, monkeypatch):
-    (tmp_path / "only_here_for_a_test.py").write_text(
-        "from agents import CentrePolicy\npolicy = CentrePolicy()\n"
-    )
+def test_a_policy_of_ones_own(network, tmp_path, monkeypatch):
+    """Modules are found in the working folder, too."""
+    module = "from agents import CentrePolicy\npolicy = CentrePolicy()\n"
+    (tmp_path / "only_here_for_a_test.py").write_text(module)
     monkeypatch.chdir(tmp_path)
-    made = make_policy("only_here_for_a_test:policy", network=network)
-    assert isinstance(made, agents.CentrePolicy)
+    for name in ("agents.policies.rules:CentrePolicy", "only_here_for_a_test:policy"):
+        assert isinstance(make_policy(name, network=network), agents.CentrePolicy)
+    seeded = make_policy("tests.helpers.odd_policies:Sideways", network=network, seed=5)
+    assert seeded._action[0] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -72,40 +62,23 @@ def test_names_that_lead_nowhere(name, error, message, network):
         make_policy(name, network=network)
 
 
-def test_files_take_no_settings(network):
-    with pytest.raises(ValueError, match="takes no settings"):
-        make_policy("cluttered-digits", network=network, settings={"std": 1})
-
-
-def test_policies_are_opened_by_what_their_file_holds(tmp_path):
+def test_policies_are_opened_by_what_their_file_holds(network, tmp_path):
     config = agents.RecurrentPolicyConfig({"step": (1,)}, hidden_size=4)
     with torch.random.fork_rng():
         made = agents.RecurrentPolicy(agents.RecurrentPolicyNetwork(config))
     made.save(tmp_path / "policy.safetensors")
     assert isinstance(open_policy(tmp_path / "policy.safetensors"), agents.RecurrentPolicy)
     assert isinstance(open_policy("cluttered-digits"), agents.PaperPolicy)
-
-
-def test_a_network_is_no_policy(tiny_network, tmp_path):
-    tiny_network.save(tmp_path / "network.safetensors")
+    network.save(tmp_path / "network.safetensors")
     with pytest.raises(TensorFileError, match=r"to hold a policy, found 'gf_env"):
         open_policy(tmp_path / "network.safetensors")
+    with pytest.raises(ValueError, match="takes no settings"):
+        make_policy("cluttered-digits", network=network, settings={"std": 1})
 
 
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("a:B", True),
-        ("a.b.c:D", True),
-        ("a.safetensors", False),
-        ("C:\\policy.zip", False),
-        ("a:B.zip", False),
-        (":B", False),
-        ("a:", False),
-    ],
-)
-def test_what_looks_like_a_module(name, is_one):
-    assert is_module_path(name) == is_one
+def test_what_looks_like_a_module():
+    others = ("a.safetensors", "C:\\policy.zip", "a:B.zip", ":B", "a:")
+    assert [*filter(is_module_path, ("a:B", "a.b.c:D", *others))] == ["a:B", "a.b.c:D"]
 
 
 def test_what_is_offered_is_passed_where_it_is_wanted():
@@ -128,11 +101,10 @@ def test_a_module_that_raises_is_told_of(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_has_settings(name):
     learner = get_learner(name)
-    assert make_config(learner, name, {}, seed=3).seed == 3
-    with pytest.raises(ValueError, match="colour"):
-        make_config(learner, name, {"colour": 1}, seed=3)
-
-
-def test_lists_become_tuples():
-    config = make_config(get_learner("reinforce"), "reinforce", {"sees": ["step"]}, seed=0)
-    assert config.sees == ("step",)
+    config = make_config(learner, name, {}, seed=3)
+    assert config.seed == 3
+    described = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert type(config)(**described) == config
+    for wrong in ({"colour": 1}, {"seed": 1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            make_config(learner, name, wrong, seed=3)

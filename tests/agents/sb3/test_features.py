@@ -35,15 +35,14 @@ def test_width(observations, sees, encoder):
     assert extractor(observations).shape == (7, extractor.features_dim)
 
 
-def test_flat_is_what_sb3_does_itself(observations):
-    """So models learn as they do with SB3's own extractor, to the last digit."""
+def test_encoders(observations):
+    """Flat is SB3's own extractor, conv the paper's (section 3.1).
+
+    That is the same 32 weighted sums of the channels at every place, then ReLU.
+    """
     ours, theirs = GlanceFocusExtractor(SPACE, encoder="flat"), CombinedExtractor(SPACE)
     assert torch.equal(ours(observations), theirs(observations))
     assert not list(ours.parameters())
-
-
-def test_conv_is_the_papers(observations):
-    """Section 3.1: the same 32 weighted sums of the channels at every place, then ReLU."""
     extractor = GlanceFocusExtractor(SPACE, ("features",), "conv")
     (weight,) = extractor.parameters()
     assert weight.shape == (32, 128, 1, 1)

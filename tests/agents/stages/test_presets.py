@@ -1,11 +1,12 @@
 """The presets are what the paper's release does, family by family."""
 
-import numpy as np
+import dataclasses
+
 import pytest
 import torch
 
+from agents.learners.paper_ppo import PaperPPOConfig
 from agents.stages.presets import PRESETS, preset
-from gf_env.datasets import ImageSpec
 from gf_env.network.families import family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.training.recipe import Recipe
@@ -39,14 +40,17 @@ def test_schedules(name):
     assert config.recipe.auxiliary_weight == weight
     assert config.recipe.train_global_encoder is trained
     assert config.given.full_resolution == "timm"
-    stage2 = config.stage2
-    assert (stage2.epochs, stage2.num_envs, stage2.learning_rate) == (15, 256, 3e-4)
-    assert (stage2.gamma, stage2.clip_range, stage2.vf_coef) == (0.7, 0.2, 0.5)
-    assert stage2.action_std == 0.1
     family = family_of(config.recipe.encoder)
-    assert (stage2.state_encoder, stage2.hidden_size) == (
-        family.state_encoder,
-        family.policy_hidden_size,
+    assert config.stage2 == PaperPPOConfig(
+        epochs=15,
+        num_envs=256,
+        learning_rate=3e-4,
+        gamma=0.7,
+        clip_range=0.2,
+        vf_coef=0.5,
+        action_std=0.1,
+        state_encoder=family.state_encoder,
+        hidden_size=family.policy_hidden_size,
     )
 
 
@@ -56,11 +60,9 @@ def test_glance_and_focus_with_each_family(name):
     recipe = preset(name).recipe
     wanted = recipe.wanted_images()
     assert wanted.image_size == (260 if name == "efficientnet" else 224)
-    images = ImageSpec(**{**wanted.__dict__, "classes": ("a", "b", "c")})
+    images = dataclasses.replace(wanted, classes=("a", "b", "c"))
     network = GlanceFocusNet(recipe.network_config(images)).eval()
-    size = images.image_size
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, size, size), np.uint8)
-    batch = torch.from_numpy(pixels)
+    batch = torch.zeros(2, 3, images.image_size, images.image_size, dtype=torch.uint8)
     glimpse = network.glance(batch)
     for _ in range(recipe.sequence_length - 1):
         glimpse = network.focus(batch, torch.rand(2, 2), glimpse.hidden)

@@ -1,42 +1,39 @@
 """A training that is killed at a random moment, again and again, ends as one that never was."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-import safetensors
 
 from gf_env.training.checkpoints import load_state
 from tests.helpers.image_trees import write_stripes
-from tests.helpers.quick_training import quick_arguments
+from tests.helpers.quick_training import content, quick_arguments
 
 PHASES = ("full_resolution", "low_resolution", "stage1")
 
 
-def command(images, folder):
+def start(images, folder, *more):
     run = "import sys; from agents.cli import main; sys.exit(main())"
-    more = ["--output", folder, "--no-figures", "--phases", *PHASES]
+    more = ["--output", folder, "--no-figures", "--phases", *PHASES, *more]
     arguments = quick_arguments(images, *more, size=32, epochs=3, batch_size=12)
-    return [sys.executable, "-c", run, "train", *arguments]
+    return subprocess.Popen(
+        [sys.executable, "-c", run, "train", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
-def start(*arguments):
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, **quiet)
-
-
-def contents(folder):
-    """What every checkpoint says it holds, a checksum of all of it included."""
-    found = {}
-    for phase in PHASES:
-        for name in ("best", "last"):
-            with safetensors.safe_open(folder / phase / f"{name}.safetensors", "pt") as file:
-                found[phase, name] = file.metadata()
-    return found
+def contents(process, folder):
+    """What every checkpoint holds after a training that ends well."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    files = (f"{phase}/{name}.safetensors" for phase in PHASES for name in ("best", "last"))
+    return [content(folder / file) for file in files]
 
 
 def finished_epochs(folder):
@@ -48,14 +45,11 @@ def finished_epochs(folder):
 
 def test_killed_and_resumed(tmp_path):
     images = write_stripes(tmp_path / "images", counts=(48, 12, 12), size=32)
-    whole = tmp_path / "whole"
-    process = start(*command(images, whole))
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-
-    killed, rng, behind = tmp_path / "killed", np.random.default_rng(), 0
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    expected = contents(start(images, whole), whole)
+    rng, behind = np.random.default_rng(), 0
     for _ in range(2):
-        process = start(*command(images, killed), "--resume")
+        process = start(images, killed, "--resume")
         # the first epochs are waited for, so that there is something to lose
         deadline = time.monotonic() + 120
         while finished_epochs(killed) <= behind and time.monotonic() < deadline:
@@ -63,11 +57,8 @@ def test_killed_and_resumed(tmp_path):
                 pytest.fail(process.communicate()[0])
             time.sleep(0.02)
         time.sleep(rng.uniform(0, 0.5))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
         assert finished_epochs(killed) > behind
         behind = finished_epochs(killed)
-    process = start(*command(images, killed), "--resume")
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert contents(killed) == contents(whole)
+    assert contents(start(images, killed, "--resume"), killed) == expected
