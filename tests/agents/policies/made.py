@@ -12,7 +12,10 @@ SHAPES = {"features": (4, 2, 2), "hidden_state": (6,), "locations": (3, 2)}
 MAPPED = {**SHAPES, "step": (1,)}
 """What a policy sees that draws a map."""
 PAPER = agents.PatchProposalConfig((4, 2, 2), state_encoder="flat", hidden_size=8)
-BELIEF = BeliefConfig((4, 2, 2), 32, 16, 3, places=4, margin=0.0, hidden_size=8, evidence_size=16)
+BELIEF = BeliefConfig(
+    **{"feature_shape": (4, 2, 2), "image_size": 32, "patch_size": 16, "grid_size": 3},
+    **{"places": 4, "margin": 0.0, "hidden_size": 8, "evidence_size": 16},
+)
 
 
 def seeded(make):

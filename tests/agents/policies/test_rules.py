@@ -34,14 +34,6 @@ def test_centre_then_corners_in_the_papers_order():
     assert taken == [[0, 0], [-1, -1], [-1, 1], [1, -1], [1, 1], [0, 0]]
 
 
-def test_memory_is_cleared_in_the_rows_that_start():
-    policy = agents.CentreCornerPolicy()
-    _, state = first_call(policy)
-    actions, state = policy.predict(observation(3), state, np.array([False, True, False]))
-    assert actions.tolist() == [[-1, -1], [0, 0], [-1, -1]]
-    assert state.tolist() == [2, 1, 2]
-
-
 def test_random_is_uniform_and_gaussian_is_central():
     uniform, _ = first_call(agents.RandomPolicy(), 4000)
     central, _ = first_call(agents.GaussianPolicy(std=0.3), 4000)
