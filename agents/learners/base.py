@@ -1,10 +1,13 @@
-"""What a learner offers, and its updates one after another, by the clock."""
+"""What a learner offers, and its updates one after another, by the clock.
 
-import itertools
+Every learner is a function `train(task, config, on_update)`, which returns the trained policy. It
+learns on the network's device and leaves the global generators alone. Without a configuration it
+takes the defaults; `on_update`, if there is one, is called with an `Update` after every update.
+"""
+
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -13,8 +16,6 @@ from gf_env.training import processes
 
 Metrics = dict[str, torch.Tensor]
 """Scalars of one update, by name."""
-
-Policy_co = TypeVar("Policy_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -35,43 +36,6 @@ class Update:
 
 
 OnUpdate = Callable[[Update], None]
-
-
-class Trainable(Protocol[Policy_co]):
-    """What is trained, update by update.
-
-    Attributes:
-        epochs: passes over the images that are begun.
-        samples_per_step: actions in an update.
-    """
-
-    epochs: int
-    samples_per_step: int
-
-    def updates(self, epoch: int) -> Iterator[Metrics]:
-        """Yield the metrics of each update of an epoch, counted from 0."""
-        ...
-
-    def policy(self) -> Policy_co:
-        """Return the policy as it is now."""
-        ...
-
-
-def run_updates(
-    learner: Trainable[Policy_co], max_seconds: float, on_update: OnUpdate | None
-) -> Policy_co:
-    """Run all updates of a learner and return its policy.
-
-    Args:
-        learner: is changed.
-        max_seconds: stop after the update in which this much time has passed.
-        on_update: called after every update.
-    """
-    updates = itertools.chain.from_iterable(map(learner.updates, range(learner.epochs)))
-    report_updates(
-        updates, lambda number: number * learner.samples_per_step, max_seconds, on_update
-    )
-    return learner.policy()
 
 
 def report_updates(

@@ -13,24 +13,26 @@ cloning is, but learns where things are instead of what to do.
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from agents.learners.base import Metrics, OnUpdate, gradient_step, report_updates, set_learning_rate
-from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
+from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy, BeliefSettings
 from agents.policies.oracle import GreedyOracle
 from gf_env.configuration import configuration
 from gf_env.envs.task import Task
+from gf_env.training.seeding import seeded_weights
 
 _SURVEYED_AT_ONCE = 250
 
 
 @configuration
-class BeliefLearnerConfig:
+class BeliefLearnerConfig(BeliefSettings):
     """The learner's settings."""
 
     epochs: PositiveInt = 20
@@ -45,20 +47,6 @@ class BeliefLearnerConfig:
     """AdamW's."""
     trust: PositiveFloat = 3.0
     """Logarithm of the odds by which a patch's answer, from worst to best, speaks for a place."""
-    places: PositiveInt = 32
-    """k; the belief is on k x k places of the image."""
-    margin: Annotated[float, Field(ge=0, lt=0.5)] = 1 / 6
-    """How far inside a patch the places are that it covers, as a share of the patch."""
-    hidden_size: PositiveInt = 1024
-    """Of the layer between the glance and the belief."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """In that layer, in training."""
-    evidence_size: NonNegativeInt = 512
-    """Of the layer between what a look shows and its evidence; 0: looks are no evidence."""
-    reach: NonNegativeFloat = 1.0
-    """How far around a patch its evidence goes, as a share of the patch."""
-    search_on: bool = True
-    """Take out of the belief what has been looked at."""
     max_seconds: PositiveFloat = math.inf
     """Stop after the update in which this much time has passed since training began."""
     seed: int = 0
@@ -68,26 +56,20 @@ class BeliefLearnerConfig:
 def train(
     task: Task, config: BeliefLearnerConfig | None = None, on_update: OnUpdate | None = None
 ) -> BeliefPolicy:
-    """Train a policy that searches with a belief.
+    """Train a policy that searches with a belief; see `agents.learners.base`.
 
-    Args:
-        task: what to learn, with grid actions. A feature bank makes the oracle many times faster.
-        config: settings.
-        on_update: called after every gradient step; `steps` are the looks that the oracle tried.
-
-    Returns:
-        The trained policy.
+    A feature bank makes the oracle many times faster. An update is a gradient step; its `steps` are
+    the looks that the oracle tried.
 
     Raises:
         ValueError: the task's actions are continuous.
     """
-    config = BeliefLearnerConfig() if config is None else config
+    config = config or BeliefLearnerConfig()
     grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
     network = _new_network(task, config)
     looks = len(task.dataset) * grid_size**2
-    report_updates(
-        updates(task, network, config), lambda number: looks, config.max_seconds, on_update
-    )
+    steps = updates(task, network, config)
+    report_updates(steps, lambda number: looks, config.max_seconds, on_update)
     return BeliefPolicy(network, config.seed)
 
 
@@ -210,20 +192,14 @@ def posterior(
 
 
 def _new_network(task: Task, config: BeliefLearnerConfig) -> BeliefNetwork:
-    channels, height, width = task.observation_space["features"].shape or ()
-    network = BeliefConfig(
-        feature_shape=(channels, height, width),
+    shape: Any = task.observation_space["features"].shape  # (channels, h, w)
+    chosen = {field.name: getattr(config, field.name) for field in fields(BeliefSettings)}
+    belief = BeliefConfig(
+        **chosen,
+        feature_shape=shape,
         image_size=task.network.config.image_size,
         patch_size=task.network.config.patch_size,
         grid_size=task.actions.require_grid("the belief chooses among the patches of a grid"),
-        places=config.places,
-        margin=config.margin,
-        hidden_size=config.hidden_size,
-        dropout=config.dropout,
-        evidence_size=config.evidence_size,
-        reach=config.reach,
-        search_on=config.search_on,
     )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(config.seed)
-        return BeliefNetwork(network).to(task.device)
+    with seeded_weights(config.seed):
+        return BeliefNetwork(belief).to(task.device)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
+from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import masked_mean
 from agents.learners.on_policy import (
     Acted,
@@ -103,34 +103,20 @@ class Lessons(NamedTuple):
 def train(
     task: Task, config: ImitationConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
-    """Train a policy by imitation.
+    """Train a policy by imitation; see `agents.learners.base`.
 
-    Args:
-        task: what to learn, with grid actions; the network's device is used throughout. A feature
-            bank makes the teacher many times faster.
-        config: settings.
-        on_update: called after every update.
-
-    Returns:
-        The trained policy.
+    A feature bank makes the teacher many times faster.
 
     Raises:
         ValueError: the task's actions are continuous.
     """
-    config = ImitationConfig() if config is None else config
-    return run_updates(ImitationLearner(task, config), config.max_seconds, on_update)
+    learner = ImitationLearner(task, config or ImitationConfig())
+    learner.run(on_update)
+    return learner.policy()
 
 
 class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
-    """The learner between two updates, with its teacher and the batches kept.
-
-    Args:
-        task: what to learn, with grid actions.
-        config: settings.
-
-    Raises:
-        ValueError: the task's actions are continuous.
-    """
+    """The learner between two updates, with its teacher and the batches kept."""
 
     def __init__(self, task: Task, config: ImitationConfig) -> None:
         grid_size = task.actions.require_grid(

@@ -2,20 +2,22 @@
 
 Which images the episodes are run on, the episodes themselves in one batch on the network's device,
 a new policy network, and what changes between the first and last update. The learners are one file
-each, with their own settings and losses.
+each, with their own settings and losses. Observations, actions and rewards stay on the device,
+without NumPy in between.
 """
 
 import abc
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
-from agents.learners.base import Metrics, set_learning_rate, stack
+from agents.learners.base import Metrics, OnUpdate, report_updates, set_learning_rate, stack
 from agents.policies.actors import GaussianActor
 from agents.policies.recurrent import RecurrentPolicy
 from agents.policies.recurrent_network import (
@@ -23,7 +25,7 @@ from agents.policies.recurrent_network import (
     RecurrentPolicyNetwork,
     check_sees,
 )
-from gf_env.configuration import configuration
+from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes
@@ -31,11 +33,12 @@ from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
+from gf_env.training.seeding import seeded_weights
 
 
 @configuration
-class EpisodeConfig:
-    """Settings of every learner that trains a recurrent policy on episodes."""
+class LearnerConfig:
+    """Settings of every learner from episodes."""
 
     epochs: PositiveInt = 10
     """Passes over the images, one update for each batch of episodes."""
@@ -44,9 +47,17 @@ class EpisodeConfig:
     max_seconds: PositiveFloat = math.inf
     """Stop after the update in which this much time has passed."""
     num_envs: PositiveInt = 256
-    """Episodes in a batch."""
+    """Episodes in a batch, over all processes."""
     learning_rate: PositiveFloat = 1e-3
     """Of the optimiser, at the first update."""
+    seed: int = 0
+    """Of weights, images, actions and all else that is drawn."""
+
+
+@configuration
+class EpisodeConfig(LearnerConfig):
+    """Settings of every learner that trains a recurrent policy on episodes."""
+
     anneal_lr: bool = True
     """Let the learning rate fall linearly to zero at the last update."""
     max_grad_norm: PositiveFloat | None = 0.5
@@ -57,195 +68,26 @@ class EpisodeConfig:
     """Of the policy's layers and memory."""
     recurrent: bool = True
     """With a GRU for a memory."""
-    seed: int = 0
-    """Of weights, images, actions and all else that is drawn."""
 
     def __post_init__(self) -> None:
         """Refuse observations that do not exist."""
         check_sees(self.sees)
 
 
-class EpisodeSchedule:
-    """Which images a learner runs episodes on, update by update.
+@configuration
+class RewardConfig(EpisodeConfig):
+    """Settings of every learner that trains a recurrent policy from rewards."""
 
-    Args:
-        task: what is learned.
-        phase: the learner's name; each has its own order of images.
-        num_envs: episodes in a batch, over all processes.
-        epochs: passes over the images, if `updates` does not say otherwise.
-        updates: batches in all; None for all of the epochs.
-        seed: of the order, the images' augmentation and the generators.
-        workers: processes that read images ahead.
-        augment: run episodes on varied copies of the images, where the data set has them.
-
-    Attributes:
-        epochs: passes over the images that are begun.
-        steps_per_epoch: updates in a pass.
-        samples_per_step: actions in an update.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        phase: str,
-        *,
-        num_envs: int,
-        epochs: int,
-        updates: int | None,
-        seed: int,
-        workers: int = 0,
-        augment: bool = True,
-    ) -> None:
-        self.steps_per_epoch = steps_in_epoch(len(task.dataset), num_envs)
-        self._total = updates or epochs * self.steps_per_epoch
-        self.epochs = -(-self._total // self.steps_per_epoch)
-        batch_size = min(num_envs, len(task.dataset))
-        self.samples_per_step = batch_size * (task.rules.sequence_length - 1)
-        self._task, self._phase, self._num_envs, self._seed = task, phase, num_envs, seed
-        self._workers, self._augment = workers, augment
-
-    def epoch(self, number: int) -> Iterator[tuple[float, Batch, torch.Generator]]:
-        """Yield what each update of an epoch, counted from 0, begins with.
-
-        That is the share of all updates that are done, in [0, 1), a batch of images, and the
-        epoch's generator, on the task's device.
-        """
-        seed = epoch_seed(self._seed, self._phase, number)
-        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
-        batches = self._task.images.batches(
-            epoch_indices(len(self._task.dataset), self._num_envs, seed),
-            workers=self._workers,
-            augmentation_seed=seed if self._augment else None,
-        )
-        first = number * self.steps_per_epoch
-        for done, batch in zip(range(first, self._total), batches, strict=False):
-            yield done / self._total, batch, generator
-
-
-_Network = TypeVar("_Network", bound=nn.Module)
-_Config = TypeVar("_Config", bound=EpisodeConfig)
-
-
-class EpisodeLearner(abc.ABC, Generic[_Network]):
-    """A learner between two updates: schedule, network and optimiser.
-
-    Args:
-        task: what to learn.
-        schedule: which images episodes are run on.
-        network: on the task's device.
-        optimiser: of its weights.
-
-    Attributes:
-        epochs, steps_per_epoch, samples_per_step: the schedule's.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        schedule: EpisodeSchedule,
-        network: _Network,
-        optimiser: torch.optim.Optimizer,
-    ) -> None:
-        self.epochs = schedule.epochs
-        self.steps_per_epoch = schedule.steps_per_epoch
-        self.samples_per_step = schedule.samples_per_step
-        self._task, self._schedule = task, schedule
-        self._network, self._optimiser = network, optimiser
-
-    def updates(self, epoch: int) -> Iterator[Metrics]:
-        """Yield the metrics of each update of an epoch, counted from 0."""
-        self._network.train()
-        for progress, batch, generator in self._schedule.epoch(epoch):
-            yield self._update(progress, batch, generator)
-
-    @abc.abstractmethod
-    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
-        """Run a batch of episodes, learn from it, and return metrics; see `EpisodeSchedule`."""
-
-
-class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork], Generic[_Config]):
-    """An `EpisodeLearner` of a recurrent policy.
-
-    Args:
-        task: what to learn.
-        config: settings.
-        phase: the learner's name.
-        optimiser: makes it of weights and a learning rate.
-        **network: further fields of `RecurrentPolicyConfig`.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        config: _Config,
-        phase: str,
-        optimiser: Callable[..., torch.optim.Optimizer],
-        **network: Any,
-    ) -> None:
-        schedule = EpisodeSchedule(
-            task,
-            phase,
-            num_envs=config.num_envs,
-            epochs=config.epochs,
-            updates=config.updates,
-            seed=config.seed,
-        )
-        policy = new_network(task, config, **network)
-        weights = optimiser(policy.parameters(), config.learning_rate)
-        super().__init__(task, schedule, policy, weights)
-        self._config = config
-
-    def policy(self) -> RecurrentPolicy:
-        """Return the policy as it is now."""
-        return RecurrentPolicy(self._network, self._config.seed)
-
-    def _anneal_rate(self, progress: float) -> Metrics:
-        """Set the learning rate for an update; return it by name."""
-        share = 1 - progress if self._config.anneal_lr else 1
-        return set_learning_rate(self._optimiser, self._config.learning_rate * share)
-
-
-def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPolicyNetwork:
-    """Return an untrained network for a task's observations and actions, on its device.
-
-    Args:
-        task: what will be played.
-        config: says what the policy sees, its size and the seed of its weights; the global
-            generator is left alone.
-        **more: further fields of `RecurrentPolicyConfig`.
-    """
-    extra = tuple(name for name in config.sees if name in EXTRA_OBSERVATIONS)
-    spaces = dataclasses.replace(task, observe=extra).observation_space
-    network = RecurrentPolicyConfig(
-        {name: tuple(spaces[name].shape or ()) for name in config.sees},
-        task.actions.grid_size,
-        config.hidden_size,
-        config.recurrent,
-        **more,
-    )
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(config.seed)
-        return RecurrentPolicyNetwork(network).to(task.device)
-
-
-def lead_width(
-    network: RecurrentPolicyNetwork, std: float, final_std: float | None, progress: float
-) -> Metrics:
-    """Set the standard deviation of locations for an update; return it by name.
-
-    Args:
-        network: its actor's is set, unless it is learned; on a grid there is none.
-        std: at the first update.
-        final_std: where it is led linearly; None: it is learned.
-        progress: share of all updates that are done, in [0, 1).
-    """
-    actor = network.actor
-    if not isinstance(actor, GaussianActor):
-        return {}
-    if final_std is not None:
-        width = std + progress * (final_std - std)
-        actor.log_std.requires_grad_(False).fill_(math.log(width))
-    return {"charts/std": actor.log_std.detach().exp().mean()}
+    gamma: Fraction = 0.7
+    """Discount."""
+    vf_coef: NonNegativeFloat = 0.5
+    """Weight of the value loss."""
+    ent_coef: NonNegativeFloat = 0.0
+    """Weight of the entropy bonus, which has no gradient where `final_std` leads the width."""
+    std: PositiveFloat = 0.2
+    """First standard deviation of locations, as a fraction of the way a patch can travel."""
+    final_std: PositiveFloat | None = None
+    """Where it is led linearly until the last update; None: it is learned."""
 
 
 class Rollout(NamedTuple):
@@ -268,6 +110,163 @@ class Rollout(NamedTuple):
     rewards: torch.Tensor
     active: torch.Tensor
     correct: torch.Tensor
+
+
+_Network = TypeVar("_Network", bound=nn.Module)
+_Config = TypeVar("_Config", bound=LearnerConfig)
+_EpisodeConfig = TypeVar("_EpisodeConfig", bound=EpisodeConfig)
+_RewardConfig = TypeVar("_RewardConfig", bound=RewardConfig)
+
+
+class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
+    """A learner between two updates.
+
+    Args:
+        task: what to learn.
+        config: settings.
+        phase: the learner's name; each has its own order of images.
+        network: on the task's device.
+        optimiser: of its weights.
+        workers: processes that read images ahead.
+        augment: run episodes on varied copies of the images, where the data set has them.
+
+    Attributes:
+        epochs: passes over the images that are begun.
+        steps_per_epoch: updates in a pass.
+        samples_per_step: actions in an update.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: _Config,
+        phase: str,
+        network: _Network,
+        optimiser: torch.optim.Optimizer,
+        *,
+        workers: int = 0,
+        augment: bool = True,
+    ) -> None:
+        count = len(task.dataset)
+        self.steps_per_epoch = steps_in_epoch(count, config.num_envs)
+        self._total = config.updates or config.epochs * self.steps_per_epoch
+        self.epochs = math.ceil(self._total / self.steps_per_epoch)
+        self.samples_per_step = min(config.num_envs, count) * (task.rules.sequence_length - 1)
+        self._task, self._config, self._phase = task, config, phase
+        self._network, self._optimiser = network, optimiser
+        self._workers, self._augment = workers, augment
+
+    def run(self, on_update: OnUpdate | None) -> None:
+        """Run all updates, or those that end in time; call `on_update` after each."""
+        report_updates(
+            itertools.chain.from_iterable(map(self.updates, range(self.epochs))),
+            lambda number: number * self.samples_per_step,
+            self._config.max_seconds,
+            on_update,
+        )
+
+    def updates(self, epoch: int) -> Iterator[Metrics]:
+        """Yield the metrics of each update of an epoch, counted from 0."""
+        self._network.train()
+        seed = epoch_seed(self._config.seed, self._phase, epoch)
+        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
+        batches = self._task.images.batches(
+            epoch_indices(len(self._task.dataset), self._config.num_envs, seed),
+            workers=self._workers,
+            augmentation_seed=seed if self._augment else None,
+        )
+        first = epoch * self.steps_per_epoch
+        for done, batch in zip(range(first, self._total), batches, strict=False):
+            yield self._update(done / self._total, batch, generator)
+
+    @abc.abstractmethod
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
+        """Run a batch of episodes, learn from it, and return metrics.
+
+        Args:
+            progress: share of all updates that are done, in [0, 1).
+            batch: images, on the task's device.
+            generator: of all that is drawn, likewise.
+        """
+
+
+class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork, _EpisodeConfig]):
+    """An `EpisodeLearner` of a recurrent policy.
+
+    Args:
+        task: what to learn.
+        config: settings.
+        phase: the learner's name.
+        optimiser: makes it of weights and a learning rate.
+        **network: further fields of `RecurrentPolicyConfig`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: _EpisodeConfig,
+        phase: str,
+        optimiser: Callable[..., torch.optim.Optimizer],
+        **network: Any,
+    ) -> None:
+        policy = new_network(task, config, **network)
+        weights = optimiser(policy.parameters(), config.learning_rate)
+        super().__init__(task, config, phase, policy, weights)
+
+    def policy(self) -> RecurrentPolicy:
+        """Return the policy as it is now."""
+        return RecurrentPolicy(self._network, self._config.seed)
+
+    def _anneal_rate(self, progress: float) -> Metrics:
+        """Set the learning rate for an update; return it by name."""
+        share = 1 - progress if self._config.anneal_lr else 1
+        return set_learning_rate(self._optimiser, self._config.learning_rate * share)
+
+
+class RewardLearner(RecurrentPolicyLearner[_RewardConfig]):
+    """A `RecurrentPolicyLearner` from rewards."""
+
+    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
+        schedules = {**self._anneal_rate(progress), **self._lead_width(progress)}
+        rollout = collect(self._task, self._network, batch, generator)
+        learned = self._learn(rollout, generator)
+        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
+        return {**episodes, **schedules, **learned}
+
+    @abc.abstractmethod
+    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
+        """Learn from a batch of episodes; return its losses by name."""
+
+    def _lead_width(self, progress: float) -> Metrics:
+        """Set the standard deviation of locations, unless it is learned; return it by name."""
+        actor, config = self._network.actor, self._config
+        if not isinstance(actor, GaussianActor):
+            return {}
+        if config.final_std is not None:
+            width = config.std + progress * (config.final_std - config.std)
+            actor.log_std.requires_grad_(False).fill_(math.log(width))
+        return {"charts/std": actor.log_std.detach().exp().mean()}
+
+
+def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPolicyNetwork:
+    """Return an untrained network for a task's observations and actions, on its device.
+
+    Args:
+        task: what will be played.
+        config: says what the policy sees, its size and the seed of its weights.
+        **more: further fields of `RecurrentPolicyConfig`.
+    """
+    extra = tuple(name for name in config.sees if name in EXTRA_OBSERVATIONS)
+    spaces = dataclasses.replace(task, observe=extra).observation_space
+    network = RecurrentPolicyConfig(
+        {name: tuple(spaces[name].shape or ()) for name in config.sees},
+        task.actions.grid_size,
+        config.hidden_size,
+        config.recurrent,
+        **more,
+    )
+    with seeded_weights(config.seed):
+        return RecurrentPolicyNetwork(network).to(task.device)
 
 
 def collect(

@@ -8,11 +8,8 @@ actions are clipped to the image before their log-probability is taken under the
 Gaussian, which biases the gradient at the borders, and advantages are normalised returns minus a
 value that regresses on normalised returns.
 Source: blackfeather-wang/GFNet-Pytorch at 8a6775c.
-
-Observations, actions and rewards stay on the network's device, without NumPy in between.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,32 +18,32 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.distributions import Normal
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
+from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import discounted_returns
-from agents.learners.on_policy import EpisodeLearner, EpisodeSchedule
-from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents.learners.on_policy import EpisodeLearner, LearnerConfig
+from agents.policies.paper import (
+    PaperPolicy,
+    PatchProposalConfig,
+    PatchProposalNetwork,
+    StateEncoder,
+)
 from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.actions import Look
 from gf_env.envs.task import Task
 from gf_env.training import loop
+from gf_env.training.seeding import seeded_weights
 
 PHASE = "stage2"
 
 
 @configuration
-class PaperPPOConfig:
+class PaperPPOConfig(LearnerConfig):
     """The learner's settings; the defaults are the paper's but for the length."""
 
     epochs: PositiveInt = 25
-    """Passes over the images, one gradient step for each batch of episodes."""
-    updates: PositiveInt | None = None
-    """Gradient steps; None for all of the epochs."""
-    num_envs: PositiveInt = 256
-    """Episodes in a batch."""
     learning_rate: PositiveFloat = 3e-4
-    """Adam's."""
     gamma: Fraction = 0.7
     """Discount."""
     clip_range: PositiveFloat = 0.2
@@ -55,14 +52,10 @@ class PaperPPOConfig:
     """Weight of the value loss."""
     action_std: PositiveFloat = 0.1
     """Standard deviation of locations, as a fraction of the way a patch can travel."""
-    state_encoder: str = "conv"
+    state_encoder: StateEncoder = "conv"
     """How the policy reads feature maps, see `PatchProposalConfig`."""
     hidden_size: PositiveInt = 256
     """Of the policy's GRU."""
-    max_seconds: PositiveFloat = math.inf
-    """Stop after the update in which this much time has passed."""
-    seed: int = 0
-    """Of weights, images and actions."""
 
 
 class PaperRollout(NamedTuple):
@@ -86,21 +79,13 @@ class PaperRollout(NamedTuple):
 def train(
     task: Task, config: PaperPPOConfig | None = None, on_update: OnUpdate | None = None
 ) -> PaperPolicy:
-    """Train the paper's policy.
-
-    Args:
-        task: what to learn; the network's device is used throughout.
-        config: settings.
-        on_update: called after every update.
-
-    Returns:
-        The trained policy.
-    """
-    config = PaperPPOConfig() if config is None else config
-    return run_updates(PaperLearner(task, config), config.max_seconds, on_update)
+    """Train the paper's policy; see `agents.learners.base`."""
+    learner = PaperLearner(task, config or PaperPPOConfig())
+    learner.run(on_update)
+    return learner.policy()
 
 
-class PaperLearner(EpisodeLearner[PatchProposalNetwork]):
+class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
     """The learner between two updates.
 
     A `gf_env.training.loop.Trainee`, so that it can be stopped and resumed after every epoch.
@@ -109,8 +94,8 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork]):
         task: what to learn.
         config: settings.
         validate: returns metrics of a policy, for `validate`; none without it.
-        workers: processes that read images ahead.
-        augment: learn from varied copies of the images, where the data set has them.
+        workers: see `EpisodeLearner`.
+        augment: likewise.
     """
 
     def __init__(
@@ -122,20 +107,10 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork]):
         workers: int = 0,
         augment: bool = True,
     ) -> None:
-        schedule = EpisodeSchedule(
-            task,
-            PHASE,
-            num_envs=config.num_envs,
-            epochs=config.epochs,
-            updates=config.updates,
-            seed=config.seed,
-            workers=workers,
-            augment=augment,
-        )
         network = _new_network(task, config)
         optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
-        super().__init__(task, schedule, network, optimiser)
-        self._config, self._validate = config, validate
+        super().__init__(task, config, PHASE, network, optimiser, workers=workers, augment=augment)
+        self._validate = validate
 
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         rollout = collect(self._task, self._network, batch, generator)
@@ -195,14 +170,8 @@ def collect(
         locations = policy.perturb(mean, generator)
         log_probs = gaussian_log_prob(locations, mean, policy.config.action_std)
         state, rewards, _ = task.step(state, Look(locations))
-        steps.append(
-            {
-                "features": features,
-                "locations": locations,
-                "log_probs": log_probs,
-                "rewards": rewards,
-            }
-        )
+        acted = {"features": features, "locations": locations, "log_probs": log_probs}
+        steps.append({**acted, "rewards": rewards})
     return PaperRollout(**stack(steps), correct=episodes.readout(state).correct)
 
 
@@ -258,16 +227,7 @@ def normalise(returns: torch.Tensor) -> torch.Tensor:
 
 
 def _new_network(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:
-    shape = task.observation_space["features"].shape
-    assert shape is not None  # a Box always has one
-    channels, height, width = shape
-    with torch.random.fork_rng():  # weights are drawn from the global generator
-        torch.manual_seed(config.seed)
-        return PatchProposalNetwork(
-            PatchProposalConfig(
-                (channels, height, width),
-                config.state_encoder,
-                config.hidden_size,
-                config.action_std,
-            )
-        ).to(task.device)
+    shape: Any = task.observation_space["features"].shape  # (channels, h, w)
+    policy = PatchProposalConfig(shape, config.state_encoder, config.hidden_size, config.action_std)
+    with seeded_weights(config.seed):
+        return PatchProposalNetwork(policy).to(task.device)

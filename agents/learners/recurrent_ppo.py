@@ -6,9 +6,8 @@ estimate, an entropy bonus and a width that is learned, and log-probabilities ar
 sampled, before it is clipped to the image. Minibatches are of whole episodes, in which the memory
 is replayed from the first step.
 
-Observations, actions and rewards stay on the network's device, without NumPy in between. An
-episode may end early, at `exit_thresholds`; it is stepped on with the others, but what comes after
-its end is masked out of everything.
+An episode may end early, at `exit_thresholds`; it is stepped on with the others, but what comes
+after its end is masked out of everything.
 """
 
 from __future__ import annotations
@@ -17,51 +16,33 @@ import functools
 from typing import NamedTuple
 
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates, stack
+from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import explained_variance, masked_mean, masked_normalise
-from agents.learners.on_policy import (
-    EpisodeConfig,
-    RecurrentPolicyLearner,
-    Rollout,
-    collect,
-    episode_metrics,
-    lead_width,
-)
+from agents.learners.on_policy import RewardConfig, RewardLearner, Rollout
 from agents.policies.recurrent import RecurrentPolicy
 from agents.policies.recurrent_network import RecurrentPolicyNetwork
 from gf_env.configuration import Fraction, configuration
-from gf_env.datasets.batches import Batch
 from gf_env.envs.task import Task
 
 PHASE = "recurrent_ppo"
 
 
 @configuration
-class RecurrentPPOConfig(EpisodeConfig):
+class RecurrentPPOConfig(RewardConfig):
     """The learner's settings."""
 
     update_epochs: PositiveInt = 4
     """Passes over each batch."""
     num_minibatches: PositiveInt = 4
     """Gradient steps in a pass, each on other episodes."""
-    gamma: Fraction = 0.7
-    """Discount."""
     gae_lambda: Fraction = 0.95
     """Of the generalised advantage estimate."""
     clip_range: PositiveFloat = 0.2
     """How far the ratio may leave 1 before it gains nothing more."""
     clip_range_vf: PositiveFloat | None = None
     """The same for values, in units of returns; None: values are not clipped."""
-    vf_coef: NonNegativeFloat = 0.5
-    """Weight of the value loss."""
-    ent_coef: NonNegativeFloat = 0.0
-    """Weight of the entropy bonus."""
-    std: PositiveFloat = 0.2
-    """First standard deviation of locations, as a fraction of the way a patch can travel."""
-    final_std: PositiveFloat | None = None
-    """Where it is led linearly until the last update; None: it is learned."""
 
     def __post_init__(self) -> None:
         """Refuse more minibatches than episodes."""
@@ -102,43 +83,21 @@ class Samples(NamedTuple):
 def train(
     task: Task, config: RecurrentPPOConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
-    """Train a recurrent policy.
-
-    Args:
-        task: what to learn, with continuous or grid actions; the network's device is used
-            throughout.
-        config: settings.
-        on_update: called after every update.
-
-    Returns:
-        The trained policy.
-    """
-    config = RecurrentPPOConfig() if config is None else config
-    return run_updates(RecurrentLearner(task, config), config.max_seconds, on_update)
+    """Train a recurrent policy, for either kind of action; see `agents.learners.base`."""
+    learner = RecurrentLearner(task, config or RecurrentPPOConfig())
+    learner.run(on_update)
+    return learner.policy()
 
 
-class RecurrentLearner(RecurrentPolicyLearner[RecurrentPPOConfig]):
-    """The learner between two updates.
-
-    Args:
-        task: what to learn.
-        config: settings.
-    """
+class RecurrentLearner(RewardLearner[RecurrentPPOConfig]):
+    """The learner between two updates."""
 
     def __init__(self, task: Task, config: RecurrentPPOConfig) -> None:
         adam = functools.partial(torch.optim.Adam, eps=1e-5)
         super().__init__(task, config, PHASE, adam, std=config.std)
 
-    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
-        config = self._config
-        schedules = {
-            **self._anneal_rate(progress),
-            **lead_width(self._network, config.std, config.final_std, progress),
-        }
-        rollout = collect(self._task, self._network, batch, generator)
-        learned = update(self._network, self._optimiser, rollout, config, generator)
-        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
-        return {**episodes, **schedules, **learned}
+    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
+        return update(self._network, self._optimiser, rollout, self._config, generator)
 
 
 def update(

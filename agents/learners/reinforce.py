@@ -18,20 +18,12 @@ from typing import Literal, get_args
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, run_updates
+from agents.learners.base import Metrics, OnUpdate, gradient_step
 from agents.learners.masked_statistics import discounted_returns, explained_variance, masked_mean
-from agents.learners.on_policy import (
-    EpisodeConfig,
-    RecurrentPolicyLearner,
-    Rollout,
-    collect,
-    episode_metrics,
-    lead_width,
-)
+from agents.learners.on_policy import RewardConfig, RewardLearner, Rollout
 from agents.policies.recurrent import RecurrentPolicy
 from agents.policies.recurrent_network import RecurrentPolicyNetwork
-from gf_env.configuration import Fraction, configuration
-from gf_env.datasets.batches import Batch
+from gf_env.configuration import configuration
 from gf_env.envs.task import Task
 
 PHASE = "reinforce"
@@ -40,65 +32,35 @@ BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
 @configuration
-class ReinforceConfig(EpisodeConfig):
+class ReinforceConfig(RewardConfig):
     """The learner's settings; an update is one gradient step."""
 
     epochs: PositiveInt = 25
     learning_rate: PositiveFloat = 3e-3
-    gamma: Fraction = 0.7
-    """Discount."""
+    ent_coef: NonNegativeFloat = 0.01
+    final_std: PositiveFloat | None = 0.05
     baseline: Baseline = "value"
     """What returns are compared with: "value", the critic's, which is learned; "batch_mean", the
     mean over the batch at that step; "none". The critic is not trained with the last two."""
-    vf_coef: NonNegativeFloat = 0.5
-    """Weight of the value loss."""
-    ent_coef: NonNegativeFloat = 0.01
-    """Weight of the entropy bonus, which has no gradient where `final_std` leads the width."""
-    std: PositiveFloat = 0.2
-    """First standard deviation of locations, as a fraction of the way a patch can travel."""
-    final_std: PositiveFloat | None = 0.05
-    """Where it is led linearly until the last update; None: it is learned."""
 
 
 def train(
     task: Task, config: ReinforceConfig | None = None, on_update: OnUpdate | None = None
 ) -> RecurrentPolicy:
-    """Train a recurrent policy.
-
-    Args:
-        task: what to learn, with continuous or grid actions; the network's device is used
-            throughout.
-        config: settings.
-        on_update: called after every update.
-
-    Returns:
-        The trained policy.
-    """
-    config = ReinforceConfig() if config is None else config
-    return run_updates(ReinforceLearner(task, config), config.max_seconds, on_update)
+    """Train a recurrent policy, for either kind of action; see `agents.learners.base`."""
+    learner = ReinforceLearner(task, config or ReinforceConfig())
+    learner.run(on_update)
+    return learner.policy()
 
 
-class ReinforceLearner(RecurrentPolicyLearner[ReinforceConfig]):
-    """The learner between two updates.
-
-    Args:
-        task: what to learn.
-        config: settings.
-    """
+class ReinforceLearner(RewardLearner[ReinforceConfig]):
+    """The learner between two updates."""
 
     def __init__(self, task: Task, config: ReinforceConfig) -> None:
         super().__init__(task, config, PHASE, torch.optim.Adam, std=config.std)
 
-    def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
-        config = self._config
-        schedules = {
-            **self._anneal_rate(progress),
-            **lead_width(self._network, config.std, config.final_std, progress),
-        }
-        rollout = collect(self._task, self._network, batch, generator)
-        learned = update(self._network, self._optimiser, rollout, config)
-        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
-        return {**episodes, **schedules, **learned}
+    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
+        return update(self._network, self._optimiser, rollout, self._config)
 
 
 def update(

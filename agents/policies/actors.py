@@ -1,11 +1,12 @@
 """What chooses a patch from what a policy's network knows: a Gaussian, or a choice on a grid.
 
+Both have the same methods, for locations (..., 2) or for indices (...) of a grid's patches.
+
 Not on `torch.distributions`: its samples take no generator, and its densities made the gradient
 steps of recurrent PPO 4 to 5% slower (Normal takes a logarithm of the exponential of `log_std`,
 Categorical normalises log-probabilities a second time). The tests compare ours with them.
 """
 
-import abc
 import math
 
 import torch
@@ -14,45 +15,7 @@ from torch import nn
 from gf_env.geometry import location_to_action
 
 
-class Actor(nn.Module, abc.ABC):
-    """Chooses a patch: by thoughts (..., size) it returns a distribution, here called `choice`.
-
-    What is chosen are locations (..., 2), or indices (...) of a grid's patches.
-    """
-
-    @abc.abstractmethod
-    def likeliest(self, choice: torch.Tensor) -> torch.Tensor:
-        """Return what is chosen with the largest probability or density."""
-
-    @abc.abstractmethod
-    def sample(self, choice: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return what is chosen by chance."""
-
-    @abc.abstractmethod
-    def log_prob(self, choice: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-        """Return the log-probability or log-density (...) of what was chosen."""
-
-    @abc.abstractmethod
-    def entropy(self, choice: torch.Tensor) -> torch.Tensor:
-        """Return the entropy (...)."""
-
-    @abc.abstractmethod
-    def to_actions(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Return the environment's actions for what was chosen."""
-
-
-def make_actor(size: int, grid_size: int | None, std: float) -> Actor:
-    """Return an untrained actor.
-
-    Args:
-        size: of its input.
-        grid_size: n for a choice among n x n patches; None for locations.
-        std: first standard deviation of locations.
-    """
-    return GaussianActor(size, std) if grid_size is None else GridActor(size, grid_size**2)
-
-
-class GaussianActor(Actor):
+class GaussianActor(nn.Module):
     """Chooses locations: a Gaussian whose mean depends on what was seen, its width does not.
 
     Samples are not clipped, so that they have the density that `log_prob` says; whoever looks
@@ -96,7 +59,7 @@ class GaussianActor(Actor):
         return location_to_action(locations.clamp(0, 1))
 
 
-class GridActor(Actor):
+class GridActor(nn.Module):
     """Chooses one of k patches.
 
     Args:
@@ -135,6 +98,10 @@ class GridActor(Actor):
     def to_actions(self, indices: torch.Tensor) -> torch.Tensor:
         """Return the indices themselves."""
         return indices
+
+
+Actor = GaussianActor | GridActor
+"""By thoughts (..., size) it returns a distribution, the `choice` of its other methods."""
 
 
 def _small_linear(size: int, outputs: int) -> nn.Linear:

@@ -11,7 +11,8 @@ it.
 
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any
+from dataclasses import KW_ONLY
+from typing import Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -26,9 +27,32 @@ FILE_KIND = "agents.BeliefPolicy.v1"
 
 
 @configuration
-class BeliefConfig:
+class BeliefSettings:
+    """What can be chosen of a belief, and of the search with it."""
+
+    places: PositiveInt = 32
+    """k; the belief is on k x k places of the image."""
+    margin: Annotated[float, Field(ge=0, lt=0.5)] = 1 / 6
+    """A patch covers the places that are at least so far inside of it, as a share of the patch; at
+    the image's border those up to the border."""
+    hidden_size: PositiveInt = 1024
+    """Of the hidden layer between the glance and the belief."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """In that layer, in training."""
+    evidence_size: NonNegativeInt = 512
+    """Of the hidden layer between what a look shows and its evidence; 0: looks are no evidence."""
+    reach: NonNegativeFloat = 1.0
+    """How far around a patch its evidence goes, as a share of the patch."""
+    search_on: bool = True
+    """Take out of the belief what has been looked at; without it, every look goes to the same
+    patch."""
+
+
+@configuration
+class BeliefConfig(BeliefSettings):
     """Everything that is needed to build a policy anew."""
 
+    _: KW_ONLY
     feature_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     """(channels, h, w) of the glance's feature map."""
     image_size: PositiveInt
@@ -37,22 +61,6 @@ class BeliefConfig:
     """P in pixels."""
     grid_size: PositiveInt
     """n for n x n patches to choose from."""
-    places: PositiveInt = 32
-    """k for k x k places."""
-    margin: Annotated[float, Field(ge=0, lt=0.5)] = 1 / 6
-    """A patch covers the places that are at least so far inside of it, as a share of P; at the
-    image's border those up to the border."""
-    hidden_size: PositiveInt = 1024
-    """Of the hidden layer between the glance and the belief."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """In that layer, while it is trained."""
-    evidence_size: NonNegativeInt = 512
-    """Of the hidden layer between what a look shows and its evidence; 0: looks are no evidence."""
-    reach: NonNegativeFloat = 1.0
-    """How far around a patch its evidence goes, as a share of P."""
-    search_on: bool = True
-    """Take out of the belief what has been looked at; without it, every look goes to the same
-    patch."""
 
     def __post_init__(self) -> None:
         """Refuse a grid whose patches leave places uncovered."""
@@ -179,16 +187,13 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
     """
 
     file_kind = FILE_KIND
+    network_class = BeliefNetwork
+    config_class = BeliefConfig
     observe = ("glance",)
 
     def __init__(self, network: BeliefNetwork, seed: int = 0) -> None:
         super().__init__(network, seed)
         self.grid_size = network.config.grid_size
-
-    @staticmethod
-    def make_network(config: dict[str, Any]) -> BeliefNetwork:
-        """Return an untrained network."""
-        return BeliefNetwork(BeliefConfig(**config))
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import nn
 from typing_extensions import Self
 
-from agents.policies.base import carried_memory, seen_by
 from gf_env.network.cost import count_multiply_adds
 from gf_env.storage.assets import find_tensor_file
 from gf_env.storage.tensors import load_into, load_tensors, save_tensors
@@ -31,23 +30,22 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
 
     Attributes:
         file_kind: what its files say that they hold.
+        network_class: of the network.
+        config_class: of its configuration.
         network: as given.
         observe: extra observation keys that it sees.
         grid_size: n, where it chooses among n x n patches; None where it chooses locations.
     """
 
     file_kind: ClassVar[str]
+    network_class: ClassVar[type[Any]]
+    config_class: ClassVar[type[Any]]
     observe: tuple[str, ...] = ()
     grid_size: int | None = None
 
     def __init__(self, network: _Network, seed: int = 0) -> None:
         self.network = network.eval()
         self._generator = torch.Generator().manual_seed(seed)
-
-    @staticmethod
-    @abc.abstractmethod
-    def make_network(config: dict[str, Any]) -> _Network:
-        """Return an untrained network of a configuration, as JSON has it."""
 
     @property
     @abc.abstractmethod
@@ -114,11 +112,32 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
             ValueError: an observation that is missing or of another shape than the network was
                 made for.
         """
-        seen = seen_by(observation, self.shapes, self.observe, self.device)
+        seen = self._seen(observation)
         count = len(next(iter(seen.values())))
-        memory = carried_memory(self.initial_memory(count), state, episode_start)
+        memory = self.initial_memory(count)
+        if state is not None:
+            new = np.zeros(count, np.bool_) if episode_start is None else episode_start
+            memory = torch.from_numpy(np.asarray(state) * ~new[:, None]).to(memory)
         actions, memory = self.choose(seen, memory, deterministic)
         return actions.cpu().numpy(), memory.cpu().numpy()
+
+    def _seen(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+        """Return what it sees of an observation, on its device."""
+        seen = {}
+        for name, shape in self.shapes.items():
+            if name not in observation:
+                raise ValueError(
+                    f"this policy sees {name!r}, which is not among the observations "
+                    f"{sorted(observation)}; make the environment with observe={self.observe}"
+                )
+            array = np.asarray(observation[name])
+            if array.shape[1:] != shape:
+                expected = ", ".join(map(str, ("n", *shape)))
+                raise ValueError(
+                    f"this policy sees {name} of shape ({expected}), got {array.shape}"
+                )
+            seen[name] = torch.from_numpy(array).to(self.device)
+        return seen
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.
@@ -144,6 +163,6 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         """
         path = find_tensor_file("agents", name_or_path)
         config, tensors = load_tensors(path, cls.file_kind)
-        network = cls.make_network(config)
+        network: _Network = cls.network_class(cls.config_class(**config))
         load_into(network, tensors, path)
         return cls(network, seed)

@@ -4,7 +4,7 @@ It sees the newest feature map only: neither the classifier's state nor where it
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal, get_args
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -16,7 +16,8 @@ from gf_env.geometry import location_to_action
 from gf_env.storage.assets import asset_names
 
 FILE_KIND = "agents.PaperPolicy.v1"
-STATE_ENCODERS = ("conv", "flat")
+StateEncoder = Literal["conv", "flat"]
+STATE_ENCODERS = get_args(StateEncoder)
 
 
 @configuration
@@ -25,21 +26,13 @@ class PatchProposalConfig:
 
     feature_shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     """(channels, h, w) of the feature maps it sees."""
-    state_encoder: str = "conv"
+    state_encoder: StateEncoder = "conv"
     """`conv`, a 1 x 1 convolution to 32 channels and one linear layer, as the paper has it for
     MobileNetV3, EfficientNet and RegNet; `flat`, two linear layers, as for ResNet and DenseNet."""
     hidden_size: PositiveInt = 256
     """Of its GRU; the paper's is 256 for `conv` and 1024 for `flat`."""
     action_std: PositiveFloat = 0.1
     """Fixed standard deviation of both axes, as a fraction of the way a patch can travel."""
-
-    def __post_init__(self) -> None:
-        """Refuse a state encoder that does not exist."""
-        if self.state_encoder not in STATE_ENCODERS:
-            raise ValueError(
-                f"unknown state_encoder {self.state_encoder!r}; "
-                f"choose one of {list(STATE_ENCODERS)}"
-            )
 
 
 class PatchProposalNetwork(nn.Module):
@@ -95,13 +88,8 @@ class PatchProposalNetwork(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw the next look, as a `gf_env.training.objectives.LocationSampler` does for stage 3.
 
-        Args:
-            features: (n, channels, h, w), newest feature map.
-            hidden: (n, hidden_size).
-            generator: draws the sample.
-
         Returns:
-            Location (n, 2) in [0, 1] and the state after it (n, hidden_size).
+            Location (n, 2) in [0, 1] and the state after it; arguments as `forward` has them.
         """
         mean, _, hidden = self(features, hidden)
         return self.perturb(mean, generator), hidden
@@ -121,11 +109,8 @@ class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):
     """
 
     file_kind = FILE_KIND
-
-    @staticmethod
-    def make_network(config: dict[str, Any]) -> PatchProposalNetwork:
-        """Return an untrained network."""
-        return PatchProposalNetwork(PatchProposalConfig(**config))
+    network_class = PatchProposalNetwork
+    config_class = PatchProposalConfig
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

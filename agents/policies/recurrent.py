@@ -1,7 +1,6 @@
 """The recurrent network as a `Policy`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -20,16 +19,13 @@ class RecurrentPolicy(NetworkPolicy[RecurrentPolicyNetwork]):
     """
 
     file_kind = FILE_KIND
+    network_class = RecurrentPolicyNetwork
+    config_class = RecurrentPolicyConfig
 
     def __init__(self, network: RecurrentPolicyNetwork, seed: int = 0) -> None:
         super().__init__(network, seed)
         self.observe = network.observe
         self.grid_size = network.config.grid_size
-
-    @staticmethod
-    def make_network(config: dict[str, Any]) -> RecurrentPolicyNetwork:
-        """Return an untrained network."""
-        return RecurrentPolicyNetwork(RecurrentPolicyConfig(**config))
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 
-from agents.policies.actors import make_actor
+from agents.policies.actors import Actor, GaussianActor, GridActor
 from gf_env.configuration import configuration
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 
@@ -144,7 +144,9 @@ class RecurrentPolicyNetwork(nn.Module):
         self._map_size = 0 if self.map is None else self.map.size
         self.merge = nn.Linear(known + self._map_size, size)
         self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
-        self.actor = make_actor(size, grid_size, config.std)
+        self.actor: Actor = (
+            GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
+        )
         self.critic = nn.Linear(size, 1)
 
     @property
@@ -152,18 +154,13 @@ class RecurrentPolicyNetwork(nn.Module):
         """What it sees beyond what is always there."""
         return tuple(name for name in self.config.shapes if name in EXTRA_OBSERVATIONS)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.critic.weight.device
-
     def initial_state(self, count: int) -> torch.Tensor:
         """Return the memory before the first action: zeros, (count, m).
 
         m is the hidden size, or 0 without a GRU, and after that the map's size, if there is one.
         """
         size = self.config.hidden_size if self.config.recurrent else 0
-        return torch.zeros(count, size + self._map_size, device=self.device)
+        return self.critic.weight.new_zeros(count, size + self._map_size)
 
     def forward(
         self, seen: Mapping[str, torch.Tensor], memory: torch.Tensor

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.policies.base import batch_size, count_steps, recall_taken
+from agents.policies.base import batch_size, recall_taken
 
 Observation = Mapping[str, NDArray[Any]]
 Actions = NDArray[np.float32]
@@ -81,7 +81,9 @@ class SequencePolicy:
         deterministic: bool = False,
     ) -> tuple[Actions, NDArray[np.int64]]:
         """Return each episode's next action, (n, 2) float32, and the steps taken, (n,) int64."""
-        steps = count_steps(state, episode_start, batch_size(observation))
+        steps = np.zeros(batch_size(observation), np.int64) if state is None else state
+        if episode_start is not None:
+            steps = np.where(episode_start, 0, steps)
         return self._actions[steps % len(self._actions)], steps + 1
 
 
@@ -129,11 +131,7 @@ class NoRepeatRandomPolicy:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[Actions, NDArray[np.bool_]]:
-        """Return random actions, whether deterministic or not, and what has been taken.
-
-        Returns:
-            actions (n, 2) float32 in [-1, 1] and the patches taken so far, (n, grid_size^2) bool.
-        """
+        """Return random actions, (n, 2) float32, and the patches taken so far, (n, n * n) bool."""
         count, choices = batch_size(observation), len(self._actions)
         taken = recall_taken(state, episode_start, count, choices)
         # the largest of uniform numbers is anywhere with the same probability

@@ -65,17 +65,7 @@ class SaliencyPolicy:
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return where the peaks are, whether deterministic or not.
-
-        Args:
-            observation: batched, with `glance` (n, channels, h, w) float32 in it.
-            state: what the call before returned; None at first.
-            episode_start: (n,) bool, True where an episode is new.
-            deterministic: makes no difference.
-
-        Returns:
-            actions (n, 2) float32 in [-1, 1] and the cells covered so far, (n, h * w) bool.
-        """
+        """Return where the peaks are, (n, 2) float32, and the cells covered, (n, h * w) bool."""
         count, cells = batch_size(observation), len(self._actions)
         covered = recall_taken(state, episode_start, count, cells)
         activation = self.activation(np.asarray(observation["glance"]))

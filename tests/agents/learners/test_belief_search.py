@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from agents.learners import belief_search
-from agents.policies.belief_search import BeliefConfig, BeliefNetwork
 from agents.policies.oracle import GreedyOracle
 from gf_env.envs.make_task import make_task
 from tests.agents.learners.toy import GRID, train
@@ -21,12 +20,16 @@ def test_the_posterior_by_hand():
     assert answers.tolist() == [[1, 0], [0, 0]]
 
 
+def one_step(task, **settings):
+    """Return a network after one step of training."""
+    settings = {"max_seconds": 1e-9, "margin": 0.0, "hidden_size": 8, **settings}
+    return belief_search.train(task, belief_search.BeliefLearnerConfig(**settings)).network
+
+
 def test_the_first_loss_is_least_for_the_posterior_and_counts_stakes(tiny_network):
     task = make_task(network=tiny_network, dataset=random_dataset(40), grid_size=3)
     rows = np.arange(3)
-    shape = task.observation_space["features"].shape
-    config = BeliefConfig(shape, 16, 8, 3, places=4, margin=0, hidden_size=8, evidence_size=0)
-    network = BeliefNetwork(config).eval()
+    network = one_step(task, places=4, evidence_size=0)
     flat = torch.full((3, 9), 0.4)
     assert belief_search.losses(task, network, flat, rows, 3.0)[0].item() == 0
     answers = torch.rand(3, 9, generator=torch.Generator().manual_seed(0))
@@ -40,9 +43,7 @@ def test_the_first_loss_is_least_for_the_posterior_and_counts_stakes(tiny_networ
 def test_looks_that_find_it_teach_nothing_more(toy):
     """Answers that are alike everywhere but for one patch: a look there has found it."""
     task = toy(GRID)
-    shape = task.observation_space["features"].shape
-    config = BeliefConfig(shape, 32, 12, 3, places=8, margin=0.0, hidden_size=8)
-    network = BeliefNetwork(config).eval()
+    network = one_step(task, places=8)
     rows = np.arange(20)
     found = belief_search.survey(task)
     sure = torch.full((2000, 9), 0.5)

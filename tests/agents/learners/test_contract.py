@@ -13,7 +13,6 @@ import agents
 import gf_env
 from agents.learners import imitation, paper_ppo, recurrent_ppo, reinforce
 from agents.policies.recurrent_network import SEES
-from agents.registry.files import open_policy
 from gf_env.envs.make_task import make_task
 from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, success, train
 from tests.helpers.tiny import random_dataset
@@ -26,7 +25,6 @@ ON_REWARDS = {
 """Learners from rewards, with the function that makes of rewards what is learned from."""
 CHOOSERS = ("recurrent_ppo", "reinforce")
 """Those that take either kind of action and have an entropy bonus."""
-BAD_OBSERVATIONS = [{"sees": sees} for sees in ((), "features", ("label",), ("step", "step"))]
 
 
 def with_actions(names):
@@ -42,35 +40,31 @@ def bad(text, value):
     return [{name: value} for name in text.split()]
 
 
+EPISODES = bad("epochs updates num_envs learning_rate max_seconds hidden_size", 0)
+A_RECURRENT_POLICY = [
+    *EPISODES,
+    *bad("max_grad_norm", 0),
+    *({"sees": sees} for sees in ((), "features", ("label",), ("step", "step"))),
+]
+REWARDS = [*bad("vf_coef gamma", -1), *bad("gamma", 1.1)]
+A_WIDTH = [*bad("std final_std", 0), *bad("ent_coef", -1)]
 IMPOSSIBLE = {
-    "paper_ppo": [
-        *bad("epochs updates num_envs learning_rate max_seconds hidden_size action_std", 0),
-        *bad("vf_coef gamma", -1),
-        *bad("gamma", 1.1),
-    ],
+    "paper_ppo": [*EPISODES, *REWARDS, *bad("action_std", 0)],
     "recurrent_ppo": [
-        *bad("epochs updates num_envs learning_rate max_seconds update_epochs", 0),
-        *bad("num_minibatches clip_range clip_range_vf max_grad_norm std final_std", 0),
-        *bad("hidden_size vf_coef ent_coef", -1),
-        *bad("gamma gae_lambda", 1.1),
+        *A_RECURRENT_POLICY,
+        *REWARDS,
+        *A_WIDTH,
+        *bad("update_epochs num_minibatches clip_range clip_range_vf", 0),
+        *bad("gae_lambda", 1.1),
         *bad("num_minibatches", 300),
-        *BAD_OBSERVATIONS,
     ],
-    "reinforce": [
-        *bad("epochs updates max_seconds num_envs learning_rate", 0),
-        *bad("max_grad_norm std final_std hidden_size", 0),
-        *bad("vf_coef ent_coef gamma", -1),
-        *bad("gamma", 1.1),
-        *bad("baseline", "median"),
-        *BAD_OBSERVATIONS,
-    ],
+    "reinforce": [*A_RECURRENT_POLICY, *REWARDS, *A_WIDTH, *bad("baseline", "median")],
     "imitation": [
-        *bad("epochs updates num_envs learning_rate max_seconds", 0),
-        *bad("kept_batches gradient_steps temperature hidden_size max_grad_norm", 0),
+        *A_RECURRENT_POLICY,
+        *bad("kept_batches gradient_steps temperature", 0),
         *bad("weight_decay feature_channels map_channels beta", -1),
         *bad("beta beta_until", 1.1),
         *bad("loss", "hinge"),
-        *BAD_OBSERVATIONS,
     ],
     "belief_search": [
         *bad("epochs batch_size learning_rate trust max_seconds places hidden_size", 0),
@@ -115,7 +109,9 @@ def test_the_configuration_survives_json(name, settings):
 def short(request, toy):
     """Three updates, twice with the same seed and once with another."""
     name, grid_size = request.param
-    task, settings = toy(grid_size), LEARNERS[name].three_updates
+    task, settings = toy(grid_size), {"updates": 3}
+    if name == "belief_search":
+        settings = {"epochs": 1, "batch_size": 700, "dropout": 0.5}  # of 2,000 images
     before = torch.random.get_rng_state()
     policy, updates = train(name, task, **settings)
     return SimpleNamespace(
@@ -154,13 +150,6 @@ def test_updates_are_counted_timed_and_measured(short):
     for update in short.updates:
         assert update.metrics.keys() == expected
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
-
-
-def test_a_trained_policy_saves_and_loads(short, tmp_path):
-    short.policy.save(tmp_path / "policy.safetensors")
-    loaded = open_policy(tmp_path / "policy.safetensors")
-    assert type(loaded) is type(short.policy)
-    assert success(short.task, loaded) == success(short.task, short.policy)
 
 
 def test_three_updates_are_too_few(short):

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from agents.learners import on_policy, recurrent_ppo
+from agents.learners import recurrent_ppo
 from agents.learners.recurrent_ppo import RecurrentPPOConfig
-from tests.agents.learners.toy import GRID, LOCATIONS, first_images
+from tests.agents.learners.toy import GRID, LOCATIONS, collect, new_network
 
 
 def test_advantages_by_hand():
@@ -42,14 +42,10 @@ def test_clipped_value_errors_by_hand():
 
 @pytest.fixture(params=[LOCATIONS, GRID], ids=["locations", "grid"])
 def played(request, toy):
-    """A network with opinions, and a rollout of it on the toy task."""
+    """A network and a rollout of it on the toy task."""
     task = toy(request.param, ends_early=True)
-    network = on_policy.new_network(task, RecurrentPPOConfig(hidden_size=16, seed=3), std=0.5)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        torch.nn.init.normal_(network.actor.linear.weight)
-    generator = torch.Generator().manual_seed(0)
-    return network, on_policy.collect(task, network, first_images(task, 64), generator)
+    network = new_network(task)
+    return network, collect(task, network)
 
 
 def test_the_ratio_is_one_at_first(played):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import gf_env
-from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
+from agents.learners import belief_search, imitation, on_policy, paper_ppo, recurrent_ppo, reinforce
 from gf_env.network.encoders.base import Encoding
 from tests.helpers.tiny import TargetNetwork
 
@@ -45,7 +45,6 @@ class Learner(NamedTuple):
         config: class of its settings.
         quick: settings for the toy task.
         actions: grid sizes of the tasks that it can learn.
-        three_updates: settings for as many.
         metrics: what an update reports, beside `charts/SPS`.
     """
 
@@ -53,7 +52,6 @@ class Learner(NamedTuple):
     config: type
     quick: dict[str, Any]
     actions: tuple[int | None, ...]
-    three_updates: dict[str, Any]
     metrics: set[str]
 
 
@@ -69,7 +67,6 @@ LEARNERS = {
         paper_ppo.PaperPPOConfig,
         {"num_envs": 64, "hidden_size": 64, "learning_rate": 3e-3, "state_encoder": "flat"},
         (LOCATIONS,),
-        {"updates": 3},
         _names("episodic_return accuracy", "loss policy_loss value_loss explained_variance"),
     ),
     "recurrent_ppo": Learner(
@@ -77,7 +74,6 @@ LEARNERS = {
         recurrent_ppo.RecurrentPPOConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 3e-3},
         (LOCATIONS, GRID),
-        {"updates": 3},
         _names(
             "episodic_return accuracy learning_rate std",
             "loss policy_loss value_loss entropy approx_kl clip_fraction explained_variance",
@@ -88,7 +84,6 @@ LEARNERS = {
         reinforce.ReinforceConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 0.01},
         (LOCATIONS, GRID),
-        {"updates": 3},
         _names(
             "episodic_return accuracy learning_rate std",
             "loss policy_loss value_loss entropy explained_variance",
@@ -99,7 +94,6 @@ LEARNERS = {
         imitation.ImitationConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3},
         (GRID,),
-        {"updates": 3},
         _names("episodic_return accuracy learning_rate agreement beta", "loss entropy"),
     ),
     "belief_search": Learner(
@@ -113,7 +107,6 @@ LEARNERS = {
             "learning_rate": 3e-3,
         },
         (GRID,),
-        {"epochs": 1, "batch_size": 700, "dropout": 0.5},  # of 2,000 images
         _names("learning_rate", "after_the_glance after_looks"),
     ),
 }
@@ -142,3 +135,17 @@ def success(task, policy):
 def first_images(task, count):
     """Return a batch of the task's first images."""
     return next(iter(task.images.batches([np.arange(count)])))
+
+
+def new_network(task):
+    """Return a network with opinions."""
+    network = on_policy.new_network(task, on_policy.EpisodeConfig(hidden_size=16, seed=3), std=0.5)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        nn.init.normal_(network.actor.linear.weight)
+    return network
+
+
+def collect(task, network, count=64):
+    generator = torch.Generator().manual_seed(0)
+    return on_policy.collect(task, network, first_images(task, count), generator)

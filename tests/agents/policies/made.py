@@ -5,6 +5,7 @@ import torch
 
 import agents
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy
+from gf_env.geometry import action_to_location, corners
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from tests.helpers.tiny import tiny_config
 
@@ -12,7 +13,10 @@ SHAPES = {"features": (4, 2, 2), "hidden_state": (6,), "locations": (3, 2)}
 MAPPED = {**SHAPES, "step": (1,)}
 """What a policy sees that draws a map."""
 PAPER = agents.PatchProposalConfig((4, 2, 2), state_encoder="flat", hidden_size=8)
-BELIEF = BeliefConfig((4, 2, 2), 32, 16, 3, places=4, margin=0.0, hidden_size=8, evidence_size=16)
+BELIEF = BeliefConfig(
+    **{"feature_shape": (4, 2, 2), "image_size": 32, "patch_size": 16, "grid_size": 3},
+    **{"places": 4, "margin": 0.0, "hidden_size": 8, "evidence_size": 16},
+)
 
 
 def seeded(make):
@@ -76,3 +80,18 @@ def observe(count, seed=0):
 def observe_for(name, count):
     glance = {"glance": np.random.default_rng(1).random((count, 128, 3, 3), np.float32)}
     return {**observe(count), **(glance if name == "saliency" else {})}
+
+
+def play(policy, seen, looks):
+    """Return actions (looks, n, ...) of whole episodes that always show the same, and the state."""
+    taken, state = [], None
+    for look in range(looks):
+        starts = np.full(len(seen["hidden_state"]), look == 0)
+        actions, state = policy.predict(seen, state, starts, deterministic=True)
+        taken.append(actions)
+    return np.array(taken), state
+
+
+def patch_corners(actions, image_size=96, patch_size=24):
+    locations = action_to_location(torch.as_tensor(actions))
+    return corners(locations, image_size, patch_size).tolist()

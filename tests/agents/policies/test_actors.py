@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Normal
 
-from agents.policies.actors import GaussianActor, GridActor, make_actor
+from agents.policies.actors import GaussianActor, GridActor
 
 
 @pytest.fixture
@@ -50,6 +50,6 @@ def test_actors_begin_with_every_choice_open():
 
 def test_locations_are_clipped_on_the_way_to_actions_and_indices_are_actions():
     looks = torch.tensor([[-0.5, 0.25], [0.5, 1.5]])
-    assert make_actor(8, None, 0.2).to_actions(looks).tolist() == [[-1, -0.5], [0, 1]]
+    assert GaussianActor(8, 0.2).to_actions(looks).tolist() == [[-1, -0.5], [0, 1]]
     indices = torch.tensor([0, 8])
-    assert torch.equal(make_actor(8, 3, 0.2).to_actions(indices), indices)
+    assert torch.equal(GridActor(8, 9).to_actions(indices), indices)

@@ -11,16 +11,13 @@ from gf_env.evaluation import evaluate
 from gf_env.geometry import Lattice
 from gf_env.network.classifiers import Classifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.agents.policies.made import seeded
 from tests.helpers.tiny import tiny_config
 
 
 @pytest.fixture
 def task(tiny_network, tiny_dataset):
     return make_task(network=tiny_network, dataset=tiny_dataset, sequence_length=4)
-
-
-def confidence(state):
-    return episodes.readout(state).confidence
 
 
 def best_end(task, state, grid_size, looks):
@@ -30,7 +27,7 @@ def best_end(task, state, grid_size, looks):
     for _ in range(looks):
         every = torch.arange(len(state.labels)).repeat_interleave(len(grid))
         state, _, _ = task.step(state.take(every), Look(grid.repeat(len(state.labels), 1)))
-    return confidence(state).view(count, -1).max(1).values
+    return episodes.readout(state).confidence.view(count, -1).max(1).values
 
 
 @pytest.mark.parametrize(("grid_size", "width"), [(2, 16), (3, 81)])
@@ -40,7 +37,7 @@ def test_with_enough_width_it_is_the_best_of_all_sequences(task, grid_size, widt
     best = best_end(task, state, grid_size, looks=3)
     for _ in range(3):
         state, _, _ = task.step(state, Look(oracle.choose_locations(task, state)))
-    assert torch.allclose(confidence(state), best, atol=1e-6)
+    assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-6)
 
 
 TABLE = {1: 0.6, 2: 0.5, 3: 0.4, 11: 0.7, 12: 0.7, 13: 0.6, 21: 0.2, 22: 0.8, 33: 0.9}
@@ -77,9 +74,7 @@ def test_with_width_1_it_is_greedy(task):
 @pytest.mark.parametrize("changes", [{}, {"classifier": "cascaded", "first_step": "own_head"}])
 def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
     config = tiny_config(sequence_length=4, **changes)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = GlanceFocusNet(config).eval().requires_grad_(False)
+    network = seeded(lambda: GlanceFocusNet(config)).eval().requires_grad_(False)
     task = make_task(network=network, dataset=tiny_dataset)
     oracle = agents.BeamSearchOracle(3, 4)
     fresh = task.start(np.arange(6))
@@ -92,25 +87,18 @@ def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
         assert torch.equal(chosen[row], oracle.choose_locations(task, state)[row])
 
 
-def test_slices_make_no_difference(task, monkeypatch):
-    state = task.start(np.arange(6))
-    at_once = agents.BeamSearchOracle(3, 4).choose_locations(task, state)
-    monkeypatch.setattr(beam_search, "_ROWS_AT_ONCE", 2 * 4 * 9)
-    assert torch.equal(agents.BeamSearchOracle(3, 4).choose_locations(task, state), at_once)
-
-
-def test_memory_is_bounded(task, monkeypatch):
-    seen = []
+def test_memory_is_bounded_by_slices_that_make_no_difference(task, monkeypatch):
+    state, oracle, seen = task.start(np.arange(6)), agents.BeamSearchOracle(3, 4), []
+    at_once = oracle.choose_locations(task, state)
+    forward = task.network.classifier.forward
 
     def spy(pooled, hidden):
         seen.append(len(pooled))
-        return type(task.network.classifier).forward(task.network.classifier, pooled, hidden)
+        return forward(pooled, hidden)
 
     monkeypatch.setattr(beam_search, "_ROWS_AT_ONCE", 100)
     monkeypatch.setattr(task.network.classifier, "forward", spy)
-    state = task.start(np.arange(6))
-    seen.clear()
-    agents.BeamSearchOracle(3, 4).choose_locations(task, state)
+    assert torch.equal(oracle.choose_locations(task, state), at_once)
     assert max(seen) == 2 * 4 * 9
 
 

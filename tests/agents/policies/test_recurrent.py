@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from gf_env.geometry import Lattice, location_to_action
-from tests.agents.policies.made import MAPPED, observe, recurrent_policy
+from tests.agents.policies.made import MAPPED, observe, paper_policy, recurrent_policy
 
 
 def test_only_what_is_seen_makes_a_difference():
@@ -15,14 +15,6 @@ def test_only_what_is_seen_makes_a_difference():
     assert np.array_equal(policy.predict(blind, deterministic=True)[0], actions)
     later = {**observation, "step": observation["step"] * 3}
     assert not np.allclose(policy.predict(later, deterministic=True)[0], actions)
-
-
-def test_without_a_memory_nothing_is_remembered():
-    policy, observation = recurrent_policy(recurrent=False), observe(2)
-    first, state = policy.predict(observation, deterministic=True)
-    again, _ = policy.predict(observation, state, np.zeros(2, bool), deterministic=True)
-    assert state.shape == (2, 0)
-    assert np.array_equal(first, again)
 
 
 def test_the_map_gathers_looks_and_is_cleared_with_the_episode():
@@ -69,3 +61,10 @@ def test_no_patch_is_looked_at_twice(deterministic):
 def test_samples_reach_the_edges_of_the_image():
     actions, _ = recurrent_policy(std=0.5).predict(observe(500))
     assert (actions.min(), actions.max()) == (-1, 1)
+
+
+def test_samples_of_the_papers_policy_scatter_around_the_mean():
+    policy, seen = paper_policy(), {"features": np.zeros((4000, 4, 2, 2), np.float32)}
+    mean, _ = policy.predict(seen, deterministic=True)
+    sampled, _ = policy.predict(seen)
+    assert np.std(sampled - mean) == pytest.approx(0.2, abs=0.01)  # 0.1 of a location

@@ -5,9 +5,9 @@ from torch import nn
 
 import agents
 from gf_env.evaluation import evaluate
-from gf_env.geometry import action_to_location, corners
 from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from tests.agents.policies.made import patch_corners, play
 from tests.helpers.tiny import random_dataset, tiny_config
 
 # a glance of 24 pixels makes a map of 3 x 3 cells, whose centres are at 16, 48 and 80 of 96 pixels
@@ -39,10 +39,6 @@ def observation(*maps):
     return {"glance": glance, "hidden_state": np.zeros((len(maps), 6), np.float32)}
 
 
-def patch_corners(actions):
-    return corners(action_to_location(torch.as_tensor(actions)), 96, 24).tolist()
-
-
 def test_looks_at_the_peak_of_the_predicted_class(network):
     seen = observation(
         [[[0, 0, 5], [0, 4, 0], [0, 0, 0]], [[2, 0, 0], [0, 0, 0], [0, 0, 0]]],
@@ -51,7 +47,6 @@ def test_looks_at_the_peak_of_the_predicted_class(network):
     policy = agents.SaliencyPolicy(network)
     actions, state = policy.predict(seen, None, np.ones(2, bool))
     assert patch_corners(actions) == [[4, 68], [68, 36]]
-    assert actions.dtype == np.float32
     assert policy.activation(seen["glance"])[1].tolist() == [0, 0, 0, 0, 0, 0, 2, 3, 0]
     assert state.nonzero()[1].tolist() == [2, 7]
     actions, _ = policy.predict(seen, state, np.zeros(2, bool))
@@ -62,20 +57,15 @@ def test_looks_at_the_peak_of_the_predicted_class(network):
 
 def test_takes_all_cells_from_the_highest_and_starts_again(network):
     ranks = np.array([[3, 8, 1], [7, 0, 5], [2, 6, 4]])
-    seen, policy, state, taken = observation([ranks]), agents.SaliencyPolicy(network), None, []
-    for look in range(10):
-        actions, state = policy.predict(seen, state, np.array([look == 0]))
-        taken += patch_corners(actions)
+    actions, _ = play(agents.SaliencyPolicy(network), observation([ranks]), 10)
     order = np.argsort(-ranks.ravel())
-    assert taken == [CORNERS[cell] for cell in [*order, order[0]]]
+    assert patch_corners(actions[:, 0]) == [CORNERS[cell] for cell in [*order, order[0]]]
 
 
 def test_stays_at_the_peak_where_it_may_repeat(network):
     seen = observation([[[0, 0, 0], [0, 0, 0], [0, 0, 9]]])
-    policy, state = agents.SaliencyPolicy(network, repeat=True), None
-    for _ in range(3):
-        actions, state = policy.predict(seen, state)
-        assert patch_corners(actions) == [[68, 68]]
+    actions, _ = play(agents.SaliencyPolicy(network, repeat=True), seen, 3)
+    assert patch_corners(actions[:, 0]) == [[68, 68]] * 3
 
 
 def test_patches_stay_in_the_image_and_cover_several_cells():
@@ -83,8 +73,7 @@ def test_patches_stay_in_the_image_and_cover_several_cells():
     policy = agents.SaliencyPolicy(make_network(image_size=36))
     seen = observation(*[[np.eye(9)[cell].reshape(3, 3)] for cell in (0, 4)])
     actions, covered = policy.predict(seen)
-    patches = corners(action_to_location(torch.as_tensor(actions)), 36, 24).tolist()
-    assert patches == [[0, 0], [6, 6]]
+    assert patch_corners(actions, 36, 24) == [[0, 0], [6, 6]]
     # pixels 0 to 23 and 6 to 29, without 30
     assert covered.astype(int).tolist() == [[1, 1, 0, 1, 1, 0, 0, 0, 0]] * 2
 
