@@ -83,11 +83,6 @@ def evaluate(
             `exit_thresholds`, since episodes are of full length; or actions of a wrong shape, NaN
             or outside the grid.
     """
-    if not isinstance(policy, (Policy, PrivilegedPolicy)):
-        raise TypeError(
-            f"{type(policy).__name__} is no policy: it needs a method "
-            "predict(observation, state, episode_start, deterministic)"
-        )
     task = _task_for(policy, task_arguments)
     available = len(task.dataset)
     count = available if num_images is None else num_images
@@ -108,6 +103,11 @@ def evaluate(
 
 
 def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Task:
+    if not isinstance(policy, (Policy, PrivilegedPolicy)):
+        raise TypeError(
+            f"{type(policy).__name__} is no policy: it needs a method "
+            "predict(observation, state, episode_start, deterministic)"
+        )
     for name, reason in (
         ("observe", "the policy says what it wants to see"),
         ("exit_thresholds", "episodes are run to their full length"),

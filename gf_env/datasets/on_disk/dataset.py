@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from gf_env.datasets.base import Augmented, Dataset, Fingerprinted, ImageSpec, imagenet_spec
 from gf_env.datasets.on_disk.decodable import readable_images
-from gf_env.datasets.on_disk.sources import ImageSource
+from gf_env.datasets.on_disk.sources import RawImages
 from gf_env.datasets.on_disk.transforms import augment, evaluation_transform
 
 
@@ -36,7 +36,7 @@ class ImageFiles(Dataset, Augmented, Fingerprinted):
         self,
         name: str,
         split: str,
-        source: ImageSource,
+        source: RawImages,
         labels: NDArray[np.int64],
         spec: ImageSpec,
         kept: NDArray[np.int64] | None = None,
@@ -79,7 +79,7 @@ class ImageFiles(Dataset, Augmented, Fingerprinted):
 def image_files(
     name: str,
     split: str,
-    source: ImageSource,
+    source: RawImages,
     labels: NDArray[np.int64],
     classes: tuple[str, ...],
     like: ImageSpec | None,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from gf_env.datasets.on_disk.sources import ImageSource, UnreadableImageError
+from gf_env.datasets.on_disk.sources import RawImages, UnreadableImageError
 from gf_env.storage.arrays import cached_array
 
 _MAX_THREADS = 8
@@ -17,7 +17,7 @@ _NAMED = 3
 
 
 def readable_images(
-    source: ImageSource, title: str, labels: NDArray[np.int64], classes: tuple[str, ...]
+    source: RawImages, title: str, labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> NDArray[np.int64]:
     """Return which images can be decoded, and warn of those that cannot.
 
@@ -57,7 +57,7 @@ def readable_images(
     return kept
 
 
-def _verdicts(source: ImageSource) -> NDArray[np.bool_]:
+def _verdicts(source: RawImages) -> NDArray[np.bool_]:
     """(n,) whether each image can be decoded."""
     fingerprint = source.fingerprint()
     if fingerprint is None:
@@ -68,7 +68,7 @@ def _verdicts(source: ImageSource) -> NDArray[np.bool_]:
     return verdicts.astype(bool)
 
 
-def _decode(source: ImageSource, indices: range) -> NDArray[np.uint8]:
+def _decode(source: RawImages, indices: range) -> NDArray[np.uint8]:
     """Try to decode some images; (len(indices),) uint8, 1 for those that can be."""
 
     def is_readable(index: int) -> bool:

@@ -39,7 +39,7 @@ class UnreadableImageError(ValueError):
     """An image that cannot be decoded: no image at all, cut off, or far too large."""
 
 
-class ImageSource(Protocol):
+class RawImages(Protocol):
     """Images of any size, by number."""
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True)
-class FileSource(ImageSource):
+class FileSource(RawImages):
     """Image files, with a fingerprint of all paths below the root, sizes and times of change.
 
     Attributes:
@@ -120,7 +120,7 @@ class FileSource(ImageSource):
 
 
 @dataclass(frozen=True)
-class TorchvisionSource(ImageSource):
+class TorchvisionSource(RawImages):
     """The images of a torchvision data set without transforms.
 
     There is no fingerprint, since where images are stored differs from one data set to the next.

@@ -12,7 +12,7 @@ from torchvision.datasets import DatasetFolder, VisionDataset
 
 from gf_env.datasets.base import ImageSpec
 from gf_env.datasets.on_disk.dataset import ImageFiles, image_files
-from gf_env.datasets.on_disk.sources import FileSource, ImageSource, TorchvisionSource
+from gf_env.datasets.on_disk.sources import FileSource, RawImages, TorchvisionSource
 
 PREFIX = "torchvision:"
 
@@ -47,7 +47,7 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         ) from error
     labels = _labels(dataset)
     names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
-    source: ImageSource = TorchvisionSource(name, dataset)
+    source: RawImages = TorchvisionSource(name, dataset)
     if isinstance(dataset, DatasetFolder):  # such as ImageNet: its files can be named
         source = FileSource(str(dataset.root), [path for path, _ in dataset.samples])
     return image_files(name, split, source, labels, tuple(map(str, names)), like, unreadable)
