@@ -12,17 +12,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from agents.benchmark.results import Result, ResultsFolder
-from agents.benchmark.running.one_run import execute, failure
+from agents.benchmark.running.one_run import execute, make_row
 from agents.benchmark.suite import Run
 
 _POLL_SECONDS = 0.5
-
 
 OnEvent = Callable[[Run, str | Result], None]
 """Is called with a line on how far a run is, and with its row once that is written."""
@@ -30,17 +29,13 @@ OnEvent = Callable[[Run, str | Result], None]
 
 @dataclass
 class _Running:
-    """A run that has a process.
+    """A run that has a process, since `began` on the clock `time.perf_counter`.
 
-    Attributes:
-        run: which.
-        process: that does it.
-        receiver: of lines on its progress and, at the end, of its row.
-        began: when, by `time.perf_counter`.
+    The process sends lines on its progress and, at the end, its row.
     """
 
     run: Run
-    process: Any
+    process: BaseProcess
     receiver: Connection
     began: float
 
@@ -101,11 +96,11 @@ class Pool:
             reason = f"its process ended with exit code {code}"
             if code == -9:
                 reason += " (killed, as by a system that is out of memory)"
-            self._end(each, failure(each.run, reason, seconds))
+            self._end(each, make_row(each.run, seconds, reason))
             return
         if self._timeout is not None and seconds > self._timeout:
             each.process.kill()
-            self._end(each, failure(each.run, f"took more than {self._timeout:g} s", seconds))
+            self._end(each, make_row(each.run, seconds, f"took more than {self._timeout:g} s"))
 
     def _end(self, each: _Running, result: Result) -> None:
         each.process.join()
@@ -125,6 +120,6 @@ def _do(run: Run, path: Path, sender: Connection) -> None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
         reason = f"{type(error).__name__}: {error} ({place})"
-        result = failure(run, reason, time.perf_counter() - began)
+        result = make_row(run, time.perf_counter() - began, reason)
     with suppress(BrokenPipeError):  # the sweep was killed
         sender.send(result)

@@ -9,8 +9,8 @@ from filelock import FileLock, Timeout
 from pydantic import PositiveFloat, PositiveInt
 
 from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.running.one_run import task_identity, training_task
 from agents.benchmark.running.processes import OnEvent, Pool
-from agents.benchmark.running.tasks import task_identity, training_task
 from agents.benchmark.suite import Run, Setting, Suite
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
