@@ -122,11 +122,7 @@ def _early_exits(
 ) -> Iterator[Unmeasured]:
     """Yield GFNet's points: on all three curves, images leave at thresholds.
 
-    Args:
-        classifier: takes the time.
-        held_out: thresholds are searched here.
-        found: of the test images.
-        batch_size: images at a time.
+    These are searched on what is held out; `found` is of the test images.
     """
     for curve, setting, thresholds in _thresholds(held_out, len(found.multiply_adds)):
         result = budgeted_batch(

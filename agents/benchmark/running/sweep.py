@@ -17,12 +17,9 @@ from gf_env.envs.make_task import make_task
 
 
 def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False) -> list[Run]:
-    """Return the runs of a suite that have no row yet.
+    """Return the runs of a suite that have no row yet; those that failed too where `retry` says so.
 
-    Args:
-        suite: what is wanted.
-        results: the newest rows by key.
-        retry: also those that failed.
+    The newest rows are given by key, as of `ResultsFolder.latest`.
     """
     kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
     return [run for run in suite.runs() if run.key not in kept]
@@ -73,11 +70,11 @@ def run_all(
     config: SweepConfig,
     on_event: OnEvent = lambda run, event: None,
 ) -> None:
-    """Do all runs of a suite that have no row yet.
+    """Do all runs of a suite that have no row yet; rows and files go to the folder.
 
     Args:
         suite: what to run.
-        folder: gets rows and files.
+        folder: of this suite's results, and maybe of others'.
         config: how.
         on_event: called as runs start, proceed and end.
 
