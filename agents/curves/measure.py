@@ -60,8 +60,8 @@ class LatencyConfig:
     Attributes:
         batch_size: images at a time.
         batches: as many images of the test split as these in a turn.
-        repeats: turns of everything, after `warmup` that are not counted.
-        warmup: turns that are not counted.
+        repeats: turns of everything.
+        warmup: turns before them that are not counted.
     """
 
     batch_size: PositiveInt = 64

@@ -10,11 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured; the median, minimum and maximum are in seconds too.
-
-    Attributes:
-        seconds: of every counted turn, in order.
-    """
+    """The seconds that every counted turn took, in order."""
 
     seconds: tuple[float, ...]
 

@@ -142,10 +142,8 @@ def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> li
         arrays = [folder.arrays(row.key) for row in rows]
     except ResultsError:
         return []
-    found = [
-        search_behaviour(each["correct"], each["locations"], config.image_size, config.patch_size)
-        for each in arrays
-    ]
+    sizes = config.image_size, config.patch_size
+    found = (search_behaviour(each["correct"], each["locations"], *sizes) for each in arrays)
     return [each for each in found if each is not None]
 
 
@@ -172,13 +170,12 @@ def _difference(suite: Suite, entry: Entry, correct: _Correct) -> Interval | Non
 def _improvement(found: Collected, entry: Entry, settings: Sequence[Setting]) -> Interval | None:
     reference = found.suite.reference
     ours, theirs = (
-        [found.of(setting, name) for setting in settings] for name in (entry.name, reference)
+        [last_accuracy(found.of(setting, name)) for setting in settings]
+        for name in (entry.name, reference)
     )
-    if entry.name == reference or not all(ours) or not all(theirs):
+    if entry.name == reference or not all(map(len, [*ours, *theirs])):
         return None
-    return probability_of_improvement(
-        [last_accuracy(rows) for rows in ours], [last_accuracy(rows) for rows in theirs]
-    )
+    return probability_of_improvement(ours, theirs)
 
 
 def _training(rows: list[Result]) -> TrainingCost | None:

@@ -15,7 +15,7 @@ _NOT_FINITE = "some of its figures are NaN or infinite"
 
 @dataclass(frozen=True)
 class Collected:
-    """What there is of a suite.
+    """What there is of a suite in a folder.
 
     Attributes:
         suite: what is wanted.

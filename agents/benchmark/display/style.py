@@ -29,13 +29,7 @@ LINE_WIDTH = 1.4
 
 @dataclass(frozen=True)
 class Style:
-    """How an entry is drawn.
-
-    Attributes:
-        colour: of line and marker; those that learn share them once there are no more.
-        marker: of points.
-        dashes: of lines.
-    """
+    """How an entry is drawn; those that learn share colours once there are no more."""
 
     colour: str
     marker: str

@@ -38,12 +38,7 @@ _ARRAYS = ("correct", "confidence", "locations", "labels", "indices")
 
 
 def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
-    """Do a run and return its row; arrays and a trained policy are written to the folder.
-
-    Args:
-        run: which.
-        folder: gets the files, but not the row.
-        on_progress: called with a line on how far it is.
+    """Do a run and return its row; arrays and a trained policy are written, the row is not.
 
     Raises:
         Exception: whatever a policy raises.
@@ -95,11 +90,7 @@ def make_row(run: Run, seconds: float, reason: str | None = None, **measured: An
 
 
 def task_identity(setting: Setting) -> dict[str, Any]:
-    """Return which images and which network a setting is about; changes when they do.
-
-    Raises:
-        ValueError: unknown network or data set.
-    """
+    """Return which images and which network a setting is about; changes when they do."""
     network = open_network(setting.network)
     images = load_dataset(setting.dataset, setting.split, like=network.config.image_spec)
     return {
@@ -113,11 +104,7 @@ def task_identity(setting: Setting) -> dict[str, Any]:
 
 
 def training_task(run: Run) -> TaskArguments:
-    """Return the arguments of the task that a run's learner learns on.
-
-    Raises:
-        ValueError: unknown network.
-    """
+    """Return the arguments of the task that a run's learner learns on."""
     return {**_task(run.setting, run.setting.train_split), **run.entry.training_task}
 
 
@@ -146,11 +133,7 @@ def _train(run: Run, learner: str, on_progress: OnProgress) -> tuple[Policy, Tra
 
 
 class TrainingHistory:
-    """Is called with each update of a training, and keeps what a curve is made of.
-
-    Args:
-        on_progress: gets a line a second at most.
-    """
+    """Keeps what the curve of a training is made of; passes on a line a second at most."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress, self._last_line = on_progress, 0.0
@@ -205,12 +188,8 @@ def _metrics(evaluation: Evaluation) -> Metrics:
 def budgeted_area(curve: list[BudgetPoint], evaluation: Evaluation) -> float:
     """Return the mean accuracy over mean costs from the glance's to that of all looks.
 
-    Args:
-        curve: accuracy at budgets; see `gf_env.inference.budgets.budgeted_curve`.
-        evaluation: of the same images; its first and last look are the curve's ends.
-
-    Returns:
-        The area under the curve, divided by the width of its base.
+    That is the area under a curve of accuracy at budgets, whose ends are the first and the last
+    look of an evaluation of the same images, divided by the width of its base.
     """
     costs, accuracy = evaluation.multiply_adds, evaluation.accuracy
     between = sorted((point.mean_cost, point.accuracy) for point in curve)

@@ -72,12 +72,6 @@ def run_all(
 ) -> None:
     """Do all runs of a suite that have no row yet; rows and files go to the folder.
 
-    Args:
-        suite: what to run.
-        folder: of this suite's results, and maybe of others'.
-        config: how.
-        on_event: called as runs start, proceed and end.
-
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is
             writing to it.
