@@ -158,14 +158,8 @@ class Run:
     @property
     def spec(self) -> dict[str, Any]:
         """All that the result depends on; JSON-serialisable."""
-        entry, setting = (
-            {
-                key: value
-                for key, value in dataclasses.asdict(part).items()
-                if key not in ("name", "seeds")
-            }
-            for part in (self.entry, self.setting)
-        )
+        entry, setting = dataclasses.asdict(self.entry), dataclasses.asdict(self.setting)
+        del entry["name"], entry["seeds"], setting["name"]
         return {
             **entry,
             "settings": self._settings(),

@@ -72,11 +72,10 @@ class Benchmark:
     def _suite(self) -> Suite:
         suite = load_suite(self.suite)
         entries = (*suite.entries, *(Entry(name=name, policy=name) for name in self.policies))
-        unknown = sorted(set(self.only) - {entry.name for entry in entries})
+        names = [entry.name for entry in entries]
+        unknown = sorted(set(self.only) - set(names))
         if unknown:
-            raise ValueError(
-                f"suite {self.suite!r} has no {unknown}; it has {[entry.name for entry in entries]}"
-            )
+            raise ValueError(f"suite {self.suite!r} has no {unknown}; it has {names}")
         if self.only:
             entries = tuple(entry for entry in entries if entry.name in self.only)
         if self.seeds is not None:

@@ -60,8 +60,8 @@ class LatencyConfig:
     Attributes:
         batch_size: images at a time.
         batches: as many images of the test split as these in a turn.
-        repeats: turns of everything, after `warmup` that are not counted.
-        warmup: turns that are not counted.
+        repeats: turns of everything.
+        warmup: turns before them that are not counted.
     """
 
     batch_size: PositiveInt = 64
@@ -122,11 +122,7 @@ def _early_exits(
 ) -> Iterator[Unmeasured]:
     """Yield GFNet's points: on all three curves, images leave at thresholds.
 
-    Args:
-        classifier: takes the time.
-        held_out: thresholds are searched here.
-        found: of the test images.
-        batch_size: images at a time.
+    These are searched on what is held out; `found` is of the test images.
     """
     for curve, setting, thresholds in _thresholds(held_out, len(found.multiply_adds)):
         result = budgeted_batch(

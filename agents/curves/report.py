@@ -54,11 +54,8 @@ def against_interpolated_plain(
 ) -> list[dict[str, float]]:
     """Compare each point of GFNet to plain networks, interpolated between their sizes.
 
-    Arguments are those of `at_equal_accuracy`.
-
-    Returns:
-        For each point whose accuracy lies within that of the plain networks: its `setting` and
-        `accuracy`, both costs, and `ratio`.
+    As `at_equal_accuracy`, for each point whose accuracy lies within that of the plain networks,
+    with its `setting` in the place of an input size.
     """
     return [
         {

@@ -73,12 +73,6 @@ def table(rows: list[Row], title: str) -> Table:
 
 
 def write_results(path: Path, rows: list[Row], about: Mapping[str, Any]) -> None:
-    """Write the rows, with what else there is to say about them, as JSON.
-
-    Args:
-        path: the file.
-        rows: see `compare`.
-        about: settings, versions, times.
-    """
+    """Write the rows as JSON, after what there is to say about them: settings, versions, times."""
     content = {**about, "policies": [asdict(row) for row in rows]}
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -10,11 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured; the median, minimum and maximum are in seconds too.
-
-    Attributes:
-        seconds: of every counted turn, in order.
-    """
+    """The seconds that every counted turn took, in order."""
 
     seconds: tuple[float, ...]
 
@@ -65,18 +61,6 @@ def interleaved_latency(
         TypeError: something that cannot be called.
         ValueError: nothing to measure, or too few rounds.
     """
-    _check(runs, warmup, repeats)
-    device = torch.device(device)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(warmup + repeats):
-        for name, run in runs.items():
-            elapsed = _time(run, device)
-            if number >= warmup:
-                seconds[name].append(elapsed)
-    return {name: Latency(tuple(values)) for name, values in seconds.items()}
-
-
-def _check(runs: Mapping[str, Callable[[], object]], warmup: int, repeats: int) -> None:
     if not runs:
         raise ValueError("nothing to measure: expected one callable or more, got none")
     for name, run in runs.items():
@@ -89,6 +73,11 @@ def _check(runs: Mapping[str, Callable[[], object]], warmup: int, repeats: int) 
         raise ValueError(
             f"warmup must be 0 or more and repeats 1 or more, got {warmup} and {repeats}"
         )
+    device = torch.device(device)
+    turns = [
+        {name: _time(run, device) for name, run in runs.items()} for _ in range(warmup + repeats)
+    ]
+    return {name: Latency(tuple(turn[name] for turn in turns[warmup:])) for name in runs}
 
 
 def _time(run: Callable[[], object], device: torch.device) -> float:

@@ -24,15 +24,7 @@ _SIDE = 2.5
 
 @dataclass(frozen=True)
 class Episodes:
-    """What there must be of an evaluation of n images to draw it.
-
-    Attributes:
-        correct: (n, T) bool, after each look.
-        confidence: (n, T) float32, probability of the true class after each look.
-        locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
-        labels: (n,) int64.
-        indices: (n,) int64, which images of the split.
-    """
+    """What there must be of an `Evaluation` to draw it; its fields are those of that."""
 
     correct: NDArray[np.bool_]
     confidence: NDArray[np.float32]

@@ -46,10 +46,10 @@ def make_suite(seeds=(0, 1, 2, 3, 4), settings=("digits",), **changes) -> Suite:
         "name": "toy",
         "description": "Policies that were never run.",
         "seeds": seeds,
-        "settings": tuple(
+        "settings": [
             Setting(name, sequence_length=3, num_images=10 + number)
             for number, name in enumerate(settings)
-        ),
+        ],
         "entries": (
             Entry(RANDOM, policy="random"),
             Entry(ORACLE, policy="greedy-oracle", seeds=(0,)),

@@ -6,35 +6,26 @@ from typing import Any
 
 from agents.benchmark.analysis.report import EntryReport, Provenance, SettingReport
 from agents.benchmark.analysis.rows import Collected
-from agents.benchmark.suite import Entry, Run, Suite
+from agents.benchmark.suite import Suite
 
 
-def place(setting: str, *, several: bool) -> str:
+def place(suite: Suite, setting: str) -> str:
     """Return where something is, to follow a name; nothing where there is one setting."""
-    return f" on {setting}" if several else ""
+    return f" on {setting}" if len(suite.settings) > 1 else ""
 
 
-def runs(found: Collected, *, several: bool) -> Iterator[str]:
+def runs(found: Collected) -> Iterator[str]:
     """Yield which runs failed and why, and which are not done yet."""
-
-    def named(run: Run) -> str:
-        return f"{run.entry.name}{place(run.setting.name, several=several)}"
-
-    failed: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for run, row in found.failed:
-        reason = (row.reason or "no reason is known").rstrip(".")
-        failed[named(run), reason].append(run.seed)
-    for (name, reason), seeds in failed.items():
-        yield f"{name}, {_seeds(seeds)} failed: {reason}."
-    waiting: dict[str, list[int]] = defaultdict(list)
-    for run in found.open:
-        waiting[named(run)].append(run.seed)
-    for name, seeds in waiting.items():
-        yield f"{name}, {_seeds(seeds)} {'is' if len(seeds) == 1 else 'are'} not done yet."
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+    failed = [(run, row.reason or "no reason is known") for run, row in found.failed]
+    seeds: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+    for run, reason in [*failed, *((run, None) for run in found.open)]:
+        name = f"{run.entry.name}{place(found.suite, run.setting.name)}"
+        seeds[name, reason and reason.rstrip(".")].append(str(run.seed))
+    for (name, reason), each in seeds.items():
+        plural = len(each) > 1
+        which = f"{name}, seed{'s' if plural else ''} {', '.join(each)}"
+        not_done = f"{'are' if plural else 'is'} not done yet"
+        yield f"{which} {not_done if reason is None else f'failed: {reason}'}."
 
 
 def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
@@ -46,7 +37,7 @@ def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
         if name not in entries:
             yield f"{lacking}: the suite has no {name}."
     for setting in settings:
-        where = place(setting.name, several=len(settings) > 1)
+        where = place(suite, setting.name)
         there = [line for line in setting.lines if line.accuracy]
         absent = entries - {line.name for line in there}
         for name, lacking in needed:
@@ -62,7 +53,11 @@ def few_seeds(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
 
     What is true of an entry on a setting is true of its metrics over all settings too.
     """
-    run_once = {entry.name for entry in suite.entries if _is_run_once(entry)}
+    run_once = {
+        entry.name
+        for entry in suite.entries
+        if entry.kind in ("rule", "bound") and len(entry.seeds or ()) == 1
+    }
     done = {line.name for setting in settings for line in setting.lines if line.accuracy}
     if run_once & done:
         named = "; ".join(sorted(run_once & done))
@@ -81,19 +76,14 @@ def few_seeds(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
         yield f"{note[0].upper()}{note[1:]}: {'; '.join(whose)}."
 
 
-def _is_run_once(entry: Entry) -> bool:
-    return entry.kind in ("rule", "bound") and entry.seeds is not None and len(entry.seeds) == 1
-
-
 def _notes(reference: str, line: EntryReport) -> Iterator[str]:
     own = line.accuracy[-1].note if line.accuracy else ""
     if own:
         yield own
-    compared = (
+    for interval, what in (
         (line.difference, f"difference to {reference}"),
         (line.improvement, f"improvement over {reference}"),
-    )
-    for interval, what in compared:
+    ):
         # what is true of the entry's own metrics need not be said again
         if interval is not None and interval.note not in ("", own):
             yield f"{what}, {interval.note}"

@@ -4,8 +4,8 @@ Interquartile means with stratified bootstrap intervals and probabilities of imp
 Agarwal et al. (NeurIPS 2021); see `agents.benchmark.analysis.statistics`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,29 +38,23 @@ _WHEN, _LOAD = "at", "load_before"
 _Correct = dict[str, NDArray[np.bool_]]
 """(seeds, n) by the names of entries: which images were right after the last look."""
 
-_Each = TypeVar("_Each")
-
 
 def make_report(suite: Suite, folder: ResultsFolder) -> Report:
     """Report on the newest row of each of a suite's runs.
 
     Whether the rows are of today's images and networks is for `sweep.check_same_task`.
 
-    Args:
-        suite: what was to be run.
-        folder: rows and arrays.
-
     Raises:
         ResultsError: the rows are damaged.
     """
     found = collect(suite, folder)
-    several = len(suite.settings) > 1
     not_compared: list[str] = []
     settings = tuple(_setting(found, each, not_compared) for each in suite.settings)
-    aggregates = [_aggregate(found, each) for each in suite.entries] if several else []
+    pooled = suite.entries if len(suite.settings) > 1 else ()
+    aggregates = [_aggregate(found, each) for each in pooled]
     provenance = _provenance(found.rows)
     sentences = [
-        *caveats.runs(found, several=several),
+        *caveats.runs(found),
         *not_compared,
         *caveats.ends(suite, settings),
         *caveats.few_seeds(suite, settings),
@@ -94,8 +88,8 @@ def _setting(found: Collected, setting: Setting, not_compared: list[str]) -> Set
         try:
             indices, correct[entry.name] = right_at_the_end(found.folder, rows, indices)
         except ResultsError as error:
-            where = caveats.place(setting.name, several=len(found.suite.settings) > 1)
-            not_compared.append(f"{entry.name}{where} is not compared image by image: {error}.")
+            where = f"{entry.name}{caveats.place(found.suite, setting.name)}"
+            not_compared.append(f"{where} is not compared image by image: {error}.")
     lines = [_entry(found, setting, entry, correct) for entry in found.suite.entries]
     lines.sort(key=lambda line: _rank(line.kind, line.accuracy[-1] if line.accuracy else None))
     images = max((each.shape[1] for each in correct.values()), default=None)
@@ -148,10 +142,8 @@ def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> li
         arrays = [folder.arrays(row.key) for row in rows]
     except ResultsError:
         return []
-    found = [
-        search_behaviour(each["correct"], each["locations"], config.image_size, config.patch_size)
-        for each in arrays
-    ]
+    sizes = config.image_size, config.patch_size
+    found = (search_behaviour(each["correct"], each["locations"], *sizes) for each in arrays)
     return [each for each in found if each is not None]
 
 
@@ -178,13 +170,12 @@ def _difference(suite: Suite, entry: Entry, correct: _Correct) -> Interval | Non
 def _improvement(found: Collected, entry: Entry, settings: Sequence[Setting]) -> Interval | None:
     reference = found.suite.reference
     ours, theirs = (
-        [found.of(setting, name) for setting in settings] for name in (entry.name, reference)
+        [last_accuracy(found.of(setting, name)) for setting in settings]
+        for name in (entry.name, reference)
     )
-    if entry.name == reference or not all(ours) or not all(theirs):
+    if entry.name == reference or not all(map(len, [*ours, *theirs])):
         return None
-    return probability_of_improvement(
-        [last_accuracy(rows) for rows in ours], [last_accuracy(rows) for rows in theirs]
-    )
+    return probability_of_improvement(ours, theirs)
 
 
 def _training(rows: list[Result]) -> TrainingCost | None:
@@ -209,21 +200,16 @@ def _provenance(rows: list[Result]) -> Provenance:
     return Provenance(
         first=times[0] if times else None,
         last=times[-1] if times else None,
-        versions=_different(_only(row.made, row.made.keys() & software) for row in rows),
-        machines=_different(
-            _only(row.made, row.made.keys() - software - {_WHEN, _LOAD}) for row in rows
-        ),
+        versions=_different(rows, lambda key: key in software),
+        machines=_different(rows, lambda key: key not in {*software, _WHEN, _LOAD}),
     )
 
 
-def _only(made: dict[str, Any], keys: set[str]) -> dict[str, Any]:
-    return {key: value for key, value in made.items() if key in keys}
-
-
-def _different(found: Iterable[_Each]) -> tuple[_Each, ...]:
-    """Return each value once, in the order of their first."""
-    kept: list[_Each] = []
-    for each in found:
-        if each not in kept:
-            kept.append(each)
+def _different(rows: list[Result], is_wanted: Callable[[str], bool]) -> tuple[dict[str, Any], ...]:
+    """Return the wanted part of how rows were made, each once, in the order of their first."""
+    kept: list[dict[str, Any]] = []
+    for row in rows:
+        part = {key: value for key, value in row.made.items() if is_wanted(key)}
+        if part not in kept:
+            kept.append(part)
     return tuple(kept)

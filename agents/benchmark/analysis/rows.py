@@ -15,7 +15,7 @@ _NOT_FINITE = "some of its figures are NaN or infinite"
 
 @dataclass(frozen=True)
 class Collected:
-    """What there is of a suite.
+    """What there is of a suite in a folder.
 
     Attributes:
         suite: what is wanted.
@@ -45,12 +45,9 @@ class Collected:
 
 
 def collect(suite: Suite, folder: ResultsFolder) -> Collected:
-    """Sort a suite's runs by what became of them.
+    """Sort a suite's runs by what became of them, which the newest rows of a folder say.
 
-    Args:
-        suite: what is wanted.
-        folder: the newest rows count; others than the suite's are left out. Those with metrics that
-            are not finite count as failed.
+    Rows with metrics that are not finite count as failed.
 
     Raises:
         ResultsError: the rows are damaged, or one says that it is done, but has no metrics.

@@ -187,7 +187,13 @@ def paired_difference(
         ValueError: arrays of other shapes, empty, of unequal numbers of images, or with NaN or
             infinite numbers.
     """
-    left, right = _check_pairs(ours, theirs)
+    left = _finite(ours, "ours", "seeds", "images")
+    right = _finite(theirs, "theirs", "seeds", "images")
+    if left.shape[1] != right.shape[1]:
+        raise ValueError(
+            f"ours has {left.shape[1]} images and theirs {right.shape[1]}; both must be of the "
+            "same images in the same order"
+        )
     estimate = float((left.mean(axis=0) - right.mean(axis=0)).mean())
     counts = dict(zip(sides, (len(left), len(right)), strict=True))
     seeds, note = min(counts.values()), _paired_note(counts)
@@ -287,7 +293,8 @@ def _constant(values: NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) == 0)
 
 
-def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def _finite(values: ArrayLike, name: str, *axes: str) -> NDArray[np.float64]:
+    """Return values as float64, where they are there, finite, and have these axes, if any."""
     array = np.asarray(values, np.float64)
     if array.size == 0:
         raise ValueError(f"{name} is empty, shape {array.shape}; at least one value is needed")
@@ -296,32 +303,15 @@ def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
             f"{name} has {np.count_nonzero(~np.isfinite(array))} NaN or infinite values of "
             f"{array.size}; leave out or repeat what failed"
         )
+    if axes and array.ndim != len(axes):
+        expected = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+        raise ValueError(
+            f"{name} must be {expected}, got shape {array.shape}; each seed has a number of its own"
+        )
     return array
 
 
 def _check_strata(strata: Sequence[ArrayLike], name: str) -> list[NDArray[np.float64]]:
     if len(strata) == 0:
         raise ValueError(f"{name} is empty; at least one setting is needed")
-    checked = [_finite(values, f"{name}[{number}]") for number, values in enumerate(strata)]
-    for number, values in enumerate(checked):
-        if values.ndim != 1:
-            raise ValueError(
-                f"{name}[{number}] must be (seeds,), got shape {values.shape}; give a sequence of "
-                "settings with one score for each seed"
-            )
-    return checked
-
-
-def _check_pairs(
-    ours: ArrayLike, theirs: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    left, right = _finite(ours, "ours"), _finite(theirs, "theirs")
-    for name, array in (("ours", left), ("theirs", right)):
-        if array.ndim != 2:
-            raise ValueError(f"{name} must be (seeds, images), got shape {array.shape}")
-    if left.shape[1] != right.shape[1]:
-        raise ValueError(
-            f"ours has {left.shape[1]} images and theirs {right.shape[1]}; both must be of the "
-            "same images in the same order"
-        )
-    return left, right
+    return [_finite(values, f"{name}[{number}]", "seeds") for number, values in enumerate(strata)]

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from agents.benchmark.analysis.report import Report, SettingReport
 from agents.benchmark.analysis.statistics import Interval
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """An estimate and its interval, as text; either may be empty."""
 
     estimate: str = ""
@@ -38,15 +38,8 @@ class Column:
     brief: bool = False
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """A table as text.
-
-    Attributes:
-        title: what it is about.
-        columns: those of `ENTRY` come first.
-        rows: of as many cells each.
-    """
+class TextTable(NamedTuple):
+    """A table as text: those of `ENTRY` are its first columns."""
 
     title: str
     columns: tuple[Column, ...]
@@ -83,22 +76,14 @@ def _cell(interval: Interval | None, text: Callable[[float], str]) -> Cell:
     return Cell(text(interval.estimate), f"[{text(interval.low)}, {text(interval.high)}]")
 
 
-def _training(name: str, attribute: str) -> Column:
-    """Return a column of what learning took."""
-
-    def cell(line: Any) -> Cell:
-        return Cell(f"{getattr(line.training, attribute):,.0f}" if line.training else "")
-
-    return Column(name, cell)
+def _count(line: Any, attribute: str) -> Cell:
+    """Return what learning took."""
+    return Cell(f"{getattr(line.training, attribute):,.0f}" if line.training else "")
 
 
-def _accuracy(look: int, looks: int) -> Column:
-    """Return the column of the accuracy after a look, which may not be there."""
-
-    def cell(line: Any) -> Cell:
-        return share(line.accuracy[look - 1]) if look <= len(line.accuracy) else Cell()
-
-    return Column(str(look), cell, brief=look < looks)
+def _accuracy(line: Any, look: int) -> Cell:
+    """Return the accuracy after a look, which may not be there."""
+    return share(line.accuracy[look - 1]) if look <= len(line.accuracy) else Cell()
 
 
 ENTRY = (
@@ -116,9 +101,9 @@ _COMPARED = (
 )
 _COST = (
     Column("area", lambda line: share(line.budgeted_area)),
-    _training("steps", "steps"),
-    _training("seconds", "seconds"),
-    _training("steps/s", "steps_per_second"),
+    Column("steps", partial(_count, attribute="steps")),
+    Column("seconds", partial(_count, attribute="seconds")),
+    Column("steps/s", partial(_count, attribute="steps_per_second")),
 )
 _SEARCH = (
     Column("seen again", lambda line: percent(line.seen_again)),
@@ -137,12 +122,13 @@ def text_tables(report: Report) -> list[TextTable]:
 
 
 def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTable]:
-    where = setting.name
-    if setting.images is not None:
-        where += f", {setting.images:,} images"
+    where = setting.name if setting.images is None else f"{setting.name}, {setting.images:,} images"
     looks = max((len(line.accuracy) for line in setting.lines), default=0)
     after = f" after looks 1 (the glance) to {looks}" if looks else ""
-    accuracy = [_accuracy(look, looks) for look in range(1, looks + 1)]
+    accuracy = [
+        Column(str(look), partial(_accuracy, look=look), brief=look < looks)
+        for look in range(1, looks + 1)
+    ]
     for title, columns in (
         (f"accuracy{after}", (_SEEDS, *accuracy, _RETURN, _GAP)),
         (f"against {report.reference}, and sampled actions", _COMPARED),

@@ -1,7 +1,7 @@
 """Learning curves of a benchmark: return and accuracy of training episodes, over seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,15 +26,11 @@ _FEW_TIMES = 10
 """Trainings that differ in length by more than this are shown on a logarithmic axis."""
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Some seeds' curves on a common grid.
 
-    Attributes:
-        x: (points,) steps or seconds, rising.
-        middle: (points,) IQM over seeds.
-        low: (points,) the lowest seed.
-        high: (points,) the highest.
+    At steps or seconds `x`, rising, the IQM over seeds and the lowest and highest seed; all are
+    (points,) float64.
     """
 
     x: NDArray[np.float64]
@@ -74,11 +70,7 @@ def learning_curves(
 ) -> Figure | None:
     """Draw return and accuracy of training episodes against steps and against seconds.
 
-    Args:
-        setting: which.
-        names: of entries, in the legend's order; those that have not learned are left out.
-        found: the rows.
-        styles: how entries are drawn.
+    Entries are in the legend in the order of their names; those that have not learned are left out.
     """
     trained = {name: _curves(found.of(setting, name)) for name in names}
     trained = {name: curves for name, curves in trained.items() if curves}
@@ -99,11 +91,8 @@ def learning_curves(
             axes.set_xscale("log")
     handles = [Line2D([], [], label=plain(name), **styles[name].line) for name in trained]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    set_title(
-        figure,
-        setting.name,
-        "interquartile means over seeds, bands from the lowest seed to the highest",
-    )
+    what = "interquartile means over seeds, bands from the lowest seed to the highest"
+    set_title(figure, setting.name, what)
     return figure
 
 

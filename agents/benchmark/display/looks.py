@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -55,36 +56,26 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
     """Draw how often the centres of patches are where, a row an entry and a column a look.
 
     Colours are on one scale in a row, by the square root of counts, so that rare locations show
-    beside frequent ones.
-
-    Args:
-        setting: which.
-        names: of entries, from the top; those of which there is nothing are left out.
-        found: the rows; all seeds are taken together.
+    beside frequent ones. All seeds are taken together; entries without arrays are left out.
     """
     config = open_network(setting.network).config
     maps = []
     for name in names:
-        seeds = _episodes(found, setting, name)
+        seeds = [each.locations for each in _episodes(found, setting, name)]
         if seeds:
-            # (seeds * n, T - 1, 2)
-            locations = np.concatenate([each.locations for each in seeds])
-            counts = [
-                centre_counts(each, config.image_size, config.patch_size)
-                for each in locations.swapaxes(0, 1)
-            ]
-            maps.append((name, counts))
+            by_look = np.concatenate(seeds).swapaxes(0, 1)  # (T - 1, seeds * n, 2)
+            size = config.image_size, config.patch_size
+            maps.append((name, [centre_counts(each, *size) for each in by_look]))
     if not maps:
         return None
     blocks = -(-len(maps) // _MAX_ROWS)
     rows, looks = -(-len(maps) // blocks), len(maps[0][1])
-    size = (blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows)
-    figure = Figure(figsize=size, layout="constrained")
+    inches = (blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows)
+    figure = Figure(figsize=inches, layout="constrained")
     for number, part in enumerate(figure.subfigures(1, blocks, squeeze=False)[0]):
         _draw_maps(part, maps[number * rows : (number + 1) * rows], (rows, looks))
-    set_title(
-        figure, setting.name, "centres of patches; the brighter the more, on one scale in a row"
-    )
+    what = "centres of patches; the brighter the more, on one scale in a row"
+    set_title(figure, setting.name, what)
     return figure
 
 
@@ -97,10 +88,8 @@ def _episodes(
     """
     episodes = []
     for row in found.of(setting, name)[:seeds]:
-        try:
+        with suppress(ResultsError):
             episodes.append(Episodes(**found.folder.arrays(row.key)))
-        except ResultsError:
-            continue
     return episodes
 
 
@@ -127,23 +116,12 @@ def draw_some_episodes(
 ) -> bool:
     """Draw the same episodes of some entries, of the first seed of each.
 
-    Args:
-        path: the file.
-        setting: which.
-        names: of entries, from the top; those of which there is nothing are left out.
-        found: the rows.
-
-    Returns:
-        Whether there was something to draw.
+    Entries without arrays are left out; returns whether there was something to draw.
     """
-    drawn = {
-        plain(name): episodes
-        for name in names
-        for episodes in _episodes(found, setting, name, seeds=1)
-    }
-    if not drawn:
-        return False
-    network = open_network(setting.network)
-    task = make_task(network=network, dataset=setting.dataset, split=setting.split)
-    draw_episodes(path, task, drawn)
-    return True
+    first = {plain(name): _episodes(found, setting, name, seeds=1) for name in names}
+    drawn = {name: episodes[0] for name, episodes in first.items() if episodes}
+    if drawn:
+        network = open_network(setting.network)
+        task = make_task(network=network, dataset=setting.dataset, split=setting.split)
+        draw_episodes(path, task, drawn)
+    return bool(drawn)

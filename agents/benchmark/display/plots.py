@@ -23,18 +23,15 @@ _ROW = 0.24
 
 
 def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Path) -> list[Path]:
-    """Write a report's plots; those that there is nothing to show in are left out.
+    """Write a report's plots, and return which; those with nothing to show are left out.
 
     Args:
-        report: see `agents.benchmark.analysis.make_report.make_report`.
-        suite: that it is of.
-        folder: that it was made of.
+        report: of the suite.
+        suite: gives entries their styles.
+        folder: that the report was made of.
         output: folder for `accuracy_per_look.png`, `gap.png`, `learning_curves.png`,
             `heat_maps.png` and `episodes.png`. Where there is more than one setting, each has a
             folder of its own in it, and `gap.png` over all settings stands beside these.
-
-    Returns:
-        What was written.
 
     Raises:
         ResultsError: the rows are damaged.
@@ -64,12 +61,7 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
 
 
 def accuracy_per_look(setting: SettingReport, styles: Styles) -> Figure | None:
-    """Draw accuracy after each look beside that after the last one, which is the legend too.
-
-    Args:
-        setting: its lines are drawn; those without metrics are left out.
-        styles: how.
-    """
+    """Draw accuracy after each look beside that after the last one, which is the legend too."""
     lines = [line for line in setting.lines if line.accuracy]
     if not lines:
         return None
@@ -96,14 +88,7 @@ def accuracy_per_look(setting: SettingReport, styles: Styles) -> Figure | None:
 def gap(
     report: Report, lines: Sequence[EntryReport | Aggregate], where: str, styles: Styles
 ) -> Figure | None:
-    """Draw the share of the way from random to the oracle, a line an entry.
-
-    Args:
-        report: has the ends' names.
-        lines: those without a share are left out.
-        where: the setting's name.
-        styles: how.
-    """
+    """Draw the share of the way from random to the oracle, a line an entry that has one."""
     rows = [(line.name, line.kind, line.gap) for line in lines if line.gap is not None]
     if not rows:
         return None
@@ -124,25 +109,16 @@ def _forest(
     styles: Styles,
     as_cell: Callable[[Interval], Cell],
 ) -> None:
-    """Draw intervals below each other, the first on top, and write them beside it too.
+    """Draw entries' intervals below each other, the first on top, and write them beside it too.
 
-    Args:
-        axes: where.
-        rows: name and kind of an entry, and the interval.
-        styles: how.
-        as_cell: makes text of an interval.
+    Rows are names and kinds of entries, and their intervals.
     """
     for y, (name, _, interval) in enumerate(rows):
         style = styles[name]
         axes.plot(_ends(interval), (y, y), color=style.colour, linewidth=2.5, alpha=0.6)
         axes.plot(interval.estimate, y, color=style.colour, marker=style.marker, markersize=5)
-        axes.annotate(
-            as_cell(interval).text,
-            (1.01, y),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=8,
-        )
+        beside = axes.get_yaxis_transform()
+        axes.text(1.01, y, as_cell(interval).text, transform=beside, va="center", fontsize=8)
     names = [plain(f"{name} ({kind})") for name, kind, _ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)

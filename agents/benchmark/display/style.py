@@ -1,13 +1,13 @@
 """How entries look in every plot of a benchmark: colour by what learns, grey for the rest."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import TABLEAU_COLORS, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -19,6 +19,7 @@ Dashes = Literal["-", "--", ":", "-."] | tuple[float, tuple[int, ...]]
 _MARKERS = "osD^vPX<>p*hd"
 _ROUNDS: tuple[Dashes, ...] = ("-", "--", ":", "-.")
 _DASHES: tuple[Dashes, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
+_COLOURS = [to_hex(each) for name, each in TABLEAU_COLORS.items() if name != "tab:gray"]
 _GREYS = ("#555555", "#999999", "#777777", "#b5b5b5")
 _BOUND = "#000000"
 
@@ -28,13 +29,7 @@ LINE_WIDTH = 1.4
 
 @dataclass(frozen=True)
 class Style:
-    """How an entry is drawn.
-
-    Attributes:
-        colour: of line and marker; those that learn share them once there are no more.
-        marker: of points.
-        dashes: of lines.
-    """
+    """How an entry is drawn; those that learn share colours once there are no more."""
 
     colour: str
     marker: str
@@ -57,21 +52,17 @@ Styles = Mapping[str, Style]
 def choose_styles(entries: Iterable[Entry]) -> Styles:
     """Return a style for each entry, the same in all plots of a suite."""
     chosen: dict[str, Style] = {}
-    counts: Counter[str] = Counter()
-    colours = [to_hex(each) for each in matplotlib.colormaps["tab10"].colors]  # type: ignore[attr-defined]
-    del colours[7]  # grey
+    numbers: dict[str, Iterator[int]] = defaultdict(itertools.count)
     for entry in entries:
         group = entry.kind if entry.kind in ("rule", "bound") else "learns"
-        number = counts[group]
-        counts[group] += 1
+        number = next(numbers[group])
         if group == "learns":
-            rounds, colour = divmod(number, len(colours))
-            marker = _MARKERS[rounds % len(_MARKERS)]
-            chosen[entry.name] = Style(colours[colour], marker, _ROUNDS[rounds % len(_ROUNDS)])
-            continue
-        grey = _BOUND if group == "bound" else _GREYS[number % len(_GREYS)]
-        marker = _MARKERS[(number + 1) % len(_MARKERS)]
-        chosen[entry.name] = Style(grey, marker, _DASHES[number % len(_DASHES)])
+            rounds, place = divmod(number, len(_COLOURS))
+            colour, marker, dashes = _COLOURS[place], rounds, _ROUNDS[rounds % len(_ROUNDS)]
+        else:
+            colour = _BOUND if group == "bound" else _GREYS[number % len(_GREYS)]
+            marker, dashes = number + 1, _DASHES[number % len(_DASHES)]
+        chosen[entry.name] = Style(colour, _MARKERS[marker % len(_MARKERS)], dashes)
     return chosen
 
 

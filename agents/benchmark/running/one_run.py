@@ -2,6 +2,7 @@
 
 import datetime
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +11,56 @@ from scipy.integrate import trapezoid
 from stable_baselines3.common.utils import set_random_seed
 
 from agents.benchmark.results import DONE, FAILED, Metrics, Result, ResultsFolder, Training
-from agents.benchmark.running.history import OnProgress, TrainingHistory
-from agents.benchmark.running.tasks import task_identity, training_task
-from agents.benchmark.suite import Run
+from agents.benchmark.suite import Run, Setting
+from agents.learners.base import Update
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.registry.files import SB3_SUFFIX, open_network
 from agents.registry.learners import get_learner
 from agents.registry.policies import make_policy
 from agents.reporting.provenance import machine, versions
+from gf_env.datasets import load_dataset
+from gf_env.datasets.base import dataset_digest
+from gf_env.envs.make_task import TaskArguments
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import BudgetPoint, budgeted_curve
+
+OnProgress = Callable[[str], None]
+"""Is called with a line on how far a run is."""
+
+CURVE_POINTS = 100
+"""Points of a learning curve at most."""
+
+_CURVE_METRICS = ("charts/episodic_return", "charts/accuracy")
+_SECONDS_BETWEEN_LINES = 1
 
 _ARRAYS = ("correct", "confidence", "locations", "labels", "indices")
 """What is kept of each image; see `ResultsFolder.arrays`."""
 
 
 def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
-    """Do a run and return its row; arrays and a trained policy are written to the folder.
-
-    Args:
-        run: which.
-        folder: gets the files, but not the row.
-        on_progress: called with a line on how far it is.
+    """Do a run and return its row; arrays and a trained policy are written, the row is not.
 
     Raises:
         Exception: whatever a policy raises.
     """
     began = time.perf_counter()
+    policy: Policy | PrivilegedPolicy
     training = None
     if run.entry.learner is None:
         policy = _make_policy(run)
     else:
-        policy, training = _train(run, on_progress)
+        policy, training = _train(run, run.entry.learner, on_progress)
         _save(policy, folder.policy_stem(run.key))
     on_progress("evaluates")
-    test = _evaluate(policy, run, run.setting.split, deterministic=True)
+    test = _evaluate(policy, run, run.setting.split)
     sampled = _evaluate(policy, run, run.setting.split, deterministic=False)
-    held_out = _evaluate(policy, run, run.setting.threshold_split, deterministic=True)
+    held_out = _evaluate(policy, run, run.setting.threshold_split)
     curve = budgeted_curve(
         held_out.max_probability, test.max_probability, test.correct, test.multiply_adds
     )
     folder.write_arrays(run.key, {name: getattr(test, name) for name in _ARRAYS})
-    return _describe(
+    return make_row(
         run,
-        DONE,
         time.perf_counter() - began,
         deterministic=_metrics(test),
         sampled=_metrics(sampled),
@@ -63,9 +70,51 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
     )
 
 
-def failure(run: Run, reason: str, seconds: float) -> Result:
-    """Return the row of a run that failed."""
-    return _describe(run, FAILED, seconds, reason=reason)
+def make_row(run: Run, seconds: float, reason: str | None = None, **measured: Any) -> Result:
+    """Return a run's row, with what was measured or, where it failed, with the reason."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return Result(
+        key=run.key,
+        policy=run.entry.name,
+        setting=run.setting.name,
+        seed=run.seed,
+        kind=run.entry.kind,
+        status=DONE if reason is None else FAILED,
+        reason=reason,
+        spec=run.spec,
+        task=task_identity(run.setting),
+        seconds=seconds,
+        made={"at": now.isoformat(timespec="seconds"), **versions(), **machine("cpu")},
+        **measured,
+    )
+
+
+def task_identity(setting: Setting) -> dict[str, Any]:
+    """Return which images and which network a setting is about; changes when they do."""
+    network = open_network(setting.network)
+    images = load_dataset(setting.dataset, setting.split, like=network.config.image_spec)
+    return {
+        "dataset": setting.dataset,
+        "split": setting.split,
+        "network": setting.network,
+        "sequence_length": setting.sequence_length or network.config.sequence_length,
+        "images digest": dataset_digest(images)[:16],
+        "network digest": network.digest()[:16],
+    }
+
+
+def training_task(run: Run) -> TaskArguments:
+    """Return the arguments of the task that a run's learner learns on."""
+    return {**_task(run.setting, run.setting.train_split), **run.entry.training_task}
+
+
+def _task(setting: Setting, split: str) -> TaskArguments:
+    return {
+        "network": open_network(setting.network),
+        "dataset": setting.dataset,
+        "sequence_length": setting.sequence_length,
+        "split": split,
+    }
 
 
 def _make_policy(run: Run) -> Policy | PrivilegedPolicy:
@@ -75,13 +124,42 @@ def _make_policy(run: Run) -> Policy | PrivilegedPolicy:
     return make_policy(entry.policy, network=network, seed=run.seed, settings=entry.settings)
 
 
-def _train(run: Run, on_progress: OnProgress) -> tuple[Policy, Training]:
-    assert run.entry.learner is not None
-    learner = get_learner(run.entry.learner)
+def _train(run: Run, learner: str, on_progress: OnProgress) -> tuple[Policy, Training]:
     history = TrainingHistory(on_progress)
     began = time.perf_counter()
-    policy = learner.train(training_task(run), run.entry.learner_config(run.seed), history)
+    config = run.entry.learner_config(run.seed)
+    policy = get_learner(learner).train(training_task(run), config, history)
     return policy, history.training(time.perf_counter() - began)
+
+
+class TrainingHistory:
+    """Keeps what the curve of a training is made of; passes on a line a second at most."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress, self._last_line = on_progress, 0.0
+        self._steps = 0
+        self._points: list[tuple[float, ...]] = []
+
+    def __call__(self, update: Update) -> None:
+        """Keep an update's metrics."""
+        self._steps = update.steps
+        line = f"{update.steps:,} steps in {update.seconds:.0f} s"
+        metrics = [update.metrics[name] for name in _CURVE_METRICS if name in update.metrics]
+        if len(metrics) == len(_CURVE_METRICS):  # what learns without episodes has no curve
+            self._points.append((update.steps, update.seconds, *metrics))
+            line += ", return {:.3f}, accuracy {:.3f}".format(*metrics)
+        if update.seconds - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = update.seconds
+            self._on_progress(line)
+
+    def training(self, seconds: float) -> Training:
+        """Return what happened in so many seconds, its curve in `CURVE_POINTS` points at most."""
+        if not self._points:
+            return Training(self._steps, seconds, ())
+        points = np.array(self._points, np.float64)
+        parts = np.array_split(points, min(CURVE_POINTS, len(points)))
+        curve = [(*part[-1, :2].tolist(), *part[:, 2:].mean(0).tolist()) for part in parts]
+        return Training(self._steps, seconds, tuple(curve))
 
 
 def _save(policy: Any, stem: Path) -> None:
@@ -94,21 +172,13 @@ def _save(policy: Any, stem: Path) -> None:
 
 
 def _evaluate(
-    policy: Policy | PrivilegedPolicy, run: Run, split: str, *, deterministic: bool
+    policy: Policy | PrivilegedPolicy, run: Run, split: str, *, deterministic: bool = True
 ) -> Evaluation:
     """Evaluate on pixels, whatever was learned on."""
     set_random_seed(run.seed)  # policies may draw from the global generators, as SB3's do
-    return evaluate(
-        policy,
-        network=run.setting.network,
-        dataset=run.setting.dataset,
-        sequence_length=run.setting.sequence_length,
-        grid_size=run.entry.evaluation_task.get("grid_size"),
-        lattice_stride=run.entry.evaluation_task.get("lattice_stride"),
-        split=split,
-        num_images=run.setting.num_images,
-        deterministic=deterministic,
-    )
+    task: TaskArguments = {**_task(run.setting, split), **run.entry.evaluation_task}
+    num_images = run.setting.num_images
+    return evaluate(policy, num_images=num_images, deterministic=deterministic, **task)
 
 
 def _metrics(evaluation: Evaluation) -> Metrics:
@@ -118,36 +188,11 @@ def _metrics(evaluation: Evaluation) -> Metrics:
 def budgeted_area(curve: list[BudgetPoint], evaluation: Evaluation) -> float:
     """Return the mean accuracy over mean costs from the glance's to that of all looks.
 
-    Args:
-        curve: accuracy at budgets; see `gf_env.inference.budgets.budgeted_curve`.
-        evaluation: of the same images; its first and last look are the curve's ends.
-
-    Returns:
-        The area under the curve, divided by the width of its base.
+    That is the area under a curve of accuracy at budgets, whose ends are the first and the last
+    look of an evaluation of the same images, divided by the width of its base.
     """
     costs, accuracy = evaluation.multiply_adds, evaluation.accuracy
     between = sorted((point.mean_cost, point.accuracy) for point in curve)
     points = [(costs[0], accuracy[0]), *between, (costs[-1], accuracy[-1])]
     at, height = map(np.array, zip(*points, strict=True))
     return float(trapezoid(height, at) / (costs[-1] - costs[0]))
-
-
-def _describe(
-    run: Run, status: str, seconds: float, *, reason: str | None = None, **measured: Any
-) -> Result:
-    """Return a run's row."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return Result(
-        key=run.key,
-        policy=run.entry.name,
-        setting=run.setting.name,
-        seed=run.seed,
-        kind=run.entry.kind,
-        status=status,
-        reason=reason,
-        spec=run.spec,
-        task=task_identity(run.setting),
-        seconds=seconds,
-        made={"at": now.isoformat(timespec="seconds"), **versions(), **machine("cpu")},
-        **measured,
-    )

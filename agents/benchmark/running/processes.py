@@ -10,19 +10,18 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from agents.benchmark.results import Result, ResultsFolder
-from agents.benchmark.running.one_run import execute, failure
+from agents.benchmark.running.one_run import execute, make_row
 from agents.benchmark.suite import Run
 
 _POLL_SECONDS = 0.5
-
 
 OnEvent = Callable[[Run, str | Result], None]
 """Is called with a line on how far a run is, and with its row once that is written."""
@@ -30,43 +29,39 @@ OnEvent = Callable[[Run, str | Result], None]
 
 @dataclass
 class _Running:
-    """A run that has a process.
+    """A run that has a process, since `began` on the clock `time.perf_counter`.
 
-    Attributes:
-        run: which.
-        process: that does it.
-        receiver: of lines on its progress and, at the end, of its row.
-        began: when, by `time.perf_counter`.
+    The process sends lines on its progress and, at the end, its row.
     """
 
     run: Run
-    process: Any
+    process: BaseProcess
     receiver: Connection
     began: float
 
 
+@dataclass
 class Pool:
     """Does runs in processes, so many at a time.
 
-    Args:
+    Attributes:
         folder: gets the rows.
         jobs: runs at a time.
         timeout: seconds after which a run has failed; None for no limit.
         on_event: see `OnEvent`.
     """
 
-    def __init__(
-        self, folder: ResultsFolder, jobs: int, timeout: float | None, on_event: OnEvent
-    ) -> None:
-        self._folder, self._jobs, self._timeout = folder, jobs, timeout
-        self._on_event = on_event
-        self._running: list[_Running] = []
+    folder: ResultsFolder
+    jobs: int
+    timeout: float | None
+    on_event: OnEvent
+    _running: list[_Running] = field(default_factory=list, init=False)
 
     def do(self, waiting: deque[Run]) -> None:
         """Do all runs in `waiting`, which is empty afterwards."""
         try:
             while waiting or self._running:
-                while waiting and len(self._running) < self._jobs:
+                while waiting and len(self._running) < self.jobs:
                     self._start(waiting.popleft())
                 wait([each.receiver for each in self._running], _POLL_SECONDS)
                 for each in list(self._running):
@@ -79,11 +74,11 @@ class Pool:
         # a forked process would inherit the threads' locks, but not the threads
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_do, args=(run, self._folder.path, sender), daemon=True)
+        process = context.Process(target=_do, args=(run, self.folder.path, sender), daemon=True)
         process.start()
         sender.close()  # the process has its own; once that is closed, receiving ends
         self._running.append(_Running(run, process, receiver, time.perf_counter()))
-        self._on_event(run, "starts")
+        self.on_event(run, "starts")
 
     def _check(self, each: _Running) -> None:
         """Receive what a run has sent, and end it where it is done, dead or too late."""
@@ -94,25 +89,25 @@ class Pool:
                 if isinstance(received, Result):
                     self._end(each, received)
                     return
-                self._on_event(each.run, received)
+                self.on_event(each.run, received)
         except EOFError:
             each.process.join()
             code = each.process.exitcode
             reason = f"its process ended with exit code {code}"
             if code == -9:
                 reason += " (killed, as by a system that is out of memory)"
-            self._end(each, failure(each.run, reason, seconds))
+            self._end(each, make_row(each.run, seconds, reason))
             return
-        if self._timeout is not None and seconds > self._timeout:
+        if self.timeout is not None and seconds > self.timeout:
             each.process.kill()
-            self._end(each, failure(each.run, f"took more than {self._timeout:g} s", seconds))
+            self._end(each, make_row(each.run, seconds, f"took more than {self.timeout:g} s"))
 
     def _end(self, each: _Running, result: Result) -> None:
         each.process.join()
         each.receiver.close()
         self._running.remove(each)
-        self._folder.append(result)
-        self._on_event(each.run, result)
+        self.folder.append(result)
+        self.on_event(each.run, result)
 
 
 def _do(run: Run, path: Path, sender: Connection) -> None:
@@ -125,6 +120,6 @@ def _do(run: Run, path: Path, sender: Connection) -> None:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"
         reason = f"{type(error).__name__}: {error} ({place})"
-        result = failure(run, reason, time.perf_counter() - began)
+        result = make_row(run, time.perf_counter() - began, reason)
     with suppress(BrokenPipeError):  # the sweep was killed
         sender.send(result)

@@ -9,20 +9,17 @@ from filelock import FileLock, Timeout
 from pydantic import PositiveFloat, PositiveInt
 
 from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.running.one_run import task_identity, training_task
 from agents.benchmark.running.processes import OnEvent, Pool
-from agents.benchmark.running.tasks import task_identity, training_task
 from agents.benchmark.suite import Run, Setting, Suite
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
 
 
 def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False) -> list[Run]:
-    """Return the runs of a suite that have no row yet.
+    """Return the runs of a suite that have no row yet; those that failed too where `retry` says so.
 
-    Args:
-        suite: what is wanted.
-        results: the newest rows by key.
-        retry: also those that failed.
+    The newest rows are given by key, as of `ResultsFolder.latest`.
     """
     kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
     return [run for run in suite.runs() if run.key not in kept]
@@ -73,13 +70,7 @@ def run_all(
     config: SweepConfig,
     on_event: OnEvent = lambda run, event: None,
 ) -> None:
-    """Do all runs of a suite that have no row yet.
-
-    Args:
-        suite: what to run.
-        folder: gets rows and files.
-        config: how.
-        on_event: called as runs start, proceed and end.
+    """Do all runs of a suite that have no row yet; rows and files go to the folder.
 
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,12 @@ def row(key="k1", **changes):
     return make_row(RUN, 0.75, key=key, **changes)
 
 
-def test_rows_come_back_as_they_were(tmp_path):
-    folder = ResultsFolder(tmp_path / "new")
+@pytest.fixture
+def folder(tmp_path):
+    return ResultsFolder(tmp_path / "new")
+
+
+def test_rows_come_back_as_they_were(folder):
     assert folder.read() == []
     failed = row("k2", failed="broke")
     folder.append(row())
@@ -22,8 +24,7 @@ def test_rows_come_back_as_they_were(tmp_path):
     assert folder.read() == [row(), failed]
 
 
-def test_the_newest_row_of_a_run_counts_and_the_others_stay(tmp_path):
-    folder = ResultsFolder(tmp_path)
+def test_the_newest_row_of_a_run_counts_and_the_others_stay(folder):
     folder.append(row(failed="broke"))
     before = folder.file.read_bytes()
     folder.append(row())
@@ -32,8 +33,7 @@ def test_the_newest_row_of_a_run_counts_and_the_others_stay(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [1, 20, 300])
-def test_a_row_that_a_kill_cut_off_is_none(tmp_path, kept):
-    folder = ResultsFolder(tmp_path)
+def test_a_row_that_a_kill_cut_off_is_none(folder, kept):
     folder.append(row())
     whole = folder.file.read_bytes()
     folder.append(row("k2"))
@@ -43,39 +43,35 @@ def test_a_row_that_a_kill_cut_off_is_none(tmp_path, kept):
     assert [each.key for each in folder.read()] == ["k1", "k3"]
 
 
-def test_a_file_whose_first_line_was_cut_off(tmp_path):
-    folder = ResultsFolder(tmp_path)
+def test_a_file_whose_first_line_was_cut_off(folder):
+    folder.path.mkdir()
     folder.file.write_bytes(b'{"form')
     assert folder.read() == []
     folder.append(row())
     assert folder.read() == [row()]
 
 
-def test_other_formats_are_refused(tmp_path):
-    folder = ResultsFolder(tmp_path)
-    folder.file.write_text(json.dumps({"format": "gf-env benchmark results 0"}) + "\n")
-    with pytest.raises(ResultsError, match=r"results 1.*results 0"):
-        folder.read()
-
-
-def test_a_damaged_line_is_named(tmp_path):
-    folder = ResultsFolder(tmp_path)
+@pytest.mark.parametrize(
+    ("kept", "written", "message"),
+    [
+        (0, b'{"format": "gf-env benchmark results 0"}\n', r"results 1.*results 0"),
+        (None, b"{broken\n", r"line 3 of .*results.jsonl is damaged"),
+    ],
+)
+def test_files_that_cannot_be(folder, kept, written, message):
     folder.append(row())
-    with folder.file.open("a") as file:
-        file.write("{broken\n")
-    with pytest.raises(ResultsError, match=r"line 3 of .*results.jsonl is damaged"):
+    folder.file.write_bytes(folder.file.read_bytes()[:kept] + written)
+    with pytest.raises(ResultsError, match=message):
         folder.read()
 
 
-def test_arrays(tmp_path):
-    folder = ResultsFolder(tmp_path)
+def test_arrays(folder):
     arrays = {"correct": np.eye(3, dtype=bool), "labels": np.arange(3)}
     folder.write_arrays("k1", arrays)
     found = folder.arrays("k1")
     assert found.keys() == arrays.keys()
     assert all(np.array_equal(found[name], value) for name, value in arrays.items())
-    with pytest.raises(ResultsError, match="run it again"):
-        folder.arrays("k2")
     folder.arrays_path("k1").write_bytes(b"PK nonsense")
-    with pytest.raises(ResultsError, match="run it again"):
-        folder.arrays("k1")
+    for key in ("k1", "k2"):
+        with pytest.raises(ResultsError, match="run it again"):
+            folder.arrays(key)

@@ -15,25 +15,21 @@ def of(part, **changes):
 
 
 @pytest.mark.parametrize(
-    ("run", "other", "same"),
+    ("entry", "changes", "setting", "seed", "same"),
     [
-        (Run(RULE, SETTING, 0), Run(of(RULE, name="b", seeds=(0, 1)), SETTING, 0), True),
-        (Run(RULE, SETTING, 0), Run(RULE, of(SETTING, name="b"), 0), True),
-        (Run(RULE, SETTING, 0), Run(RULE, SETTING, 1), False),
-        (Run(RULE, SETTING, 0), Run(of(RULE, settings={"std": 0.6}), SETTING, 0), False),
-        (Run(RULE, SETTING, 0), Run(RULE, of(SETTING, num_images=5), 0), False),
+        (RULE, {"name": "b", "seeds": (0, 1)}, {}, 0, True),
+        (RULE, {}, {"name": "b"}, 0, True),
+        (RULE, {}, {}, 1, False),
+        (RULE, {"settings": {"std": 0.6}}, {}, 0, False),
+        (RULE, {}, {"num_images": 5}, 0, False),
         # a learner's defaults are part of what it is
-        *(
-            (Run(LEARNER, SETTING, 5), Run(of(LEARNER, settings=settings), SETTING, 5), same)
-            for settings, same in (
-                ({"updates": 3, "gamma": 0.7}, True),
-                ({"updates": 3, "gamma": 0.6}, False),
-            )
-        ),
+        (LEARNER, {"settings": {"updates": 3, "gamma": 0.7}}, {}, 0, True),
+        (LEARNER, {"settings": {"updates": 3, "gamma": 0.6}}, {}, 0, False),
     ],
 )
-def test_a_run_is_known_by_what_it_is(run, other, same):
-    assert (run.key == other.key) is same
+def test_a_run_is_known_by_what_it_is(entry, changes, setting, seed, same):
+    other = Run(of(entry, **changes), of(SETTING, **setting), seed)
+    assert (Run(entry, SETTING, 0).key == other.key) is same
 
 
 def test_a_learners_defaults_are_in_its_description():
@@ -65,57 +61,48 @@ def test_what_it_learns_and_acts_with():
 
 
 @pytest.mark.parametrize(
-    ("entry", "kind"),
+    ("policy", "kind"),
     [
-        ({"policy": "raster"}, "rule"),
-        ({"policy": "greedy-oracle"}, "bound"),
-        ({"policy": "my.module:Policy"}, "given"),
-        ({"policy": "policy.safetensors"}, "given"),
-        ({"learner": "reinforce"}, "learner"),
+        ("raster", "rule"),
+        ("greedy-oracle", "bound"),
+        ("my.module:Policy", "given"),
+        ("policy.safetensors", "given"),
     ],
 )
-def test_kinds(entry, kind):
-    assert Entry("a", **entry).kind == kind
+def test_kinds(policy, kind):
+    assert Entry("a", policy=policy).kind == kind
+    assert LEARNER.kind == "learner"
 
 
 @pytest.mark.parametrize(
-    ("entry", "message"),
+    ("fields", "message"),
     [
-        ({"name": "a"}, "'a' needs either a policy or a learner"),
-        ({"name": "a", "policy": "random", "learner": "reinforce"}, "either"),
-        ({"name": "", "policy": "random"}, "name String should have at least 1 character"),
-        ({"name": "a", "learner": "alchemy"}, "unknown learner 'alchemy'.*paper-ppo"),
-        (
-            {"name": "a", "learner": "paper-ppo", "settings": {"gamma": 2}},
-            "gamma must be less than or equal to 1",
-        ),
-        ({"name": "a", "learner": "paper-ppo", "settings": {"gama": 1}}, "gama Unexpected keyword"),
-        ({"name": "a", "policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
-        (
-            {"name": "a", "policy": "random", "task": {"grid_size": 7, "lattice_stride": 9}},
-            "has both grid_size and lattice_stride",
-        ),
-        ({"name": "a", "policy": "random", "seeds": []}, "different whole numbers"),
-        ({"name": "a", "policy": "random", "seeds": (1, 1)}, "different whole numbers"),
-        (
-            {"name": "a", "policy": "random", "seeds": (-1,)},
-            r"seeds\.0 must be greater than or equal to 0",
-        ),
+        ({}, "'a' needs either a policy or a learner"),
+        ({"policy": "random", "learner": "reinforce"}, "either"),
+        ({"policy": "random", "name": ""}, "name String should have at least 1 character"),
+        ({"learner": "alchemy"}, "unknown learner 'alchemy'.*paper-ppo"),
+        ({"learner": "paper-ppo", "settings": {"gamma": 2}}, "gamma must be less than or equal"),
+        ({"learner": "paper-ppo", "settings": {"gama": 1}}, "gama Unexpected keyword"),
+        ({"policy": "random", "task": {"split": "test"}}, "task arguments.*'split'"),
+        ({"policy": "random", "task": {"grid_size": 7, "lattice_stride": 9}}, "has both grid_size"),
+        ({"policy": "random", "seeds": []}, "different whole numbers"),
+        ({"policy": "random", "seeds": (1, 1)}, "different whole numbers"),
+        ({"policy": "random", "seeds": (-1,)}, r"seeds\.0 must be greater than or equal to 0"),
     ],
 )
-def test_entries_that_cannot_be(entry, message):
+def test_entries_that_cannot_be(fields, message):
     with pytest.raises(ValueError, match=message):
-        Entry(**entry)
+        Entry(**{"name": "a", **fields})
 
 
 @pytest.mark.parametrize(
-    ("setting", "message"),
+    ("fields", "message"),
     [
         ({"split": "train"}, "must be other images"),
         ({"threshold_split": "test"}, "must be other images"),
         ({"num_images": 0}, "num_images must be greater than 0"),
     ],
 )
-def test_settings_that_cannot_be(setting, message):
+def test_settings_that_cannot_be(fields, message):
     with pytest.raises(ValueError, match=message):
-        Setting("usual", **setting)
+        Setting("usual", **fields)

@@ -3,8 +3,8 @@ import pytest
 from agents.benchmark.suite_files import load_suite, suite_names
 
 
-def write(tmp_path, text, name="mine.toml"):
-    path = tmp_path / name
+def write(tmp_path, text):
+    path = tmp_path / "mine.toml"
     path.write_text(text)
     return str(path)
 
@@ -63,31 +63,33 @@ def test_runs_go_seed_by_seed(tmp_path):
     ]
 
 
+SEEDS, NOTHING_SAID = "seeds = [0]", "description = ''"
+POLICY = "[[policies]]\nname = 'random'\npolicy = 'random'"
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("lines", "message"),
     [
-        ("seeds = [0", "cannot be read"),
-        ("seeds = [0]\ndescription = ''", "has no policies"),
-        ("seeds = [0]\n[[policies]]\nname = 'a'\npolicy = 'random'", "description"),
-        ("seeds = [0]\ndescription = ''\n[[policies]]\nname = 'a'\npolices = 'random'",
-         "'.*mine.toml' cannot be read: policy 'a': Entry: polices"),
-        ("seeds = [0]\ndescription = ''\n[[settings]]\nname = 'x'\nnum_images = 0\n"
-         "[[policies]]\nname = 'a'\npolicy = 'random'", "setting 'x': Setting: num_images must be"),
-        ("seeds = [0]\ndescription = ''\ncolour = 1\n[[policies]]\nname='a'\npolicy='a'", "colour"),
-        ("include = ['references']\n" * 1 + "description = ''\nseeds = [0]\n"
-         "[[policies]]\nname = 'random'\npolicy = 'random'", "twice: \\['random'\\]"),
-        ("include = ['nothing']\ndescription = ''\nseeds = [0]", "unknown suite 'nothing'"),
+        (("seeds = [0",), "cannot be read"),
+        ((SEEDS, NOTHING_SAID), "has no policies"),
+        ((SEEDS, POLICY), "description"),
+        ((SEEDS, NOTHING_SAID, POLICY, "polices = 'random'"),
+         "'.*mine.toml' cannot be read: policy 'random': Entry: polices"),
+        ((SEEDS, NOTHING_SAID, "[[settings]]\nname = 'x'\nnum_images = 0", POLICY),
+         "setting 'x': Setting: num_images must be"),
+        ((SEEDS, NOTHING_SAID, "colour = 1", POLICY), "colour"),
+        (("include = ['references']", SEEDS, NOTHING_SAID, POLICY), "twice: \\['random'\\]"),
+        (("include = ['nothing']", SEEDS, NOTHING_SAID), "unknown suite 'nothing'"),
     ],
 )  # fmt: skip
-def test_files_that_cannot_be(tmp_path, text, message):
+def test_files_that_cannot_be(tmp_path, lines, message):
+    text = "\n".join(lines)
     with pytest.raises(ValueError, match=message):
         load_suite(write(tmp_path, text))
 
 
 def test_a_name_that_is_none():
-    with pytest.raises(
-        ValueError, match=r"unknown suite 'nothing': neither a file nor one of.*rules"
-    ):
+    with pytest.raises(ValueError, match=r"'nothing': neither a file nor one of.*rules"):
         load_suite("nothing")
 
 

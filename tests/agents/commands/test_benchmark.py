@@ -32,27 +32,20 @@ def test_the_list_of_suites(capsys):
 
 
 def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
-    own = [
-        "--policies",
-        "tests.helpers.odd_policies:Sideways",
-        "tests.helpers.odd_policies:NotANumber",
-    ]
-    arguments = ["benchmark", suite, *own, "--seeds", "5", "--only", "random", *own[1:]]
-    assert main([*arguments, "--output", "out", "--jobs", "2"]) == 0
+    fine, broken = (f"tests.helpers.odd_policies:{name}" for name in ("Sideways", "NotANumber"))
+    arguments = ["benchmark", suite, "--policies", fine, broken, "--seeds", "5", "--output", "out"]
+    arguments += ["--only", "random", fine, broken]
+    assert main([*arguments, "--jobs", "2"]) == 0
     printed = capsys.readouterr().out
-    assert "tests.helpers.odd_policies:Sideways, seed 5: accuracy" in printed
-    assert (
-        "tests.helpers.odd_policies:NotANumber, seed 5 failed: ValueError: actions must not be NaN"
-        in printed
-    )
+    assert f"{fine}, seed 5: accuracy" in printed
+    assert f"{broken}, seed 5 failed: ValueError: actions must not be NaN" in printed
     report = json.loads(Path("out/mine/report.json").read_text())
     assert report["runs"] == 2
     assert "must not be NaN" in " ".join(report["missing"])
-    markdown = Path("out/mine/report.md").read_text()
-    assert "tests.helpers.odd_policies:Sideways" in markdown
+    assert fine in Path("out/mine/report.md").read_text()
     assert Path("out/mine/accuracy_per_look.png").stat().st_size > 1000
     rows = Path("out/results.jsonl").read_text()
-    assert main([*arguments, "--output", "out", "--no-run"]) == 0
+    assert main([*arguments, "--no-run"]) == 0
     assert Path("out/results.jsonl").read_text() == rows
 
 

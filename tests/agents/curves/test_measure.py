@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents.curves import report
 from agents.curves.measure import (
     ANYTIME,
     BUDGETED,
@@ -12,46 +13,37 @@ from agents.curves.measure import (
     Point,
     measure_curves,
 )
-from agents.curves.report import (
-    COSTS,
-    against_interpolated_plain,
-    at_equal_accuracy,
-    plot_curves,
-    summary,
-)
 from gf_env.evaluation import evaluate
 from gf_env.inference.budgets import budgeted_batch
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, ImageClassifierConfig, measure_accuracy
 from tests.helpers.tiny import random_dataset, tiny_config
 
-
-def point(curve, setting, accuracy, cost):
-    return Point(curve, setting, accuracy, multiply_adds=cost, seconds=cost / 10)
-
-
 POINTS = [
-    point(BUDGETED, 0.5, 0.6, 2.0),
-    point(BUDGETED, 1.0, 0.8, 4.0),
-    point(BUDGETED, 1.5, 0.79, 5.0),  # dearer and no better: no part of the comparison
-    point(BUDGETED, 1.9, 0.9, 8.0),
-    point(PLAIN, 24, 0.5, 3.0),
-    point(PLAIN, 48, 0.7, 6.0),
-    point(PLAIN, 96, 0.95, 16.0),
+    Point(curve, setting, accuracy, multiply_adds=cost, seconds=cost / 10)
+    for curve, setting, accuracy, cost in (
+        (BUDGETED, 0.5, 0.6, 2.0),
+        (BUDGETED, 1.0, 0.8, 4.0),
+        (BUDGETED, 1.5, 0.79, 5.0),  # dearer and no better: no part of the comparison
+        (BUDGETED, 1.9, 0.9, 8.0),
+        (PLAIN, 24, 0.5, 3.0),
+        (PLAIN, 48, 0.7, 6.0),
+        (PLAIN, 96, 0.95, 16.0),
+    )
 ]
 
 
 @pytest.mark.parametrize(("cost", "unit"), [("multiply_adds", 1), ("seconds", 10)])
 def test_at_equal_accuracy_by_hand(cost, unit):
     # GFNet does not reach 0.5 and 0.95; 0.7 lies half-way between 2 and 4
-    (row,) = at_equal_accuracy(POINTS, BUDGETED, cost)
+    (row,) = report.at_equal_accuracy(POINTS, BUDGETED, cost)
     assert row["input_size"] == 48
     assert row["gfnet"] * unit == pytest.approx(3.0)
     assert row["ratio"] == pytest.approx(0.5)
 
 
 def test_against_plain_networks_in_between_by_hand():
-    rows = against_interpolated_plain(POINTS, BUDGETED, "multiply_adds")
+    rows = report.against_interpolated_plain(POINTS, BUDGETED, "multiply_adds")
     # 0.6 costs a plain network 4.5, 0.8 costs 10, 0.79 costs 9.6, 0.9 costs 14
     assert [row["plain"] for row in rows] == pytest.approx([4.5, 10, 9.6, 14])
     assert [row["ratio"] for row in rows] == pytest.approx([2 / 4.5, 0.4, 5 / 9.6, 8 / 14])
@@ -106,13 +98,13 @@ def test_times_and_summary(measured):
     assert all(each.seconds > 0 for each in points)
     one, five = (of(points, ANYTIME)[looks].seconds for looks in (0, 4))
     assert five > one
-    found = summary(points)
+    found = report.summary(points)
     assert found["at_gfnet_accuracies"].keys() == {BUDGETED, CONFIDENT}
     assert len(found["points"]) == len(points)
     assert np.isfinite([each["accuracy"] for each in found["points"]]).all()
 
 
-@pytest.mark.parametrize("cost", COSTS)
+@pytest.mark.parametrize("cost", report.COSTS)
 def test_plots_are_written(tmp_path, cost):
-    plot_curves(tmp_path / "new" / "curves.png", POINTS, cost, "a title")
+    report.plot_curves(tmp_path / "new" / "curves.png", POINTS, cost, "a title")
     assert (tmp_path / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")

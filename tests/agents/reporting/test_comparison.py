@@ -25,15 +25,16 @@ def evaluation(right, indices=None):
 
 @pytest.fixture
 def evaluations():
-    return {
-        "random": evaluation((0.4, 0.5, 0.6)),
-        "mine": evaluation((0.4, 0.7, 0.8)),
-        "oracle": evaluation((0.4, 0.9, 1.0)),
-    }
+    shares = {"random": (0.4, 0.5, 0.6), "mine": (0.4, 0.7, 0.8), "oracle": (0.4, 0.9, 1.0)}
+    return {name: evaluation(right) for name, right in shares.items()}
+
+
+def compare(evaluations):
+    return comparison.compare(evaluations, random="random", oracle="oracle")
 
 
 def test_share_of_the_gap_by_hand(evaluations):
-    rows = comparison.compare(evaluations, random="random", oracle="oracle")
+    rows = compare(evaluations)
     assert [row.gap_closed for row in rows] == pytest.approx([0.0, 0.5, 1.0])
     assert rows[1].accuracy == pytest.approx((0.4, 0.7, 0.8))
     assert rows[1].mean_return == pytest.approx(0.4)
@@ -42,18 +43,18 @@ def test_share_of_the_gap_by_hand(evaluations):
 def test_only_the_same_images_are_compared(evaluations):
     evaluations["mine"] = evaluation((0.4, 0.7, 0.8), indices=np.arange(10, 20))
     with pytest.raises(ValueError, match="'mine' was evaluated on other images"):
-        comparison.compare(evaluations, random="random", oracle="oracle")
+        compare(evaluations)
 
 
 def test_a_gap_of_nothing_is_said_so(evaluations):
     evaluations["oracle"] = evaluations["random"]
-    rows = comparison.compare(evaluations, random="random", oracle="oracle")
+    rows = compare(evaluations)
     assert all(row.gap_closed is None for row in rows)
     assert comparison.table(rows, "title").row_count == 3
 
 
 def test_results_and_figures_are_written(evaluations, tmp_path):
-    rows = comparison.compare(evaluations, random="random", oracle="oracle")
+    rows = compare(evaluations)
     comparison.write_results(tmp_path / "out" / "results.json", rows, {"task": "toy"})
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["task"] == "toy"

@@ -9,20 +9,8 @@ import pytest
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.results import Metrics, ResultsFolder
 from agents.benchmark.suite import Entry
-from tests.helpers.benchmark_rows import (
-    MADE,
-    ORACLE,
-    OTHER,
-    PAPER,
-    RANDOM,
-    fill,
-    level,
-    make_arrays,
-    make_row,
-    make_suite,
-    spread,
-    without,
-)
+from tests.helpers import benchmark_rows as rows
+from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, level, make_suite
 
 SUITE = make_suite()
 TWO_SETTINGS = make_suite(settings=("one", "two"))
@@ -50,8 +38,9 @@ def runs_of(name):
     return [run for run in SUITE.runs() if run.entry.name == name]
 
 
-def test_metrics_by_hand(tmp_path):
-    line = lines(report_on(tmp_path, accuracy=spread))[OTHER]
+def test_metrics_by_hand_which_json_holds_too(tmp_path):
+    report = report_on(tmp_path, accuracy=rows.spread)
+    line = lines(report)[OTHER]
     assert (line.kind, line.seeds) == ("learner", (0, 1, 2, 3, 4))
     # of .4, .5, .6, .7, .8 the middle three
     assert [each.estimate for each in line.accuracy] == pytest.approx([0.4, 0.5, 0.6])
@@ -66,16 +55,28 @@ def test_metrics_by_hand(tmp_path):
     # 1000 steps in 10, 11, 12, 13, 14 seconds
     assert (line.training.steps, line.training.seconds) == (1000, 12)
     assert line.training.steps_per_second == pytest.approx(1000 / 12)
+    content = json.loads(json.dumps(dataclasses.asdict(report), allow_nan=False))
+    (setting,) = content["settings"]
+    assert setting["images"] == 10
+    gaps = {each["name"]: each["gap"] for each in setting["lines"]}
+    assert gaps[OTHER]["estimate"] == line.gap.estimate
+    assert content["suite"] == "toy" and content["description"] == "Policies that were never run."
 
 
 def test_comparison_with_the_reference_by_hand(folder):
-    found = lines(make_report(SUITE, folder))
+    report = make_report(SUITE, folder)
+    found = lines(report)
     assert found[PAPER].difference is found[PAPER].improvement is None
     # 8 images are right instead of 7, with every seed
     assert found[OTHER].difference.estimate == pytest.approx(0.1)
     assert found[OTHER].improvement.estimate == 1
     assert found[RANDOM].difference.estimate == pytest.approx(-0.2)
     assert found[RANDOM].improvement.estimate == 0
+    # seeds that are all the same are fine
+    accuracy = found[PAPER].accuracy[-1]
+    assert accuracy.low == accuracy.high == accuracy.estimate == pytest.approx(0.7)
+    assert not any(PAPER in sentence for sentence in report.missing if "seed" in sentence[:10])
+    assert report.aggregates == ()  # there is one setting
 
 
 def test_images_are_paired_by_index(folder):
@@ -87,22 +88,15 @@ def test_images_are_paired_by_index(folder):
 
 
 def test_bounds_come_first_and_what_has_no_metrics_last(tmp_path):
-    report = report_on(tmp_path, accuracy=without(OTHER))
+    report = report_on(tmp_path, accuracy=rows.without(OTHER))
     assert [line.name for line in report.settings[0].lines] == [ORACLE, PAPER, RANDOM, OTHER]
 
 
-def test_seeds_that_are_all_the_same_are_fine(folder):
-    report = make_report(SUITE, folder)
-    accuracy = lines(report)[PAPER].accuracy[-1]
-    assert accuracy.low == accuracy.high == accuracy.estimate == pytest.approx(0.7)
-    assert not any(PAPER in sentence for sentence in report.missing if "seed" in sentence[:10])
-
-
 def test_open_and_failed_runs_are_said(tmp_path):
-    folder = fill(tmp_path, SUITE, without(OTHER))
+    folder = fill(tmp_path, SUITE, rows.without(OTHER))
     reasons = ("ValueError: too bad", "ValueError: too bad", "took more than 5 s")
     for run, reason in zip(runs_of(OTHER), reasons, strict=False):
-        folder.append(make_row(run, 0, failed=reason))
+        folder.append(rows.make_row(run, 0, failed=reason))
     report = make_report(SUITE, folder)
     assert report.missing[:3] == (
         f"{OTHER}, seeds 0, 1 failed: ValueError: too bad.",
@@ -118,7 +112,7 @@ def test_open_and_failed_runs_are_said(tmp_path):
 def test_a_newer_row_takes_the_place_of_one_that_failed(tmp_path):
     folder = ResultsFolder(tmp_path)
     for run in SUITE.runs():
-        folder.append(make_row(run, 0, failed="too bad"))
+        folder.append(rows.make_row(run, 0, failed="too bad"))
     report = report_on(tmp_path)
     assert not any("failed" in sentence for sentence in report.missing)
     assert report.seconds == 16 * 30
@@ -126,14 +120,14 @@ def test_a_newer_row_takes_the_place_of_one_that_failed(tmp_path):
 
 def test_metrics_that_are_not_finite_count_as_failed(folder):
     sampled = Metrics((0.4, 0.5, 0.6), float("nan"))
-    folder.append(make_row(runs_of(OTHER)[2], 0.8, sampled=sampled))
+    folder.append(rows.make_row(runs_of(OTHER)[2], 0.8, sampled=sampled))
     report = make_report(SUITE, folder)
     assert f"{OTHER}, seed 2 failed: some of its figures are NaN or infinite." in report.missing
     assert lines(report)[OTHER].seeds == (0, 1, 3, 4)
 
 
 def test_a_row_that_is_done_has_metrics(folder):
-    folder.append(make_row(runs_of(OTHER)[2], 0.8, deterministic=None))
+    folder.append(rows.make_row(runs_of(OTHER)[2], 0.8, deterministic=None))
     with pytest.raises(ValueError, match=f"'{OTHER}', seed 2, says that it is done.*run it again"):
         make_report(SUITE, folder)
 
@@ -141,12 +135,10 @@ def test_a_row_that_is_done_has_metrics(folder):
 def test_few_seeds_are_said(tmp_path):
     report = report_on(tmp_path, make_suite(seeds=(0, 1)))
     assert lines(report)[PAPER].accuracy[-1].low is None
-    assert any(
-        sentence.startswith("2 seeds: too few") and PAPER in sentence and ORACLE not in sentence
-        for sentence in report.missing
-    )
-    said = f"The same with every seed, so run once and without intervals: {ORACLE}."
-    assert said in report.missing
+    (few,) = (sentence for sentence in report.missing if sentence.startswith("2 seeds: too few"))
+    assert PAPER in few and ORACLE not in few
+    same = f"The same with every seed, so run once and without intervals: {ORACLE}."
+    assert same in report.missing
 
 
 def test_a_single_seed_is_named_by_its_side(tmp_path):
@@ -159,15 +151,15 @@ def test_a_single_seed_is_named_by_its_side(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "accuracy", "reason"),
+    ("left_out", "accuracy", "reason"),
     [
-        *(({"leave_out": end}, level, f"the suite has no {end}") for end in (RANDOM, ORACLE)),
-        *(({}, without(end), f"{end} has no finished run") for end in (RANDOM, ORACLE)),
-        ({}, lambda run: 0.5, f"{ORACLE} is no better than {RANDOM}"),
+        *((end, level, f"the suite has no {end}") for end in (RANDOM, ORACLE)),
+        *((None, rows.without(end), f"{end} has no finished run") for end in (RANDOM, ORACLE)),
+        (None, lambda run: 0.5, f"{ORACLE} is no better than {RANDOM}"),
     ],
 )
-def test_no_gap_without_its_ends(tmp_path, changes, accuracy, reason):
-    entries = tuple(each for each in SUITE.entries if each.name != changes.get("leave_out"))
+def test_no_gap_without_its_ends(tmp_path, left_out, accuracy, reason):
+    entries = tuple(each for each in SUITE.entries if each.name != left_out)
     report = report_on(tmp_path, make_suite(entries=entries), accuracy)
     assert all(line.gap is None for line in lines(report).values())
     assert f"No shares of the gap: {reason}." in report.missing
@@ -185,12 +177,12 @@ def test_arrays_that_cannot_be_used_are_said(folder, damage):
     if damage == "gone":
         folder.arrays_path(key).unlink()
     else:
-        folder.write_arrays(key, {**make_arrays(0.8), "indices": np.arange(10, 20)})
+        folder.write_arrays(key, {**rows.make_arrays(0.8), "indices": np.arange(10, 20)})
     report = make_report(SUITE, folder)
     assert lines(report)[OTHER].difference is None
     assert lines(report)[OTHER].improvement is not None
-    said = [each for each in report.missing if f"{OTHER} is not compared image by image" in each]
-    assert len(said) == 1 and "run it again" in said[0]
+    (said,) = (each for each in report.missing if "is not compared image by image" in each)
+    assert OTHER in said and "run it again" in said
 
 
 def test_two_settings_are_pooled_by_hand(tmp_path):
@@ -211,22 +203,18 @@ def test_two_settings_are_pooled_by_hand(tmp_path):
 
 
 def test_nothing_over_all_settings_where_one_lacks(tmp_path):
-    report = report_on(tmp_path, TWO_SETTINGS, without(OTHER, "two"))
+    report = report_on(tmp_path, TWO_SETTINGS, rows.without(OTHER, "two"))
     assert by_name(report.aggregates)[OTHER].gap is None
     assert f"{OTHER} on two, seeds 0, 1, 2, 3, 4 are not done yet." in report.missing
     assert any(each.endswith(f"without figures over all: {OTHER}.") for each in report.missing)
 
 
-def test_one_setting_has_no_aggregates(folder):
-    assert make_report(SUITE, folder).aggregates == ()
-
-
 def test_rows_of_different_making_are_said(folder):
-    later = {**MADE, "at": "2030-01-03T00:00:00+00:00", "torch": "3.0", "load_before": 7.0}
-    folder.append(make_row(next(SUITE.runs()), 0.5, made=later))
+    later = {**rows.MADE, "at": "2030-01-03T00:00:00+00:00", "torch": "3.0", "load_before": 7.0}
+    folder.append(rows.make_row(next(SUITE.runs()), 0.5, made=later))
     report = make_report(SUITE, folder)
     assert "Rows were made by different versions: torch 3.0 and 2.9." in report.missing
-    assert (report.made.first, report.made.last) == (MADE["at"], later["at"])
+    assert (report.made.first, report.made.last) == (rows.MADE["at"], later["at"])
     assert report.made.machines == ({"cpu": "a processor", "cores": 2},)
 
 
@@ -243,12 +231,3 @@ def test_two_names_for_one_run_count_once_in_time(tmp_path):
     report = report_on(tmp_path, suite)
     assert report.seconds == 16 * 30
     assert lines(report)["again"].accuracy == lines(report)[RANDOM].accuracy
-
-
-def test_json_holds_all_of_it(tmp_path):
-    report = report_on(tmp_path, accuracy=spread)
-    content = json.loads(json.dumps(dataclasses.asdict(report), allow_nan=False))
-    assert content["settings"][0]["images"] == 10
-    line = next(line for line in content["settings"][0]["lines"] if line["name"] == OTHER)
-    assert line["gap"]["estimate"] == pytest.approx(0.25)
-    assert content["suite"] == "toy" and content["description"] == "Policies that were never run."

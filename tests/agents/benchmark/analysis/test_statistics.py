@@ -75,50 +75,38 @@ def test_seeds_stay_in_their_setting():
     assert apart.estimate == pytest.approx(5.1)
     assert width(apart) < 0.2  # the most there can be within settings
     assert width(pooled) > 4
-
-
-def test_settings_are_drawn_independently():
-    # the same draws in both would cancel
-    interval = stratified_bootstrap([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], np.mean)
-    assert width(interval) > 1
+    # settings are drawn independently: the same draws in both would cancel
+    assert width(stratified_bootstrap([[0, 1, 2, 3, 4], [4, 3, 2, 1, 0]], np.mean)) > 1
 
 
 def test_interval_holds_the_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     held = 0
     for repeat in range(200):
-        interval = stratified_bootstrap(
-            [rng.normal(3, 1, 15), rng.normal(5, 1, 15)],
-            np.mean,
-            Resampling(resamples=500, seed=repeat),
-        )
+        settings = [rng.normal(mean, 1, 15) for mean in (3, 5)]
+        interval = stratified_bootstrap(settings, np.mean, Resampling(resamples=500, seed=repeat))
         held += interval.low <= 4 <= interval.high
     assert 0.88 <= held / 200 <= 0.98
 
 
+SCORES = np.random.default_rng(0).normal(size=(6, 40))
+
+
 @pytest.mark.parametrize(
-    "interval_of",
+    ("interval_of", "data"),
     [
-        lambda scores, seed: stratified_bootstrap(scores, resampling=Resampling(seed=seed)),
-        lambda scores, seed: probability_of_improvement(
-            scores, scores[::-1], Resampling(seed=seed)
-        ),
-        lambda scores, seed: paired_difference(scores, scores[:, ::-1], Resampling(seed=seed)),
+        (stratified_bootstrap, (SCORES, interquartile_mean)),
+        (probability_of_improvement, (SCORES, SCORES[::-1])),
+        (paired_difference, (SCORES, SCORES[:, ::-1])),
     ],
-    ids=["stratified", "improvement", "paired"],
 )
-def test_seed_decides(interval_of):
-    scores = np.random.default_rng(0).normal(size=(6, 40))
-    first, again, other = (interval_of(scores, seed) for seed in (0, 0, 1))
+def test_only_the_seed_decides(interval_of, data):
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
+    first, again, other = (interval_of(*data, Resampling(seed=seed)) for seed in (0, 0, 1))
     assert first == again != other
     assert first.low < first.estimate < first.high
     assert first.low == pytest.approx(other.low, abs=0.2 * width(first))
-
-
-def test_global_random_state_is_left_alone():
-    np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    stratified_bootstrap([TWO_VALUED])
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 
@@ -128,9 +116,8 @@ def test_equal_values(value):
     interval = stratified_bootstrap(scores)
     assert interval.low == interval.high == interval.estimate == pytest.approx(value)
     assert probability_of_improvement(scores, scores) == Interval(0.5, 0.5, 0.5, seeds=5)
-    assert paired_difference(scores * 3, [[0.0] * 5] * 6) == Interval(
-        pytest.approx(value), pytest.approx(value), pytest.approx(value), seeds=6
-    )
+    difference = paired_difference(scores * 3, [[0.0] * 5] * 6)
+    assert difference == Interval(*[pytest.approx(value)] * 3, seeds=6)
 
 
 @pytest.mark.parametrize("seeds", range(1, ENOUGH_SEEDS + 2))
@@ -173,9 +160,8 @@ def test_paired_difference_carries_the_choice_of_images():
     assert width(interval) == pytest.approx(2 * 1.96 * values.std() / 2000**0.5, rel=0.1)
     assert interval.note.count("1 seed") == 2
     # equal seeds add nothing, as each of them has met the same images
-    assert width(paired_difference([values] * 5, np.zeros((5, 2000)))) == pytest.approx(
-        width(interval), rel=0.1
-    )
+    of_five = paired_difference([values] * 5, np.zeros((5, 2000)))
+    assert width(of_five) == pytest.approx(width(interval), rel=0.1)
 
 
 @pytest.mark.parametrize("their_seeds", [1, 5])

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +14,11 @@ from agents.benchmark.running import one_run, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Entry, Setting, Suite
 
-SETTING = Setting("few", num_images=24)
+CENTRE, RANDOM = (Entry(name, policy=name) for name in ("centre", "random"))
 
 
-def suite_of(*entries, seeds=(0,), setting=SETTING):
-    return Suite("mine", "a test", seeds, (setting,), entries)
+def suite_of(*entries, seeds=(0,)):
+    return Suite("mine", "a test", seeds, (Setting("few", num_images=24),), entries)
 
 
 def odd(name, **changes):
@@ -38,7 +37,7 @@ def folder(tmp_path):
 
 def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
     names = ("CrashesLater", "EndsItsProcess", "Sideways")
-    suite = suite_of(*map(odd, names), Entry("centre", policy="centre"))
+    suite = suite_of(*map(odd, names), CENTRE)
     lines, statuses = [], {}
 
     def on_event(run, event):
@@ -49,12 +48,8 @@ def test_runs_that_go_wrong_are_marked_and_the_others_go_on(folder):
 
     run_all(suite, folder, SweepConfig(jobs=2), on_event)
     rows = {row.policy: row for row in folder.read()}
-    assert {name: row.status for name, row in rows.items()} == {
-        **dict.fromkeys(names[:2], "failed"),
-        "Sideways": "done",
-        "centre": "done",
-    }
-    assert statuses == {name: row.status for name, row in rows.items()}
+    expected = dict(zip((*names, "centre"), ("failed", "failed", "done", "done"), strict=True))
+    assert statuses == {name: row.status for name, row in rows.items()} == expected
     assert {f"{name}: starts" for name in rows} < {*lines}
     assert "Sideways: evaluates" in lines
     assert "ZeroDivisionError: lost my way (odd_policies.py:" in rows["CrashesLater"].reason
@@ -86,7 +81,7 @@ def test_answers_that_cannot_be(folder, name, task, message):
 
 
 def test_what_is_done_is_not_done_again(folder):
-    suite = suite_of(Entry("random", policy="random"), seeds=(0, 1))
+    suite = suite_of(RANDOM, seeds=(0, 1))
     folder.append(only_run(dataclasses.replace(suite, seeds=(0,)), folder))
     assert [run.seed for run in runs_to_do(suite, folder.latest())] == [1]
     renamed = suite_of(Entry("by another name", policy="random"), seeds=(0, 1))
@@ -94,12 +89,9 @@ def test_what_is_done_is_not_done_again(folder):
 
 
 def test_a_row_has_what_the_policy_did(folder):
-    suite = suite_of(Entry("r", policy="random", settings={}), seeds=(4,))
-    row = only_run(suite, folder)
-    assert row.status == "done"
-    assert row.training is None
-    assert len(row.deterministic.accuracy) == 5
-    assert len(row.multiply_adds) == 5
+    row = only_run(suite_of(RANDOM, seeds=(4,)), folder)
+    assert (row.status, row.training) == ("done", None)
+    assert len(row.deterministic.accuracy) == len(row.multiply_adds) == 5
     arrays = folder.arrays(row.key)
     assert arrays["locations"].shape == (24, 4, 2)
     assert np.allclose(arrays["correct"].mean(0), row.deterministic.accuracy)
@@ -107,19 +99,14 @@ def test_a_row_has_what_the_policy_did(folder):
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("learner", "settings"),
     [
-        Entry("paper", learner="paper-ppo", settings={"updates": 2, "num_envs": 16}),
-        Entry(
-            "sb3",
-            learner="sb3-ppo",
-            settings={"total_timesteps": 128, "num_envs": 8, "settings": {"batch_size": 32}},
-        ),
+        ("paper-ppo", {"updates": 2, "num_envs": 16}),
+        ("sb3-ppo", {"total_timesteps": 128, "num_envs": 8, "settings": {"batch_size": 32}}),
     ],
-    ids=lambda entry: entry.name,
 )
-def test_same_seed_same_row_and_the_policy_is_kept(folder, tmp_path, entry):
-    suite = suite_of(entry, seeds=(3,))
+def test_same_seed_same_row_and_the_policy_is_kept(folder, tmp_path, learner, settings):
+    suite = suite_of(Entry("learner", learner=learner, settings=settings), seeds=(3,))
     other = ResultsFolder(tmp_path / "other")
     first, second = only_run(suite, folder), only_run(suite, other)
     for name in ("deterministic", "sampled", "budgeted_area", "key"):
@@ -133,13 +120,14 @@ def test_same_seed_same_row_and_the_policy_is_kept(folder, tmp_path, entry):
 
 
 def test_a_learner_of_ones_own(folder):
-    entry = Entry("own", learner="tests.helpers.odd_policies:learn", settings={"shift": 0.5})
-    row = only_run(suite_of(entry, seeds=(2,)), folder)
-    assert row.training.steps == 100
-    assert row.training.curve[0][2] == 0.5
+    def learn(**settings):
+        entry = Entry("own", learner="tests.helpers.odd_policies:learn", settings=settings)
+        return only_run(suite_of(entry), folder).training
+
+    training = learn(shift=0.5)
+    assert (training.steps, training.curve[0][2]) == (100, 0.5)
     with pytest.raises(ValueError, match=r"cannot be called with.*'speed'"):
-        wrong = Entry("own", learner="tests.helpers.odd_policies:learn", settings={"speed": 1})
-        only_run(suite_of(wrong), folder)
+        learn(speed=1)
 
 
 def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
@@ -150,19 +138,15 @@ def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
         raise ValueError("which the runs then say too")
 
     monkeypatch.setattr(sweep, "make_task", build)
-    monkeypatch.setattr(
-        sweep.Pool, "do", lambda _, waiting: happened.append(f"{len(waiting)} runs")
-    )
-    on_grid = [
-        Entry(name, learner=name, task={"grid_size": 7}) for name in ("reinforce", "recurrent-ppo")
-    ]
-    suite = suite_of(*on_grid, Entry("anywhere", learner="reinforce"), seeds=(0, 1))
-    run_all(suite, folder, SweepConfig())
+    monkeypatch.setattr(sweep.Pool, "do", lambda _, runs: happened.append(f"{len(runs)} runs"))
+    tasks = {"reinforce": {"grid_size": 7}, "recurrent-ppo": {"grid_size": 7}, "paper-ppo": {}}
+    entries = [Entry(name, learner=name, task=task) for name, task in tasks.items()]
+    run_all(suite_of(*entries, seeds=(0, 1)), folder, SweepConfig())
     assert happened == ["a bank of 7 x 7", "6 runs"]
 
 
 def test_results_of_another_version_are_refused(folder):
-    suite = suite_of(Entry("centre", policy="centre"))
+    suite = suite_of(CENTRE)
     row = only_run(suite, folder)
     check_same_task(suite.settings, [row])
     older = dataclasses.replace(row, task={**row.task, "images digest": "0123"})
@@ -175,11 +159,9 @@ def test_results_of_another_version_are_refused(folder):
 
 def test_two_at_once_in_a_folder_are_refused(folder):
     folder.path.mkdir()
-    with (
-        FileLock(folder.path / ".lock"),
-        pytest.raises(ResultsError, match="another benchmark is writing"),
-    ):
-        run_all(suite_of(Entry("centre", policy="centre")), folder, SweepConfig())
+    refused = pytest.raises(ResultsError, match="another benchmark is writing")
+    with FileLock(folder.path / ".lock"), refused:
+        run_all(suite_of(CENTRE), folder, SweepConfig())
 
 
 def test_a_killed_suite_is_resumed(tmp_path, folder):
@@ -204,19 +186,10 @@ def test_a_killed_suite_is_resumed(tmp_path, folder):
     process.wait()
     before = folder.file.read_bytes()
     assert 1 <= len(folder.read()) < 3
-    suite = suite_of(Entry("random", policy="random"), seeds=(0, 1, 2))
+    suite = suite_of(RANDOM, seeds=(0, 1, 2))
     run_all(suite, folder, SweepConfig(jobs=2))
     assert folder.file.read_bytes().startswith(before)
     rows = folder.read()
-    assert sorted(row.seed for row in rows) == [0, 1, 2]
-    assert {row.key for row in rows} == {run.key for run in suite.runs()}
-    assert {row.status for row in rows} == {"done"}
-
-
-def test_budgeted_area_by_hand():
-    evaluated = SimpleNamespace(
-        multiply_adds=np.array([10, 20, 30]), accuracy=np.array([0.5, 0.6, 0.8])
+    assert sorted((row.key, row.status) for row in rows) == sorted(
+        (run.key, "done") for run in suite.runs()
     )
-    curve = [SimpleNamespace(mean_cost=20.0, accuracy=0.7)]
-    # trapezoids of height 0.6 and 0.75, each half of the base
-    assert one_run.budgeted_area(curve, evaluated) == pytest.approx(0.675)
