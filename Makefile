@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
 
+# two processes of one thread each: on two cores that takes half the time of one with two threads
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)

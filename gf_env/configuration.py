@@ -5,6 +5,7 @@ names, a tuple (which takes the lists of JSON and TOML). What concerns several f
 in `__post_init__`.
 """
 
+import dataclasses
 import functools
 from typing import Annotated, Any, TypeVar
 
@@ -29,21 +30,21 @@ def configuration(cls: type[_Class]) -> type[_Class]:
     options = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
     made = validated_dataclass(frozen=True, config=options)(cls)
     checked_init = made.__init__
+    positions = [field.name for field in dataclasses.fields(made)]
 
     @functools.wraps(checked_init)
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
             checked_init(self, *args, **kwargs)
         except ValidationError as error:
-            raise ValueError(f"{cls.__name__}: {_readable(error, cls)}") from error
+            raise ValueError(f"{cls.__name__}: {_readable(error, positions)}") from error
 
     made.__init__ = init  # type: ignore[method-assign]
     return made  # type: ignore[return-value]
 
 
-def _readable(error: ValidationError, cls: type) -> str:
+def _readable(error: ValidationError, positions: list[str]) -> str:
     """Say in one line what is wrong with which fields."""
-    positions = list(cls.__annotations__)
     faults = []
     for each in error.errors(include_url=False):
         path = [positions[part] if isinstance(part, int) else part for part in each["loc"][:1]]

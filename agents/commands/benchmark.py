@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from pydantic import Field
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -52,7 +51,7 @@ class Benchmark:
     output: Path = Path("runs/benchmark")
     seeds: Seeds | None = None
     only: tuple[str, ...] = ()
-    sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = Field(default_factory=SweepConfig)
+    sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = SweepConfig()
     run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
 
     def run(self, console: Console) -> None:
@@ -78,12 +77,8 @@ class Benchmark:
             raise ValueError(f"suite {self.suite!r} has no {unknown}; it has {names}")
         if self.only:
             entries = tuple(entry for entry in entries if entry.name in self.only)
-        if self.seeds is not None:
-            # a rule that is the same with every seed keeps its one
-            entries = tuple(
-                dataclasses.replace(entry, seeds=entry.seeds or self.seeds) for entry in entries
-            )
-        return dataclasses.replace(suite, entries=entries)
+        # a rule that is the same with every seed keeps its one
+        return dataclasses.replace(suite, entries=entries, seeds=self.seeds or suite.seeds)
 
     def _run_missing(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())

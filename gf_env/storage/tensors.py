@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import safetensors
 import torch
+from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
 _Module = TypeVar("_Module", bound=torch.nn.Module)
@@ -54,10 +55,11 @@ def load_tensors(
     Raises:
         TensorFileError: the file is damaged or of another kind.
     """
-    with safetensors_errors(path), safetensors.safe_open(path, framework="pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-        names = list(file.keys())
-        tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in names}
+    with safetensors_errors(path):
+        content = Path(path).read_bytes()  # at once, since another process may replace the file
+        tensors: dict[str, torch.Tensor] = deserialise(content)
+    header_size = int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + header_size]).get("__metadata__", {})
     if metadata.get("kind") != kind:
         raise TensorFileError(
             f"expected {path} to hold a {kind!r}, found {metadata.get('kind', 'no kind')!r}"

@@ -17,6 +17,11 @@ class Inner:
 
 
 @configuration
+class Derived(Inner):
+    depth: PositiveInt = 1
+
+
+@configuration
 class Outer:
     inner: Inner = Inner(3)
     share: Fraction = 0.5
@@ -48,6 +53,7 @@ def test_none_can_be_changed():
     [
         (lambda: Inner(0), "^Inner: size must be greater than 0, got 0$"),
         (lambda: Inner(), "^Inner: size Field required$"),
+        (lambda: Derived(0, (1, 2), -1), "^Derived: size must be .*; depth must be .*, got -1$"),
         (lambda: Inner(1, (1, 2, 3)), "shape"),
         (lambda: Inner(1, wide=True), "^Inner: wide Unexpected keyword argument, got True$"),
         (lambda: Outer(share=float("nan")), "share must be"),
