@@ -177,8 +177,7 @@ def paired_difference(
     carries the choice of images alone on that side, and a note says so.
 
     Args:
-        ours: (seeds, n) bool or float, a number an image, as `Evaluation.correct[:, -1]` of each
-            seed.
+        ours: (seeds, n) bool or float, a number an image, as each seed's `Evaluation.correct`.
         theirs: (their seeds, n) likewise, of the same images in the same order.
         resampling: how both are drawn anew.
         sides: what the note calls ours and theirs.
@@ -197,13 +196,12 @@ def paired_difference(
     estimate = float((left.mean(axis=0) - right.mean(axis=0)).mean())
     counts = dict(zip(sides, (len(left), len(right)), strict=True))
     seeds, note = min(counts.values()), _paired_note(counts)
-    if _constant(left) and _constant(right):
-        return Interval(estimate, estimate, estimate, seeds, note)
-
-    drawn = _draw_differences(left, right, resampling)
-    tail = (1 - resampling.confidence) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), seeds, note)
+    low = high = estimate
+    if not (_constant(left) and _constant(right)):
+        tail = (1 - resampling.confidence) / 2
+        drawn = _draw_differences(left, right, resampling)
+        low, high = map(float, np.quantile(drawn, [tail, 1 - tail]))
+    return Interval(estimate, low, high, seeds, note)
 
 
 def _draw_differences(
