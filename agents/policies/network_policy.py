@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from gf_env.network.cost import count_multiply_adds
 from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_into, load_tensors, save_tensors
+from gf_env.storage.tensors import load_module, save_tensors
 
 Tensors = Mapping[str, torch.Tensor]
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -153,16 +153,18 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         """Return a policy.
 
         Args:
-            name_or_path: a built-in name (see `agents.policies.paper.policy_names`) or a file
-                written by `save`.
+            name_or_path: a built-in name or a file written by `save`.
             seed: of the generator for samples.
 
         Raises:
             ValueError: neither a built-in name nor a file.
-            TensorFileError: a damaged file, or one that holds something else.
+            TensorFileError: a damaged file, one that holds something else, or a configuration that
+                cannot be.
         """
         path = find_tensor_file("agents", name_or_path)
-        config, tensors = load_tensors(path, cls.file_kind)
-        network: _Network = cls.network_class(cls.config_class(**config))
-        load_into(network, tensors, path)
-        return cls(network, seed)
+
+        def make(config: dict[str, Any]) -> _Network:
+            network: _Network = cls.network_class(cls.config_class(**config))
+            return network
+
+        return cls(load_module(path, cls.file_kind, make, "cpu"), seed)

@@ -13,7 +13,6 @@ from torch import nn
 from agents.policies.network_policy import NetworkPolicy, Tensors
 from gf_env.configuration import configuration
 from gf_env.geometry import location_to_action
-from gf_env.storage.assets import asset_names
 
 FILE_KIND = "agents.PaperPolicy.v1"
 StateEncoder = Literal["conv", "flat"]
@@ -93,11 +92,6 @@ class PatchProposalNetwork(nn.Module):
         """
         mean, _, hidden = self(features, hidden)
         return self.perturb(mean, generator), hidden
-
-
-def policy_names() -> list[str]:
-    """Return the names of the built-in policies."""
-    return asset_names("agents")
 
 
 class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):

@@ -11,7 +11,7 @@ import agents
 from agents.policies.belief_search import BeliefConfig
 from agents.registry.files import open_policy
 from gf_env.envs.make_task import make_task
-from gf_env.storage.tensors import TensorFileError
+from gf_env.storage.tensors import TensorFileError, save_tensors
 from tests.agents.policies.made import (
     BELIEF,
     MAPPED,
@@ -141,6 +141,9 @@ def test_a_damaged_file_or_another_policy_is_refused(name, tmp_path):
     other = NETWORKS["paper" if name == "recurrent" else "recurrent"]()
     other.save(path)
     with pytest.raises(TensorFileError, match=rf"{policy.file_kind}.*{other.file_kind}"):
+        policy.load(path)
+    save_tensors(path, policy.file_kind, {"width": 3}, {"weight": torch.zeros(1)})
+    with pytest.raises(TensorFileError, match=r"a configuration that cannot be: .*width"):
         policy.load(path)
     with pytest.raises(ValueError, match="neither a file nor a built-in name"):
         policy.load("nowhere")
