@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
-from gf_env.datasets.scenes.registry import SCENES, load_scenes
+from gf_env.datasets.scenes.base import load_scenes
+from gf_env.datasets.scenes.registry import SCENES
 
 
 def load_dataset(
@@ -21,8 +22,9 @@ def load_dataset(
         dataset: the name of a built-in task, such as `cluttered-digits`; a folder of
             `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for one of torchvision's that
             is already on disk; or a `Dataset`, which is returned as it is.
-        split: `train`, `validation` or `test`; `cluttered-digits` also has `pretrain`.
-        size: number of scenes of a built-in task; a split's usual number by default.
+        split: `train`, `validation` or `test`; built-in tasks also have `pretrain`.
+        size: number of scenes of a built-in task; a split's usual number by default. More than
+            those are made when they are needed and not stored, so a split can be endless.
         like: image size, channels and normalisation that images on disk are brought to; ImageNet's
             by default.
         unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
@@ -42,7 +44,7 @@ def load_dataset(
         return dataset
     name = os.fspath(dataset)
     if name in SCENES:
-        return load_scenes(name, split, size)
+        return load_scenes(SCENES[name], split, size)
     if size is not None:
         raise ValueError(f"only {', '.join(SCENES)} can be made in any size, not {name!r}")
     # torchvision takes a second to import, and the built-in task does without

@@ -36,11 +36,35 @@ def digit_scans(part: str) -> DigitScans:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    order = np.argsort(SceneWords("1scans", 0, len(digits.target), 4).take(), kind="stable")
+    order = np.argsort(SceneWords("1scans", np.arange(len(digits.target)), 4).take(), kind="stable")
     test, validation, train = np.split(order, [_HELD_OUT, 2 * _HELD_OUT])
     chosen = {"test": test, "validation": validation, "train": train}[part]
     scans, labels = digits.images[chosen], digits.target[chosen]
     return DigitScans(scans.astype(np.float64), labels.astype(np.int64))
+
+
+@functools.cache
+def _scans_by_digit(part: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the scans' order by digit, and of each digit the first in that order and how many."""
+    labels = digit_scans(part).labels
+    counts = np.bincount(labels, minlength=10)
+    return np.argsort(labels, kind="stable"), np.cumsum(counts) - counts, counts
+
+
+def scans_of(part: str, digits: NDArray[np.int64], words: SceneWords) -> Floats:
+    """Return a scan of each digit, drawn with the scenes' words.
+
+    Args:
+        part: see `digit_scans`.
+        digits: (n, k) in [0, 10).
+        words: of the n scenes.
+
+    Returns:
+        (n, k, 8, 8) in [0, 16].
+    """
+    order, first, counts = _scans_by_digit(part)
+    chosen = first[digits] + words.below(counts[digits], digits.shape[1])
+    return digit_scans(part).scans[order[chosen]]
 
 
 def draw_digits(scans: Floats, maps: Floats, size: int) -> NDArray[np.uint8]:

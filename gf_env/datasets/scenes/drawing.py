@@ -83,6 +83,24 @@ def lay(scenes: NDArray[np.uint8], objects: NDArray[np.uint8], corners: NDArray[
     scenes[n, rows, cols] = np.maximum(scenes[n, rows, cols], objects)
 
 
+def lay_coloured(
+    scenes: NDArray[np.uint8],
+    objects: NDArray[np.uint8],
+    corners: NDArray[np.int64],
+    colours: NDArray[np.uint8],
+) -> None:
+    """Lay one object into each scene in a colour, in place; see `lay`.
+
+    Args:
+        scenes: (n, 3, S, S).
+        objects: (n, k, k).
+        corners: (n, 2) top-left pixels, (row, col) in [0, S - k].
+        colours: (n, 3) 0 or 1, whether the object is seen in a channel.
+    """
+    for channel in range(scenes.shape[1]):
+        lay(scenes[:, channel], objects * colours[:, channel, None, None], corners)
+
+
 def clear_offsets(travel: int, size: int) -> NDArray[np.int64]:
     """Return where a box may be, relative to another, so that the two do not touch.
 

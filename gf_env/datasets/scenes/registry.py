@@ -3,17 +3,15 @@
 A new task is one file beside this one, and one line in the table.
 """
 
-import functools
-from collections.abc import Callable
+from gf_env.datasets.scenes import cluttered_digits, digit_sums, hidden_digits, signposts
+from gf_env.datasets.scenes.base import SceneKind
 
-from gf_env.datasets.base import Dataset
-from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+TASKS = {
+    "cluttered-digits": cluttered_digits.LEVELS,
+    "hidden-digits": hidden_digits.LEVELS,
+    "signposts": signposts.LEVELS,
+    "digit-sums": digit_sums.LEVELS,
+}
+"""Each task at its levels: easy, default, hard."""
 
-SCENES: dict[str, Callable[[str, int | None], Dataset]] = {ClutteredDigits.name: ClutteredDigits}
-"""Called with a split and a number of scenes, None for the split's usual one."""
-
-
-@functools.lru_cache(maxsize=8)
-def load_scenes(name: str, split: str, size: int | None) -> Dataset:
-    """Return a split of a built-in task; many environments in one process share one copy."""
-    return SCENES[name](split, size)
+SCENES: dict[str, SceneKind] = {kind.name: kind for levels in TASKS.values() for kind in levels}

@@ -1,0 +1,210 @@
+"""What built-in tasks share: a kind of scene, and splits of any length of it.
+
+A scene is a function of its kind, its split and its index alone, see `counter_random`. A split of
+its usual length, or shorter, is made once and cached; a longer one is made as it is needed.
+"""
+
+import abc
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from gf_env.datasets.base import Dataset, ImageSpec, InMemory
+from gf_env.datasets.scenes.counter_random import SceneWords
+from gf_env.storage.arrays import cached_array
+
+SPLIT_SIZES = {"pretrain": 100_000, "train": 20_000, "validation": 2_000, "test": 2_000}
+"""How many scenes a split has if nothing else is asked for."""
+SCAN_PARTS = {"pretrain": "train", "train": "train", "validation": "validation", "test": "test"}
+"""Which part of the scans the digits of a split are from."""
+DIGITS = tuple("0123456789")
+NOISE_SHIFT = 3
+"""Noise is a random byte shifted right by this, so 0 to 31 of 255."""
+
+Indices = NDArray[np.int64]
+
+
+class Truth(NamedTuple):
+    """What a network and a policy are not told of n scenes.
+
+    Attributes:
+        labels: (n,) int64, the classes.
+        objects: (n, k, 2) int64, top-left pixels of the k objects that count, (row, col).
+        contents: (n, k) int64, what each of them is, a number in the kind's `contents`.
+    """
+
+    labels: NDArray[np.int64]
+    objects: NDArray[np.int64]
+    contents: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SceneKind(abc.ABC):
+    """A task at one level: how its scenes are made.
+
+    Attributes:
+        name: of the data set, such as `signposts-easy`.
+    """
+
+    name: str
+
+    version: ClassVar[int]
+    """Goes up whenever a scene changes, so that results of different versions are never mixed."""
+    object_size: ClassVar[int]
+    """Height and width of the objects that count, in pixels."""
+    contents: ClassVar[Sequence[str]]
+    """What objects can be; `Truth.contents` are indices into it."""
+
+    @property
+    @abc.abstractmethod
+    def spec(self) -> ImageSpec:
+        """Size, channels, classes and normalisation of the scenes."""
+
+    @property
+    @abc.abstractmethod
+    def num_objects(self) -> int:
+        """How many objects that count are in a scene, k."""
+
+    @abc.abstractmethod
+    def truth(self, split: str, indices: Indices) -> Truth:
+        """Return what is true of the scenes (n,) of a split."""
+
+    @abc.abstractmethod
+    def render(self, split: str, indices: Indices) -> NDArray[np.uint8]:
+        """Return the scenes (n,) of a split, (n, channels, S, S) uint8."""
+
+    def words(self, use: str, split: str, indices: Indices, words_per_scene: int) -> SceneWords:
+        """Return the random words of scenes (n,) for one use, such as `layout`."""
+        stream = f"{self.name}/{self.version}/{use}/{split}"
+        key = hashlib.sha256(stream.encode()).hexdigest()[:16]
+        return SceneWords(key, indices, words_per_scene)
+
+    def add_noise(self, scenes: NDArray[np.uint8], split: str, indices: Indices) -> None:
+        """Add noise to scenes (n, channels, S, S) in place; none is brighter than 224 before."""
+        pixels = int(np.prod(scenes.shape[1:]))
+        words = self.words("noise", split, indices, pixels // 8)
+        scenes += words.bytes(*scenes.shape[1:]) >> NOISE_SHIFT
+
+
+class Scenes(Dataset, InMemory):
+    """A split that is made once, cached, and memory-mapped: (n, channels, S, S) uint8.
+
+    Args:
+        kind: what the scenes are.
+        split: `pretrain` (the frozen network learns on it), `train` (policies learn on it),
+            `validation` or `test`. Scans of validation and test digits are disjoint from the
+            others' and from each other.
+        size: number of scenes. A longer split starts with the same scenes.
+
+    Attributes:
+        objects: see `Truth`. For training networks, for scripted policies and for tests; never in
+            an observation.
+        contents: likewise.
+    """
+
+    def __init__(self, kind: SceneKind, split: str, size: int) -> None:
+        self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        side, k = self.spec.image_size, kind.num_objects
+        name = f"{kind.name}-v{kind.version}-{split}-{size}"
+        self._images = cached_array(
+            name,
+            (size, self.spec.channels, side, side),
+            lambda rows: kind.render(split, np.arange(rows.start, rows.stop)),
+        )
+        # cached, too, so that scikit-learn can stay unloaded
+        truth = cached_array(
+            f"{name}-truth",
+            (size, 1 + 3 * k),
+            lambda rows: _as_bytes(kind.truth(split, np.arange(rows.start, rows.stop))),
+        ).astype(np.int64)
+        self._tensor = torch.from_numpy(self._images)
+        self.labels = truth[:, 0]
+        self.objects = truth[:, 1 : 1 + 2 * k].reshape(size, k, 2)
+        self.contents = truth[:, 1 + 2 * k :]
+
+    @override
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @override
+    def images(self, indices: Indices) -> torch.Tensor:
+        return torch.from_numpy(self._images[indices])
+
+    @override
+    def tensor(self, indices: Indices) -> torch.Tensor:
+        return self._tensor
+
+
+class EndlessScenes(Dataset):
+    """A split of any length whose scenes are made when they are asked for, and never stored.
+
+    Arguments and attributes as of `Scenes`; `labels`, `objects` and `contents` are made when they
+    are indexed, too.
+    """
+
+    def __init__(self, kind: SceneKind, split: str, size: int) -> None:
+        self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self._size = size
+        self.labels: Any = _MadeWhenIndexed(self, "labels")
+        self.objects: Any = _MadeWhenIndexed(self, "objects")
+        self.contents: Any = _MadeWhenIndexed(self, "contents")
+
+    @override
+    def __len__(self) -> int:
+        return self._size
+
+    @override
+    def images(self, indices: Indices) -> torch.Tensor:
+        return torch.from_numpy(self.kind.render(self.split, np.asarray(indices, np.int64)))
+
+
+class _MadeWhenIndexed:
+    """One field of the truth of `EndlessScenes`, as an array that is only indexed by arrays."""
+
+    def __init__(self, scenes: EndlessScenes, field: str) -> None:
+        self._scenes, self._field = scenes, field
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def __getitem__(self, indices: Indices) -> NDArray[np.int64]:
+        scenes = self._scenes
+        truth = scenes.kind.truth(scenes.split, np.asarray(indices, np.int64))
+        made: NDArray[np.int64] = getattr(truth, self._field)
+        return made
+
+
+@functools.lru_cache(maxsize=8)
+def load_scenes(kind: SceneKind, split: str, size: int | None) -> Scenes | EndlessScenes:
+    """Return a split of a task; many environments in one process share one copy.
+
+    Args:
+        kind: what the scenes are.
+        split: one of `SPLIT_SIZES`.
+        size: number of scenes; the split's usual size by default. Up to that size they are cached;
+            beyond it each is made when it is needed.
+
+    Raises:
+        ValueError: unknown split or a size below 1.
+    """
+    if split not in SPLIT_SIZES:
+        raise ValueError(
+            f"unknown split {split!r} of {kind.name}; choose one of {list(SPLIT_SIZES)}"
+        )
+    size = SPLIT_SIZES[split] if size is None else int(size)
+    if size < 1:
+        raise ValueError(f"a split needs one scene or more, got size={size}")
+    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, size)
+
+
+def _as_bytes(truth: Truth) -> NDArray[np.uint8]:
+    rows = len(truth.labels)
+    parts = [truth.labels[:, None], truth.objects.reshape(rows, -1), truth.contents]
+    return np.concatenate(parts, axis=1).astype(np.uint8)
