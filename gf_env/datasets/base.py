@@ -111,6 +111,30 @@ class InMemory(Protocol):
 
 
 @runtime_checkable
+class Located(Protocol):
+    """What a `Dataset` also offers that knows where the things are that its labels depend on.
+
+    It is for training networks, for scripted policies and for tests; never part of an observation.
+
+    Attributes:
+        objects: (n, k, 2) int64, the top-left pixels of each image's objects, (row, col), in an
+            order that the data set says. All are whole in the image.
+        contents: (n, k) int64, what each of them is, an index into `content_names`.
+        content_names: all that an object can be.
+        kinds: of each content, an index into `kind_names`.
+        kind_names: what the glance may tell of an object: a digit, say, but not which.
+        object_size: height and width of an object, in pixels; of the largest, if they differ.
+    """
+
+    objects: NDArray[np.int64]
+    contents: NDArray[np.int64]
+    content_names: tuple[str, ...]
+    kinds: tuple[int, ...]
+    kind_names: tuple[str, ...]
+    object_size: int
+
+
+@runtime_checkable
 class Fingerprinted(Protocol):
     """What a `Dataset` also offers if it can tell without decoding whether its images changed."""
 

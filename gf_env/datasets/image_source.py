@@ -59,7 +59,7 @@ class ImageSource:
         for indices in batches:
             images, rows = self.select(indices)
             labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
-            yield Batch(images if rows is None else images[rows], labels)
+            yield Batch(images if rows is None else images[rows], labels, torch.from_numpy(indices))
 
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         """Return images of this source as they look, (n, C, S, S), uint8 or normalised float."""

@@ -73,11 +73,11 @@ class SupervisedTrainee:
         first_step = number * self.steps_per_epoch
         schedule = make_schedule(self._optimiser, self._config, self.steps_per_epoch, first_step)
         mixed = self._precision == "bfloat16"
-        for images, labels in batches:
+        for batch in batches:
             rate = schedule.get_last_lr()[0]
             self._optimiser.zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                loss = self._objective(images, labels, generator)
+                loss = self._objective(batch, generator)
             loss.backward()
             self._optimiser.step()
             schedule.step()

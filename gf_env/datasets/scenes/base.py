@@ -7,7 +7,6 @@ its usual length, or shorter, is made once and cached; a longer one is made as i
 import abc
 import functools
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -37,7 +36,7 @@ class Truth(NamedTuple):
     Attributes:
         labels: (n,) int64, the classes.
         objects: (n, k, 2) int64, top-left pixels of the k objects that count, (row, col).
-        contents: (n, k) int64, what each of them is, a number in the kind's `contents`.
+        contents: (n, k) int64, what each of them is, a number in the kind's `content_names`.
     """
 
     labels: NDArray[np.int64]
@@ -58,9 +57,13 @@ class SceneKind(abc.ABC):
     version: ClassVar[int]
     """Goes up whenever a scene changes, so that results of different versions are never mixed."""
     object_size: ClassVar[int]
-    """Height and width of the objects that count, in pixels."""
-    contents: ClassVar[Sequence[str]]
+    """Height and width of the objects that count, in pixels; of the largest, if they differ."""
+    content_names: ClassVar[tuple[str, ...]] = DIGITS
     """What objects can be; `Truth.contents` are indices into it."""
+    kinds: ClassVar[tuple[int, ...]] = (0,) * len(DIGITS)
+    """Of each content, an index into `kind_names`."""
+    kind_names: ClassVar[tuple[str, ...]] = ("digit",)
+    """What the glance may tell of an object."""
 
     @property
     @abc.abstractmethod
@@ -103,14 +106,13 @@ class Scenes(Dataset, InMemory):
             others' and from each other.
         size: number of scenes. A longer split starts with the same scenes.
 
-    Attributes:
-        objects: see `Truth`. For training networks, for scripted policies and for tests; never in
-            an observation.
-        contents: likewise.
+    It is also a `gf_env.datasets.base.Located`.
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self.content_names, self.object_size = kind.content_names, kind.object_size
+        self.kinds, self.kind_names = kind.kinds, kind.kind_names
         side, k = self.spec.image_size, kind.num_objects
         name = f"{kind.name}-v{kind.version}-{split}-{size}"
         self._images = cached_array(
@@ -151,6 +153,8 @@ class EndlessScenes(Dataset):
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self.content_names, self.object_size = kind.content_names, kind.object_size
+        self.kinds, self.kind_names = kind.kinds, kind.kind_names
         self._size = size
         self.labels: Any = _MadeWhenIndexed(self, "labels")
         self.objects: Any = _MadeWhenIndexed(self, "objects")

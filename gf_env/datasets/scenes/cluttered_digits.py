@@ -59,7 +59,6 @@ class ClutteredDigits(SceneKind):
 
     version = 1
     object_size = DIGIT_SIZE
-    contents = DIGITS
 
     @property
     @override

@@ -44,7 +44,6 @@ class DigitSums(SceneKind):
 
     version = 1
     object_size = DIGIT_SIZE
-    contents = DIGITS
 
     @property
     @override

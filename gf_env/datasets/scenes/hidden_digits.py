@@ -41,7 +41,6 @@ class HiddenDigits(SceneKind):
 
     version = 1
     object_size = DOTS * DOT
-    contents = DIGITS
 
     @property
     @override

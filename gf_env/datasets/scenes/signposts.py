@@ -21,7 +21,6 @@ from gf_env.datasets.scenes.base import DIGITS, SCAN_PARTS, Indices, SceneKind, 
 from gf_env.datasets.scenes.counter_random import SceneWords
 from gf_env.datasets.scenes.digit_scans import scans_of
 from gf_env.datasets.scenes.digits_apart import (
-    DIGIT_SIZE,
     Cells,
     choose_cells,
     draw_distractors,
@@ -74,7 +73,9 @@ class Signposts(SceneKind):
 
     version = 1
     object_size = SIGN_SIZE
-    contents = (*PATTERNS, *(f"{colour} {digit}" for colour in COLOURS for digit in DIGITS))
+    content_names = (*PATTERNS, *(f"{colour} {digit}" for colour in COLOURS for digit in DIGITS))
+    kinds = (*[0] * len(PATTERNS), *(1 + colour for colour in range(len(COLOURS)) for _ in DIGITS))
+    kind_names = ("sign", *(f"{colour} digit" for colour in COLOURS))
 
     @property
     @override
