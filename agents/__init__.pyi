@@ -9,12 +9,14 @@ from .policies.oracle import GreedyOracle as GreedyOracle
 from .policies.paper import PaperPolicy as PaperPolicy
 from .policies.paper import PatchProposalConfig as PatchProposalConfig
 from .policies.paper import PatchProposalNetwork as PatchProposalNetwork
+from .policies.planner import ObjectPolicy as ObjectPolicy
 from .policies.recurrent import RecurrentPolicy as RecurrentPolicy
 from .policies.recurrent_network import RecurrentPolicyConfig as RecurrentPolicyConfig
 from .policies.recurrent_network import RecurrentPolicyNetwork as RecurrentPolicyNetwork
 from .policies.release import load_official_policy as load_official_policy
 from .policies.rules import CentreCornerPolicy as CentreCornerPolicy
 from .policies.rules import CentrePolicy as CentrePolicy
+from .policies.rules import CoverPolicy as CoverPolicy
 from .policies.rules import GaussianPolicy as GaussianPolicy
 from .policies.rules import NoRepeatRandomPolicy as NoRepeatRandomPolicy
 from .policies.rules import RandomPolicy as RandomPolicy

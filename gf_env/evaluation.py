@@ -91,8 +91,9 @@ def evaluate(
     indices = np.arange(count)
     batches = np.split(indices, range(batch_size, count, batch_size))
     parts, done = [], 0
-    for batch in task.images.batches(batches, workers=workers):
-        parts.append(_run_episodes(task, policy, batch, deterministic))
+    read = task.images.batches(batches, workers=workers)
+    for rows, batch in zip(batches, read, strict=True):
+        parts.append(_run_episodes(task, policy, batch, rows, deterministic))
         done += len(batch.labels)
         if progress is not None:
             progress(done, count)
@@ -120,7 +121,11 @@ def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Ta
 
 
 def _run_episodes(
-    task: Task, policy: Policy | PrivilegedPolicy, batch: Batch, deterministic: bool
+    task: Task,
+    policy: Policy | PrivilegedPolicy,
+    batch: Batch,
+    indices: NDArray[np.int64],
+    deterministic: bool,
 ) -> dict[str, NDArray[Any]]:
     state = task.reset(batch.images, batch.labels)
     count = len(batch.labels)
@@ -129,7 +134,7 @@ def _run_episodes(
     memory: Any = None
     for step in range(1, task.rules.sequence_length):
         if isinstance(policy, PrivilegedPolicy):
-            look = Look(policy.choose_locations(task, state))
+            look = Look(policy.choose_locations(task, state, indices))
         else:
             starts = np.full(count, step == 1)
             actions, memory = policy.predict(

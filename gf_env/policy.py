@@ -3,8 +3,10 @@
 import math
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from gf_env.envs import episodes
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
@@ -47,8 +49,19 @@ class Policy(Protocol):
 class PrivilegedPolicy(Protocol):
     """A policy that may see everything, labels too; an upper bound, never a competitor."""
 
-    def choose_locations(self, task: Task, state: episodes.Episodes) -> torch.Tensor:
-        """Return locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
+    def choose_locations(
+        self, task: Task, state: episodes.Episodes, indices: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """Choose the next look of n episodes.
+
+        Args:
+            task: what is played.
+            state: its episodes.
+            indices: (n,) int64, which images of the task's data set they are on.
+
+        Returns:
+            locations (n, 2) float32 in [0, 1].
+        """
         ...
 
 

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.task import Task
@@ -94,7 +96,9 @@ class GreedyOracle:
         self._patches = GridPatches(grid_size, batch_size)
 
     @torch.no_grad()
-    def choose_locations(self, task: Task, state: Episodes) -> torch.Tensor:
+    def choose_locations(
+        self, task: Task, state: Episodes, indices: NDArray[np.int64] | None = None
+    ) -> torch.Tensor:
         """Return the best locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
         return self._patches.locations(task)[self.confidences(task, state).argmax(1)]
 

@@ -1,5 +1,6 @@
 """Rules that look without learning and without seeing (paper, section 4.3, and a Gaussian)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.base import batch_size, recall_taken
+from gf_env.network.glance_focus_net import GlanceFocusNet
 
 Observation = Mapping[str, NDArray[Any]]
 Actions = NDArray[np.float32]
@@ -110,6 +112,20 @@ class RasterPolicy(SequencePolicy):
 
     def __init__(self, grid_size: int = 3) -> None:
         super().__init__(_grid_actions(grid_size))
+
+
+class CoverPolicy(RasterPolicy):
+    """As few patches as cover the image, as text is read, none twice before all have been taken.
+
+    Where the patch's size divides the image's, no pixel is seen twice either.
+
+    Args:
+        network: says how large images and patches are.
+    """
+
+    def __init__(self, network: GlanceFocusNet) -> None:
+        config = network.config
+        super().__init__(math.ceil(config.image_size / config.patch_size))
 
 
 class NoRepeatRandomPolicy:

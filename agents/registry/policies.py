@@ -4,12 +4,14 @@ The benchmark and the command line find policies by the names here.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from agents.policies import rules
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.policies.beam_search import BeamSearchOracle
 from agents.policies.oracle import GreedyOracle
+from agents.policies.planner import ObjectPolicy
 from agents.policies.saliency import SaliencyPolicy
 from agents.registry.files import open_policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
@@ -22,6 +24,7 @@ RULES: Mapping[str, Callable[..., Policy]] = {
     "centre": rules.CentrePolicy,
     "centre-corner": rules.CentreCornerPolicy,
     "raster": rules.RasterPolicy,
+    "cover": rules.CoverPolicy,
     "saliency": SaliencyPolicy,
 }
 """Rules without learning and without labels."""
@@ -29,8 +32,12 @@ RULES: Mapping[str, Callable[..., Policy]] = {
 BOUNDS: Mapping[str, Callable[..., PrivilegedPolicy]] = {
     "greedy-oracle": GreedyOracle,
     "beam-search-oracle": BeamSearchOracle,
+    "planner": partial(ObjectPolicy, order="needed"),
+    "digits-only": partial(ObjectPolicy, order="without-first"),
+    "wrong-order": partial(ObjectPolicy, order="needed-reversed"),
+    "one-object": partial(ObjectPolicy, order="first-only"),
 }
-"""Upper bounds, which see labels."""
+"""Upper bounds, which see labels, and planners and their foils, which see where objects are."""
 
 
 def make_policy(

@@ -5,6 +5,7 @@ Its state h_t^C is an argument and a result, so that an episode's past lies with
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from gf_env.network.config import NetworkConfig
 
@@ -30,6 +31,21 @@ class Classifier(nn.Module):
         """Return logits (n, classes) and the state (n, H) after pooled vectors; see `advance`."""
         hidden = self.advance(pooled, hidden)
         return self.logits(hidden), hidden
+
+    def logits_of_each(self, pooled: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the logits after each of k looks from each of b states.
+
+        Args:
+            pooled: (n, k, num_features), vectors of n episodes.
+            hidden: (n, b, H), states of the same episodes.
+
+        Returns:
+            (n, b, k, classes), what `forward` gives for every pair.
+        """
+        size = (len(pooled), hidden.shape[1], pooled.shape[1])
+        every = pooled[:, None].expand(*size, -1), hidden[:, :, None].expand(*size, -1)
+        logits: torch.Tensor = self(*(each.flatten(0, 2) for each in every))[0]
+        return logits.view(*size, -1)
 
 
 class RecurrentClassifier(Classifier):
@@ -60,6 +76,16 @@ class RecurrentClassifier(Classifier):
         """Return logits (n, classes) of states (n, H)."""
         logits: torch.Tensor = self.fc(hidden)
         return logits
+
+    @override
+    def logits_of_each(self, pooled: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        # both matrix products of the cell are taken once for what they are of, not for every pair
+        cell, linear = self.rnn, nn.functional.linear
+        seen = linear(pooled, cell.weight_ih, cell.bias_ih)[:, None].chunk(3, dim=-1)
+        known = linear(hidden, cell.weight_hh, cell.bias_hh)[:, :, None].chunk(3, dim=-1)
+        reset, update = ((seen[gate] + known[gate]).sigmoid_() for gate in (0, 1))
+        new = torch.addcmul(seen[2], reset, known[2]).tanh_()
+        return self.logits(torch.lerp(new, hidden[:, :, None], update))
 
 
 class CascadedClassifier(Classifier):

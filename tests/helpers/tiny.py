@@ -4,7 +4,9 @@ import numpy as np
 import torch
 
 from gf_env.datasets import ImageSpec
+from gf_env.network.classifiers import Classifier
 from gf_env.network.config import NetworkConfig
+from gf_env.network.encoders.base import Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
 
 
@@ -77,3 +79,37 @@ class TargetNetwork(GlanceFocusNet):
         logits = torch.stack([torch.zeros(len(found)), found.float() * 6], dim=1)
         hidden = found.float()[:, None].expand(-1, self.config.hidden_size).clone()
         return Glimpse(features, logits, hidden, hidden)
+
+
+class TwoPiecesNetwork(GlanceFocusNet):
+    """A hand-made network: sure of class 1 once pixels of 100 and of 200 were in patches.
+
+    One of them alone tells it nothing, and neither does the glance.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.classifier = TwoPiecesClassifier()
+
+    def encode_glance(self, images, rows=None):
+        count = len(images if rows is None else rows)
+        return Encoding(torch.zeros(count, 1, 1, 1), torch.zeros(count, 2))
+
+    def encode_patches(self, images, locations, rows=None):
+        pixels = self._cut(images, locations, rows).flatten(1)
+        pooled = torch.stack([(pixels == piece).any(1) for piece in (100, 200)], dim=1).float()
+        return Encoding(pooled[:, :, None, None], pooled)
+
+
+class TwoPiecesClassifier(Classifier):
+    """Its state is which of two pieces were found, (n, 2) of 0 and 1."""
+
+    def initial_state(self, pooled):
+        return torch.zeros_like(pooled)
+
+    def advance(self, pooled, hidden):
+        return torch.maximum(pooled, hidden)
+
+    def logits(self, hidden):
+        both = hidden.prod(1)
+        return torch.stack([torch.zeros_like(both), 6 * both], dim=1)

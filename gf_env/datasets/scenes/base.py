@@ -75,6 +75,11 @@ class SceneKind(abc.ABC):
     def num_objects(self) -> int:
         """How many objects that count are in a scene, k."""
 
+    @property
+    def num_needed(self) -> int:
+        """How many of the objects, the first ones, tell the label together; all by default."""
+        return self.num_objects
+
     @abc.abstractmethod
     def truth(self, split: str, indices: Indices) -> Truth:
         """Return what is true of the scenes (n,) of a split."""

@@ -88,6 +88,11 @@ class Signposts(SceneKind):
     def num_objects(self) -> int:
         return 1 + self.num_digits
 
+    @property
+    @override
+    def num_needed(self) -> int:
+        return 2
+
     @override
     def truth(self, split: str, indices: Indices) -> Truth:
         cells, digits, colours, _ = self._layout(split, indices)

@@ -42,9 +42,9 @@ def belief_policy(seed=0, config=BELIEF):
     return BeliefPolicy(seeded(lambda: BeliefNetwork(config)), seed)
 
 
-def saliency_policy():
-    config = tiny_config(image_size=96, patch_size=24)
-    return agents.SaliencyPolicy(seeded(lambda: GlanceFocusNet(config)).eval())
+def network_for_rules(image_size=96, patch_size=24):
+    config = tiny_config(image_size=image_size, patch_size=patch_size)
+    return seeded(lambda: GlanceFocusNet(config)).eval()
 
 
 NETWORKS = {
@@ -64,7 +64,8 @@ RULES = {
     "centre": agents.CentrePolicy,
     "centre-corner": agents.CentreCornerPolicy,
     "raster": agents.RasterPolicy,
-    "saliency": saliency_policy,
+    "cover": lambda: agents.CoverPolicy(network_for_rules()),
+    "saliency": lambda: agents.SaliencyPolicy(network_for_rules()),
 }
 RANDOM_RULES = ("random", "gaussian", "no-repeat")
 

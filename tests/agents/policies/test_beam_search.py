@@ -12,7 +12,7 @@ from gf_env.geometry import Lattice
 from gf_env.network.classifiers import Classifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from tests.agents.policies.made import seeded
-from tests.helpers.tiny import tiny_config
+from tests.helpers.tiny import ArrayDataset, TwoPiecesNetwork, tiny_config
 
 
 @pytest.fixture
@@ -90,16 +90,42 @@ def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
 def test_memory_is_bounded_by_slices_that_make_no_difference(task, monkeypatch):
     state, oracle, seen = task.start(np.arange(6)), agents.BeamSearchOracle(3, 4), []
     at_once = oracle.choose_locations(task, state)
-    forward = task.network.classifier.forward
+    logits_of_each = task.network.classifier.logits_of_each
 
     def spy(pooled, hidden):
-        seen.append(len(pooled))
-        return forward(pooled, hidden)
+        seen.append(hidden.shape[:2].numel() * pooled.shape[1])
+        return logits_of_each(pooled, hidden)
 
-    monkeypatch.setattr(beam_search, "_ROWS_AT_ONCE", 100)
-    monkeypatch.setattr(task.network.classifier, "forward", spy)
-    assert torch.equal(oracle.choose_locations(task, state), at_once)
-    assert max(seen) == 2 * 4 * 9
+    monkeypatch.setattr(task.network.classifier, "logits_of_each", spy)
+    for pairs, largest in ((100, 2 * 4 * 9), (20, 2 * 9)):  # images apart, then plans too
+        seen.clear()
+        monkeypatch.setattr(beam_search, "_PAIRS_AT_ONCE", pairs)
+        assert torch.equal(oracle.choose_locations(task, state), at_once)
+        assert max(seen) == largest
+
+
+def test_two_looks_that_only_gain_together_are_found_by_a_width_of_all_patches():
+    """Greedy finds nothing at its first look, and a narrow beam drops what it cannot tell apart."""
+    config = tiny_config(image_size=32, classes=("no", "yes"), sequence_length=3)
+    network = TwoPiecesNetwork(config).eval()
+    images = np.zeros((30, 1, 32, 32), np.uint8)
+    rng = np.random.default_rng(0)
+    for image in images:  # 4 x 4 patches of 8 pixels that do not overlap
+        for piece, patch in zip((100, 200), rng.choice(16, 2, replace=False), strict=True):
+            image[0, patch // 4 * 8 + 4, patch % 4 * 8 + 4] = piece
+    dataset = ArrayDataset(images, np.ones(30), config.image_spec)
+    found = {
+        name: evaluate(policy, network=network, dataset=dataset).confidence
+        for name, policy in {
+            "greedy": agents.GreedyOracle(4),
+            "narrow": agents.BeamSearchOracle(4, 2),
+            "wide": agents.BeamSearchOracle(4, 16),
+        }.items()
+    }
+    for confidence in found.values():
+        assert np.allclose(confidence[:, :2], 0.5)
+    assert np.all(found["wide"][:, 2] > 0.99)
+    assert max(found[name][:, 2].mean() for name in ("greedy", "narrow")) < 0.7
 
 
 @pytest.mark.parametrize("feature_bank", [True, False])

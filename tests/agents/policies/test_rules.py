@@ -4,7 +4,7 @@ import pytest
 import agents
 from gf_env.evaluation import evaluate
 from gf_env.geometry import Lattice
-from tests.agents.policies.made import observe, patch_corners, play
+from tests.agents.policies.made import network_for_rules, observe, patch_corners, play
 
 
 def test_centre_then_corners_in_the_papers_order():
@@ -37,6 +37,21 @@ def test_rasters_patches_are_those_of_the_grid(grid_size, image_size, patch_size
     lines = Lattice.grid(grid_size, image_size, patch_size).lines
     expected = [[row, col] for row in lines for col in lines]
     assert patch_corners(actions[:, 0], image_size, patch_size) == expected
+
+
+@pytest.mark.parametrize(("image_size", "patch_size"), [(48, 24), (96, 24), (100, 24), (24, 24)])
+def test_cover_sees_every_pixel_with_as_few_patches_as_can_be(image_size, patch_size):
+    policy = agents.CoverPolicy(network_for_rules(image_size, patch_size))
+    count = (-(-image_size // patch_size)) ** 2
+    actions, _ = play(policy, observe(1), count + 1)
+    *corners, again = patch_corners(actions[:, 0], image_size, patch_size)
+    seen = np.zeros((image_size, image_size), np.int64)
+    for row, col in corners:
+        seen[row : row + patch_size, col : col + patch_size] += 1
+    assert seen.min() == 1
+    assert seen.max() == 1 or image_size % patch_size
+    assert corners == sorted(corners)
+    assert again == [0, 0] == corners[0]
 
 
 def test_no_repeat_takes_every_patch_before_it_starts_over():

@@ -52,6 +52,20 @@ def test_a_cascade_learns(cascade):
     assert cascade.heads["3"].weight.grad is None
 
 
+@pytest.mark.parametrize("changes", [{}, CASCADED])
+def test_every_look_from_every_state(changes):
+    classifier = random_network(sequence_length=4, **changes).classifier
+    glance, looks = torch.rand(3, 128), torch.rand(3, 5, 128)
+    start = classifier.advance(glance, classifier.initial_state(glance))
+    states = [classifier.advance(looks[:, look], start) for look in (0, 3)]
+    logits = classifier.logits_of_each(looks, torch.stack(states, dim=1))
+    assert logits.shape == (3, 2, 5, 3)
+    for look in range(5):
+        for number, state in enumerate(states):
+            expected, _ = classifier(looks[:, look], state)
+            assert torch.allclose(logits[:, number, look], expected, atol=1e-6)
+
+
 def networks_first_logits(training=False, **changes):
     torch.manual_seed(0)
     network = GlanceFocusNet(tiny_config(**changes)).train(training)
