@@ -128,9 +128,7 @@ class TrainingRun:
         if given.low_resolution is not None:
             load_starting_weights(classifier, given.low_resolution)
         else:
-            classifier.encoder.load_state_dict(
-                self._classifier("full_resolution").encoder.state_dict()
-            )
+            start_encoder(classifier.encoder, self._classifier("full_resolution"))
         self._train_classifier(phase, classifier, learned, recipe.low_resolution)
 
     def _train_classifier(

@@ -13,14 +13,14 @@ import torch
 from typing_extensions import override
 
 from gf_env.datasets import Dataset
-from gf_env.datasets.base import ImageSpec
+from gf_env.datasets.base import ImageSpec, located
 from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.encoders.base import Encoder
 from gf_env.network.image_classifier import ImageClassifier, measure_accuracy
 from gf_env.training.contents import ContentsObjective, PlacesObjective, PresenceObjective
 from gf_env.training.objectives import ClassifierObjective, Objective
 from gf_env.training.recipe import Recipe
-from gf_env.training.samplers import ObjectSampler, located
+from gf_env.training.samplers import ObjectSampler
 
 OBJECT_PATCHES = 0.75
 """Share of the patches that hold an object whose contents are learned; the others are anywhere."""

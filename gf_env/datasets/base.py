@@ -111,7 +111,7 @@ class InMemory(Protocol):
 
 
 @runtime_checkable
-class Located(Protocol):
+class Located(Dataset, Protocol):
     """What a `Dataset` also offers that knows where the things are that its labels depend on.
 
     It is for training networks, for scripted policies and for tests; never part of an observation.
@@ -121,17 +121,35 @@ class Located(Protocol):
             order that the data set says. All are whole in the image.
         contents: (n, k) int64, what each of them is, an index into `content_names`.
         content_names: all that an object can be.
+        num_objects: k.
+        num_needed: how many of them, the first ones, tell the label together.
         kinds: of each content, an index into `kind_names`.
         kind_names: what the glance may tell of an object: a digit, say, but not which.
-        object_size: height and width of an object, in pixels; of the largest, if they differ.
+        content_sizes: height and width of each content, in pixels.
     """
 
     objects: NDArray[np.int64]
     contents: NDArray[np.int64]
     content_names: tuple[str, ...]
+    num_objects: int
+    num_needed: int
     kinds: tuple[int, ...]
     kind_names: tuple[str, ...]
-    object_size: int
+    content_sizes: tuple[int, ...]
+
+
+def located(dataset: Dataset) -> Located:
+    """Return a data set that knows where its objects are.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not isinstance(dataset, Located):
+        raise ValueError(
+            f"{dataset.name} does not say where its objects are; built-in tasks do, see "
+            "gf_env.datasets.base.Located"
+        )
+    return dataset
 
 
 @runtime_checkable

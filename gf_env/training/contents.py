@@ -56,6 +56,10 @@ class PresenceObjective(Objective):
         contents = torch.from_numpy(self._located.contents[indices])
         return corners.to(device), contents.to(device)
 
+    def _sizes(self, contents: torch.Tensor) -> torch.Tensor:
+        """Return the height and width of contents (n, k), (n, k, 1) int64."""
+        return torch.tensor(self._located.content_sizes, device=contents.device)[contents, None]
+
 
 class ContentsObjective(PresenceObjective):
     """Which contents are in a patch; an object that is only partly in it does not count.
@@ -82,7 +86,7 @@ class ContentsObjective(PresenceObjective):
         corners = geometry.corners(locations, images.shape[-1], patch)
         logits = self.module(crop(images, corners, patch)).float()
         objects, contents = self._objects(batch, images.device)
-        offsets, size = objects - corners[:, None], self._located.object_size
+        offsets, size = objects - corners[:, None], self._sizes(contents)
         whole = ((offsets >= 0) & (offsets + size <= patch)).all(2)
         touched = ((offsets + size > 0) & (offsets < patch)).all(2)
         blank = torch.zeros_like(logits)
@@ -110,7 +114,7 @@ class PlacesObjective(PresenceObjective):
         cells = features.permute(0, 2, 3, 1).flatten(1, 2)  # (n, h * w, channels)
         logits = self.module.encoder.own_logits(cells).float()
         objects, contents = self._objects(batch, features.device)
-        middles = (objects + self._located.object_size / 2) / batch.images.shape[-1]
+        middles = (objects + self._sizes(contents) / 2) / batch.images.shape[-1]
         rows, cols = (
             (middles * torch.tensor([height, width], device=features.device)).long().unbind(2)
         )

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from typing_extensions import override
 
-from gf_env.datasets.base import Dataset, Located
+from gf_env.datasets.base import Dataset, located
 from gf_env.datasets.batches import Batch
 
 
@@ -74,12 +74,10 @@ class ObjectSampler(LocationSampler):
         self, dataset: Dataset, patch_size: int, share: float, weights: tuple[float, ...] = (1.0,)
     ) -> None:
         self._located = located(dataset)
-        self._slack = patch_size - self._located.object_size
+        largest = max(self._located.content_sizes)
+        self._slack = patch_size - largest
         if self._slack < 0:
-            raise ValueError(
-                f"objects of {self._located.object_size} pixels do not fit into patches of "
-                f"{patch_size}"
-            )
+            raise ValueError(f"objects of {largest} pixels do not fit into patches of {patch_size}")
         self._travel = dataset.spec.image_size - patch_size
         self._share, self._weights = share, weights
 
@@ -106,17 +104,3 @@ class ObjectSampler(LocationSampler):
 def random_locations(count: int, generator: torch.Generator) -> torch.Tensor:
     """Return uniform locations (count, 2) in [0, 1], on the CPU."""
     return torch.rand(count, 2, generator=generator)
-
-
-def located(dataset: Dataset) -> Located:
-    """Return a data set that knows where its objects are.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not isinstance(dataset, Located):
-        raise ValueError(
-            f"{dataset.name} does not say where its objects are; built-in tasks do, see "
-            "gf_env.datasets.base.Located"
-        )
-    return dataset

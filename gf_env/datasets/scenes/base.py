@@ -56,10 +56,10 @@ class SceneKind(abc.ABC):
 
     version: ClassVar[int]
     """Goes up whenever a scene changes, so that results of different versions are never mixed."""
-    object_size: ClassVar[int]
-    """Height and width of the objects that count, in pixels; of the largest, if they differ."""
     content_names: ClassVar[tuple[str, ...]] = DIGITS
     """What objects can be; `Truth.contents` are indices into it."""
+    content_sizes: ClassVar[tuple[int, ...]]
+    """Height and width of each content, in pixels."""
     kinds: ClassVar[tuple[int, ...]] = (0,) * len(DIGITS)
     """Of each content, an index into `kind_names`."""
     kind_names: ClassVar[tuple[str, ...]] = ("digit",)
@@ -116,8 +116,9 @@ class Scenes(Dataset, InMemory):
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
-        self.content_names, self.object_size = kind.content_names, kind.object_size
+        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
         self.kinds, self.kind_names = kind.kinds, kind.kind_names
+        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
         side, k = self.spec.image_size, kind.num_objects
         name = f"{kind.name}-v{kind.version}-{split}-{size}"
         self._images = cached_array(
@@ -158,8 +159,9 @@ class EndlessScenes(Dataset):
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
-        self.content_names, self.object_size = kind.content_names, kind.object_size
+        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
         self.kinds, self.kind_names = kind.kinds, kind.kind_names
+        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
         self._size = size
         self.labels: Any = _MadeWhenIndexed(self, "labels")
         self.objects: Any = _MadeWhenIndexed(self, "objects")

@@ -58,7 +58,7 @@ class ClutteredDigits(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = DIGIT_SIZE
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override

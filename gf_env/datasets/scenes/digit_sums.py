@@ -43,7 +43,7 @@ class DigitSums(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = DIGIT_SIZE
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override
@@ -79,7 +79,8 @@ class DigitSums(SceneKind):
     def _layout(self, split: str, indices: Indices) -> tuple[Cells, NDArray[np.int64], SceneWords]:
         """Return where objects stand, the digits (n, k), and the words that are left."""
         words = self.words("layout", split, indices, 160)
-        cells = choose_cells(words, _SIZE, self.num_digits + self.num_distractors)
+        count = self.num_digits + self.num_distractors
+        cells = choose_cells(words, _SIZE, count, self.num_needed)
         return cells, words.below(10, self.num_digits), words
 
 

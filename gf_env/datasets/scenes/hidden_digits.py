@@ -25,6 +25,7 @@ GROUND = 112
 DOT = 2
 """Height and width of a dot, in pixels."""
 DOTS = 8
+DIGIT_SIZE = DOTS * DOT
 CONTRAST = 0.5
 """Of the brightness that a digit has in other tasks."""
 
@@ -40,7 +41,7 @@ class HiddenDigits(SceneKind):
     image_size: int
 
     version = 1
-    object_size = DOTS * DOT
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override
@@ -68,7 +69,7 @@ class HiddenDigits(SceneKind):
         texture = np.where((rows + cols) % 2 == 0, GROUND + ink, GROUND - ink)
         size = self.image_size
         scenes = np.full((len(indices), 1, size, size), GROUND, np.uint8)
-        box = np.arange(self.object_size)
+        box = np.arange(DIGIT_SIZE)
         n = np.arange(len(indices))[:, None, None]
         top, left = corners[:, 0, None, None], corners[:, 1, None, None]
         scenes[n, 0, top + box[:, None], left + box] = texture
@@ -80,7 +81,7 @@ class HiddenDigits(SceneKind):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], SceneWords]:
         """Return the digits (n, 1), their corners (n, 2), and the words that are left."""
         words = self.words("layout", split, indices, 8)
-        travel = (self.image_size - self.object_size) // DOT + 1
+        travel = (self.image_size - DIGIT_SIZE) // DOT + 1
         return words.below(10, 1), words.below(travel, 2) * DOT, words
 
 

@@ -21,6 +21,7 @@ from gf_env.datasets.scenes.base import DIGITS, SCAN_PARTS, Indices, SceneKind, 
 from gf_env.datasets.scenes.counter_random import SceneWords
 from gf_env.datasets.scenes.digit_scans import scans_of
 from gf_env.datasets.scenes.digits_apart import (
+    DIGIT_SIZE,
     Cells,
     choose_cells,
     draw_distractors,
@@ -72,8 +73,8 @@ class Signposts(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = SIGN_SIZE
     content_names = (*PATTERNS, *(f"{colour} {digit}" for colour in COLOURS for digit in DIGITS))
+    content_sizes = (SIGN_SIZE,) * len(PATTERNS) + (DIGIT_SIZE,) * len(DIGITS) * len(COLOURS)
     kinds = (*[0] * len(PATTERNS), *(1 + colour for colour in range(len(COLOURS)) for _ in DIGITS))
     kind_names = ("sign", *(f"{colour} digit" for colour in COLOURS))
 
@@ -124,7 +125,8 @@ class Signposts(SceneKind):
 
     def _layout(self, split: str, indices: Indices) -> _Layout:
         words = self.words("layout", split, indices, 180)
-        cells = choose_cells(words, _SIZE, 1 + self.num_digits + self.num_distractors)
+        count = 1 + self.num_digits + self.num_distractors
+        cells = choose_cells(words, _SIZE, count, self.num_needed)
         digits = words.distinct(len(DIGITS), self.num_digits)
         return _Layout(cells, digits, words.distinct(self.num_digits, self.num_digits), words)
 
