@@ -77,6 +77,7 @@ class ObjectPolicy:
         wrong = [number for number in self._order if not 0 <= number < scenes.num_objects]
         if wrong:
             raise ValueError(
-                f"{scenes.name} has objects 0 to {scenes.num_objects - 1}, but the order has {wrong}"
+                f"{scenes.name} has objects 0 to {scenes.num_objects - 1}, "
+                f"but the order has {wrong}"
             )
         return self._order
