@@ -19,9 +19,10 @@ def load_dataset(
     """Return one split of a data set.
 
     Args:
-        dataset: the name of a built-in task, such as `cluttered-digits`; a folder of
-            `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for one of torchvision's that
-            is already on disk; or a `Dataset`, which is returned as it is.
+        dataset: the name of a built-in task, such as `signposts`, or `signposts-easy` for another
+            of its levels; a folder of `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for
+            one of torchvision's that is already on disk; or a `Dataset`, which is returned as it
+            is.
         split: `train`, `validation` or `test`; built-in tasks also have `pretrain`.
         size: number of scenes of a built-in task; a split's usual number by default. More than
             those are made when they are needed and not stored, so a split can be endless.

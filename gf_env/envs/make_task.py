@@ -9,8 +9,11 @@ from typing import TypedDict
 import torch
 from typing_extensions import Unpack
 
+from gf_env import builtin_tasks
+from gf_env.builtin_tasks import PlayedWith
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.image_source import ImageSource, image_source
+from gf_env.datasets.scenes.registry import SCENES
 from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
@@ -22,24 +25,27 @@ from gf_env.geometry import Lattice
 from gf_env.network.accelerated import make_glimpse_source
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network, network_names
 
-BUILTIN = "cluttered-digits"
+BUILTIN = builtin_tasks.DEFAULT_TASK
 
 
 class TaskArguments(TypedDict, total=False):
     """What every environment can be made with.
 
     Attributes:
-        dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
-            `gf_env.datasets.load_dataset`.
+        dataset: a built-in task (`cluttered-digits` by default, or the id's own), a folder, a
+            torchvision name, or an object: see `gf_env.datasets.load_dataset`.
+        level: of a built-in task, `easy`, `default` (the default) or `hard`.
         split: which part of it, `train` by default.
         unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
-        network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
-            eval mode.
-        sequence_length: T, glance included; the network's own by default.
+        network: a built-in name, a file, or a `GlanceFocusNet` in eval mode; by default the
+            built-in task's own, for other data sets that of `cluttered-digits`.
+        sequence_length: T, glance included; by default that of the built-in task at its level. The
+            network's own for other data sets, and for an object as data set with a network.
         reward: a name in `gf_env.envs.rewards.REWARDS`, `confidence_gain` by default.
         observe: extra observation keys, out of `gf_env.envs.observations.EXTRA_OBSERVATIONS`.
         exit_thresholds: T probabilities; see `gf_env.envs.episodes.Rules`.
-        grid_size: n for n x n discrete actions; None for continuous ones.
+        grid_size: n for n x n discrete actions; True for the n of the built-in task at its level, 7
+            for other data sets; None for continuous ones.
         lattice_stride: continuous actions go to the nearest of the patches that start every so many
             pixels; None: everywhere.
         feature_bank: look features up instead of computing them. True: in the bank in the cache
@@ -52,9 +58,10 @@ class TaskArguments(TypedDict, total=False):
     """
 
     dataset: str | os.PathLike[str] | Dataset
+    level: str | None
     split: str
     unreadable: str
-    network: str | os.PathLike[str] | GlanceFocusNet
+    network: str | os.PathLike[str] | GlanceFocusNet | None
     sequence_length: int | None
     reward: str
     observe: Sequence[str]
@@ -69,9 +76,10 @@ class TaskArguments(TypedDict, total=False):
 
 DEFAULTS: TaskArguments = {
     "dataset": BUILTIN,
+    "level": None,
     "split": "train",
     "unreadable": "stop",
-    "network": BUILTIN,
+    "network": None,
     "sequence_length": None,
     "reward": "confidence_gain",
     "observe": (),
@@ -91,15 +99,18 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     Raises:
         TypeError: an argument that does not exist.
         ValueError: one that is unknown in itself, or some that do not fit each other: network and
-            data set, or a feature bank of another network, data set or lattice.
+            data set, data set and level, or a feature bank of another network, data set or lattice.
         TensorFileError: a damaged network or feature bank.
         OSError: no room for a feature bank.
     """
     _check_names(arguments)
     given: TaskArguments = {**DEFAULTS, **arguments}
+    own = _played_with(given)
+    given = _filled(given, own)
     check_observe(given["observe"])
     device = torch.device(given["device"])
-    network = _resolve_network(given["network"], device)
+    chosen = given["network"]
+    network = _resolve_network(own.network if chosen is None else chosen, device)
     dataset = load_dataset(
         given["dataset"],
         given["split"],
@@ -129,6 +140,31 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         glimpse_source=glimpse_source,
         images=images,
     )
+
+
+def _filled(given: TaskArguments, own: PlayedWith) -> TaskArguments:
+    """Return the arguments with what the data set is played with where they leave it open."""
+    dataset, length, grid_size = given["dataset"], given["sequence_length"], given["grid_size"]
+    return {
+        **given,
+        "dataset": dataset if isinstance(dataset, Dataset) else own.dataset,
+        "sequence_length": own.sequence_length if length is None else length,
+        "grid_size": own.grid_size if grid_size is True else grid_size,
+    }
+
+
+def _played_with(given: TaskArguments) -> PlayedWith:
+    """Return what the data set at its level is played with."""
+    dataset, level = given["dataset"], given["level"]
+    if not isinstance(dataset, Dataset):
+        return builtin_tasks.played_with(os.fspath(dataset), level)
+    if level not in (None, "default"):
+        raise ValueError(
+            f"level {level!r} is of a built-in task by name, {list(builtin_tasks.BUILTIN_TASKS)}; "
+            f"the data set given is an object, {dataset.name!r}, made at the level it has"
+        )
+    own = builtin_tasks.played_with(dataset.name)
+    return own if given["network"] is None else own._replace(sequence_length=None)
 
 
 def network_actions(network: GlanceFocusNet, grid_size: int | None) -> ActionCodec:
@@ -204,14 +240,15 @@ def _shared_network(path: str, device: torch.device, changed: float | None) -> G
 
 def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
     wanted, given = network.config.image_spec, dataset.spec
+    compared: list[tuple[str, object, object]] = [
+        ("image_size", wanted.image_size, given.image_size),
+        ("channels", wanted.channels, given.channels),
+        ("number of classes", len(wanted.classes), len(given.classes)),
+    ]
+    if dataset.name in SCENES:  # all that tells networks of some of these tasks apart
+        compared += [("mean", wanted.mean, given.mean), ("std", wanted.std, given.std)]
     differing = [
-        f"{name} {ours} against {theirs}"
-        for name, ours, theirs in (
-            ("image_size", wanted.image_size, given.image_size),
-            ("channels", wanted.channels, given.channels),
-            ("number of classes", len(wanted.classes), len(given.classes)),
-        )
-        if ours != theirs
+        f"{name} {ours} against {theirs}" for name, ours, theirs in compared if ours != theirs
     ]
     if differing:
         raise ValueError(

@@ -5,6 +5,15 @@ After the digit addition of "Multiple Object Recognition with Visual Attention" 
 nothing of the label: a look that finds the first gains nothing, and the last one gains all.
 
 Grey scenes of 96 x 96 pixels: digits of 10 pixels among distractors made of quarters of digits.
+
+## Card
+Ids: `GlanceFocusSums-v0`, `GlanceFocusSumsGrid-v0` (7 x 7). T = 3, 5 or 7.
+Asks for: to join looks, none of which says anything alone.
+Must fail: a discount of 0, one look, and the greedy oracle, which sees no gain in the first digit.
+Levels: 2 digits alone, 2 among 8 distractors, or 3 among 8.
+
+## Version history
+Scenes 1: first version.
 """
 
 from dataclasses import dataclass
