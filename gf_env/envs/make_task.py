@@ -109,8 +109,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     given = _filled(given, own)
     check_observe(given["observe"])
     device = torch.device(given["device"])
-    chosen = given["network"]
-    network = _resolve_network(own.network if chosen is None else chosen, device)
+    network = _resolve_network(given["network"], own, device)
     dataset = load_dataset(
         given["dataset"],
         given["split"],
@@ -221,21 +220,29 @@ def _check_names(arguments: TaskArguments) -> None:
 
 
 def _resolve_network(
-    network: str | os.PathLike[str] | GlanceFocusNet, device: torch.device
+    network: str | os.PathLike[str] | GlanceFocusNet | None, own: PlayedWith, device: torch.device
 ) -> GlanceFocusNet:
+    """Return the network that was given, or the data set's own in the size of its scenes."""
     if isinstance(network, GlanceFocusNet):
         return network.to(device)
+    if network is None:
+        scenes = SCENES.get(own.dataset)
+        image_size = None if scenes is None else scenes.spec.image_size
+        return _shared_network(own.network, device, None, image_size)
     path = os.fspath(network)
     changed = (
         None if path in network_names() or not os.path.exists(path) else os.stat(path).st_mtime
     )
-    return _shared_network(path, device, changed)
+    return _shared_network(path, device, changed, None)
 
 
-@functools.lru_cache(maxsize=4)
-def _shared_network(path: str, device: torch.device, changed: float | None) -> GlanceFocusNet:
+@functools.lru_cache(maxsize=8)
+def _shared_network(
+    path: str, device: torch.device, changed: float | None, image_size: int | None
+) -> GlanceFocusNet:
     """Many environments in one process share one frozen network, while its file is the same."""
-    return load_network(path, device)
+    network = load_network(path, device)
+    return network if image_size is None else network.with_image_size(image_size)
 
 
 def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
