@@ -38,7 +38,11 @@ def _objects_config(dataset: str, **recipe: Any) -> TrainConfig:
     """
     encoder = OptimiserConfig(epochs=4, learning_rate=0.05, weight_decay=5e-4, batch_size=128)
     joining = OptimiserConfig(
-        epochs=15, learning_rate=0.05, classifier_learning_rate=0.2, weight_decay=1e-5
+        epochs=4,
+        learning_rate=0.05,
+        classifier_learning_rate=0.2,
+        weight_decay=1e-5,
+        batch_size=128,
     )
     return TrainConfig(
         data=DataConfig(dataset=dataset),
