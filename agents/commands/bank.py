@@ -25,6 +25,7 @@ class Bank:
         network: a built-in name, a file, or a checkpoint of the paper's release.
         dataset: name or folder; see `gf_env.load_dataset`.
         split: which part of it.
+        num_scenes: how many scenes of a built-in split; the usual number by default.
         grid_size: patches on a grid, for discrete actions; not used with a lattice stride.
         lattice_stride: patches that start every so many pixels, for continuous actions.
         output: the file, `.npy`; by default one in the cache folder, where it is found by itself.
@@ -35,6 +36,7 @@ class Bank:
     network: str = BUILTIN
     dataset: str = BUILTIN
     split: str = "train"
+    num_scenes: int | None = None
     grid_size: int | None = 7
     lattice_stride: int | None = None
     output: Path | None = None
@@ -62,6 +64,7 @@ class Bank:
             network=open_network(self.network, self.device),
             dataset=self.dataset,
             split=self.split,
+            num_scenes=self.num_scenes,
             unreadable=self.unreadable,
             grid_size=grid_size,
             lattice_stride=self.lattice_stride,
@@ -80,7 +83,7 @@ class Bank:
         patches = "grid_size" if discrete else "lattice_stride"
         arguments = {
             name: json.dumps(getattr(self, name))
-            for name in ("network", "dataset", "split", "unreadable", patches)
+            for name in ("network", "dataset", "split", "num_scenes", "unreadable", patches)
             if getattr(self, name) != getattr(Bank, name)
         }
         if is_official(self.network):

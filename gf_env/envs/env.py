@@ -58,9 +58,10 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
 
     Args:
         render_mode: None or `rgb_array`.
-        **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `split`, `unreadable`,
-            `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`,
-            `lattice_stride`, `feature_bank`, `precision`, `compiled`, `device`.
+        **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `split`,
+            `num_scenes`, `unreadable`, `network`, `sequence_length`, `reward`, `observe`,
+            `exit_thresholds`, `grid_size`, `lattice_stride`, `feature_bank`, `precision`,
+            `compiled`, `device`.
 
     Raises:
         TypeError: an argument that does not exist.

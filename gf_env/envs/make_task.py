@@ -32,6 +32,8 @@ class TaskArguments(TypedDict, total=False):
         dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
             `gf_env.datasets.load_dataset`.
         split: which part of it, `train` by default.
+        num_scenes: how many scenes of a built-in split; the usual number by default. More than
+            those are made as they are needed and never stored.
         unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
         network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
             eval mode.
@@ -53,6 +55,7 @@ class TaskArguments(TypedDict, total=False):
 
     dataset: str | os.PathLike[str] | Dataset
     split: str
+    num_scenes: int | None
     unreadable: str
     network: str | os.PathLike[str] | GlanceFocusNet
     sequence_length: int | None
@@ -70,6 +73,7 @@ class TaskArguments(TypedDict, total=False):
 DEFAULTS: TaskArguments = {
     "dataset": BUILTIN,
     "split": "train",
+    "num_scenes": None,
     "unreadable": "stop",
     "network": BUILTIN,
     "sequence_length": None,
@@ -103,6 +107,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     dataset = load_dataset(
         given["dataset"],
         given["split"],
+        size=given["num_scenes"],
         like=network.config.image_spec,
         unreadable=given["unreadable"],
     )
