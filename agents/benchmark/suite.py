@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import torch
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
+from agents.registry.files import open_network
 from agents.registry.import_paths import is_module_path
 from agents.registry.learners import get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES
+from gf_env.builtin_tasks import PlayedWith, played_with
 from gf_env.configuration import configuration
-from gf_env.envs.make_task import BUILTIN, TaskArguments
+from gf_env.envs.make_task import BUILTIN, TaskArguments, own_network
+from gf_env.network.glance_focus_net import GlanceFocusNet
 
 
 def _check_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -38,9 +42,11 @@ class Setting:
 
     Attributes:
         name: of the setting.
-        network: a built-in name or a file.
+        network: a built-in name or a file; None for the one that the data set is played with.
         dataset: name or folder; see `gf_env.load_dataset`.
-        sequence_length: T; None for the network's own.
+        level: of a built-in task, see `gf_env.builtin_tasks.LEVELS`.
+        sequence_length: T; None for that of the built-in task or, with other data sets, of the
+            network.
         train_split: learners learn on it.
         split: policies are evaluated on it.
         threshold_split: where exit thresholds are searched.
@@ -48,8 +54,9 @@ class Setting:
     """
 
     name: str
-    network: str = BUILTIN
+    network: str | None = None
     dataset: str = BUILTIN
+    level: str | None = None
     sequence_length: int | None = None
     train_split: str = "train"
     split: str = "test"
@@ -57,16 +64,39 @@ class Setting:
     num_images: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        """Refuse evaluation on images that were learned from."""
+        """Refuse levels that do not exist, and evaluation on images that were learned from."""
+        _ = self.played_with
         if self.split in (self.train_split, self.threshold_split):
             raise ValueError(
                 "split must be other images than train_split and threshold_split, got "
                 f"{self.split!r} twice"
             )
 
+    @property
+    def played_with(self) -> PlayedWith:
+        """The data set at its level, and the network: what runs and rows name."""
+        own = played_with(self.dataset, self.level)
+        return own if self.network is None else own._replace(network=self.network)
+
+    def open_network(self) -> GlanceFocusNet:
+        """Return the network."""
+        if self.network is None:
+            return own_network(self.played_with, torch.device("cpu"))
+        return open_network(self.network)
+
+    def task_arguments(self, split: str) -> TaskArguments:
+        """Return what a split's task is made with, for `gf_env.make_task`."""
+        return {
+            "network": self.open_network(),
+            "dataset": self.played_with.dataset,
+            "sequence_length": self.sequence_length,
+            "split": split,
+        }
+
 
 _ON_A_LATTICE = ("grid_size", "lattice_stride")
-_TASK_ARGUMENTS = (*_ON_A_LATTICE, "reward", "precision", "num_scenes")
+_OF_EVALUATION = (*_ON_A_LATTICE, "sequence_length")
+_TASK_ARGUMENTS = (*_OF_EVALUATION, "reward", "precision", "num_scenes")
 
 
 @configuration
@@ -78,9 +108,10 @@ class Entry:
         policy: see `agents.registry.policies.make_policy`.
         learner: in its place, see `agents.registry.learners.get_learner`.
         settings: of either.
-        task: how it acts and what it learns from: `grid_size`, `lattice_stride`, `reward`,
-            `precision` and `num_scenes` of `gf_env.envs.make_task.TaskArguments`. The latter three
-            are of training only.
+        task: how it acts and what it learns from: `grid_size`, `lattice_stride`,
+            `sequence_length`, `reward`, `precision` and `num_scenes` of
+            `gf_env.envs.make_task.TaskArguments`. The latter three are of training only; a
+            `sequence_length` takes the place of the setting's.
         feature_bank: learn on a feature bank where the actions allow one.
         seeds: None for the suite's.
     """
@@ -126,8 +157,8 @@ class Entry:
 
     @property
     def evaluation_task(self) -> TaskArguments:
-        """Task arguments of its evaluation: what its actions mean."""
-        kept = {key: value for key, value in self.task.items() if key in _ON_A_LATTICE}
+        """Task arguments of its evaluation: what its actions mean, and how many it has."""
+        kept = {key: value for key, value in self.task.items() if key in _OF_EVALUATION}
         return cast(TaskArguments, kept)
 
     @property
@@ -136,7 +167,7 @@ class Entry:
         if self.learner is None:
             return {}
         task = dict(self.task)
-        if self.feature_bank and self.evaluation_task:
+        if self.feature_bank and {*_ON_A_LATTICE} & {*task}:
             task.pop("precision", None)  # a bank has that of the network that it was made with
             task["feature_bank"] = True
         return cast(TaskArguments, task)
@@ -159,7 +190,9 @@ class Run:
     def spec(self) -> dict[str, Any]:
         """All that the result depends on; JSON-serialisable."""
         entry, setting = dataclasses.asdict(self.entry), dataclasses.asdict(self.setting)
-        del entry["name"], entry["seeds"], setting["name"]
+        del entry["name"], entry["seeds"], setting["name"], setting["level"]
+        setting["dataset"] = self.setting.played_with.dataset
+        setting["network"] = self.setting.played_with.network
         return {
             **entry,
             "settings": self._settings(),
@@ -195,6 +228,21 @@ def _file_digest(policy: str | None) -> str | None:
 
 
 @configuration
+class Difference:
+    """A comparison of two entries by their mean returns, such as with and without a memory.
+
+    Attributes:
+        name: what differs.
+        ours: name of an entry.
+        theirs: name of the entry whose return is taken off that of ours.
+    """
+
+    name: str
+    ours: str
+    theirs: str
+
+
+@configuration
 class Suite:
     """Policies x settings x seeds.
 
@@ -207,6 +255,7 @@ class Suite:
         random: name of the entry at the lower end of the gap.
         oracle: name of the entry at its upper end.
         reference: name of the entry that others are compared with image by image.
+        differences: pairs of entries that are compared by their returns too.
     """
 
     name: str
@@ -217,6 +266,7 @@ class Suite:
     random: str = "random"
     oracle: str = "greedy oracle"
     reference: str = "paper's learner"
+    differences: tuple[Difference, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that there are policies and settings, and no two of a name."""
@@ -227,6 +277,20 @@ class Suite:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"suite {self.name!r} has {what} twice: {twice}")
+
+    def at_level(self, level: str) -> "Suite":
+        """Return the same suite with all its settings at a level of their built-in tasks.
+
+        Raises:
+            ValueError: an unknown level, or a setting that has none.
+        """
+        if level == "default":
+            return self
+        settings = tuple(
+            dataclasses.replace(each, level=level, name=f"{each.name}, {level}")
+            for each in self.settings
+        )
+        return dataclasses.replace(self, name=f"{self.name}-{level}", settings=settings)
 
     def runs(self) -> Iterator[Run]:
         """Yield every run, seed by seed, so that a suite that is interrupted has some of all."""

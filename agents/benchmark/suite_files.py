@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.benchmark.suite import Entry, Setting, Suite
+from agents.benchmark.suite import Difference, Entry, Setting, Suite
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,9 +25,10 @@ def suite_names() -> list[str]:
 def load_suite(name_or_path: str) -> Suite:
     """Return a suite by its name (see `suite_names`) or TOML file.
 
-    A file has `description`, `seeds`, optionally `random`, `oracle` and `reference`, `[[settings]]`
-    and `[[policies]]` with the fields of `Setting` and `Entry`; `include`, names of suites whose
-    policies come first; and `[base]`, fields that all policies of the file start from.
+    A file has `description`, `seeds`, optionally `random`, `oracle` and `reference`,
+    `[[settings]]`, `[[policies]]` and `[[differences]]` with the fields of `Setting`, `Entry` and
+    `Difference`; `include`, names of suites whose policies come first; and `[base]`, fields that
+    all policies of the file start from.
 
     Raises:
         ValueError: no such suite, or one that cannot be.
@@ -51,10 +52,12 @@ def _parse(name: str, content: dict[str, Any]) -> Suite:
     ]
     own = [_make(Entry, "policy", _merge(base, policy)) for policy in content.pop("policies", [])]
     settings = content.pop("settings", [{"name": "cluttered digits"}])
+    pairs = content.pop("differences", [])
     return Suite(
         name=name,
         entries=(*included, *own),
         settings=tuple(_make(Setting, "setting", setting) for setting in settings),
+        differences=tuple(_make(Difference, "difference", pair) for pair in pairs),
         **content,
     )
 

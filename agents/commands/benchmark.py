@@ -40,6 +40,7 @@ class Benchmark:
         policies: further policies to compare: package.module:Name, a file of ours, or a model that
             Stable-Baselines3 saved (.zip).
         output: folder of results.
+        level: of the built-in tasks that the suite is on, easy, default or hard.
         seeds: in place of the suite's.
         only: names of policies to run and report, all by default.
         sweep: how it is run.
@@ -49,6 +50,7 @@ class Benchmark:
     suite: Annotated[str, tyro.conf.Positional] = "rules"
     policies: tuple[str, ...] = ()
     output: Path = Path("runs/benchmark")
+    level: str = "default"
     seeds: Seeds | None = None
     only: tuple[str, ...] = ()
     sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = SweepConfig()
@@ -69,7 +71,7 @@ class Benchmark:
         self._report(suite, folder, console)
 
     def _suite(self) -> Suite:
-        suite = load_suite(self.suite)
+        suite = load_suite(self.suite).at_level(self.level)
         entries = (*suite.entries, *(Entry(name=name, policy=name) for name in self.policies))
         names = [entry.name for entry in entries]
         unknown = sorted(set(self.only) - set(names))

@@ -231,14 +231,19 @@ def _resolve_network(
     if isinstance(network, GlanceFocusNet):
         return network.to(device)
     if network is None:
-        scenes = SCENES.get(own.dataset)
-        image_size = None if scenes is None else scenes.spec.image_size
-        return _shared_network(own.network, device, None, image_size)
+        return own_network(own, device)
     path = os.fspath(network)
     changed = (
         None if path in network_names() or not os.path.exists(path) else os.stat(path).st_mtime
     )
     return _shared_network(path, device, changed, None)
+
+
+def own_network(own: PlayedWith, device: torch.device) -> GlanceFocusNet:
+    """Return the network that a data set is played with, in the size of its scenes."""
+    scenes = SCENES.get(own.dataset)
+    image_size = None if scenes is None else scenes.spec.image_size
+    return _shared_network(own.network, device, None, image_size)
 
 
 @functools.lru_cache(maxsize=8)

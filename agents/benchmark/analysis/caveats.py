@@ -48,6 +48,19 @@ def ends(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
             yield f"{no_gap}{where}: {suite.oracle} is no better than {suite.random}."
 
 
+def differences(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
+    """Yield why the suite's differences are missing, or what to be wary of in them."""
+    entries = {entry.name for entry in suite.entries}
+    for pair in suite.differences:
+        for name in sorted({pair.ours, pair.theirs} - entries):
+            yield f"No difference {pair.name}: the suite has no {name}."
+    for setting in settings:
+        for each in setting.differences:
+            if each.mean_return is not None and each.mean_return.note:
+                where = place(suite, setting.name)
+                yield f"Difference {each.name}{where}, {each.mean_return.note}."
+
+
 def few_seeds(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
     """Yield whose intervals are missing or not to be trusted, by the reason.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agents.benchmark.analysis import caveats
 from agents.benchmark.analysis.report import (
     Aggregate,
+    DifferenceReport,
     EntryReport,
     Provenance,
     Report,
@@ -23,13 +24,13 @@ from agents.benchmark.analysis.rows import Collected, collect, last_accuracy, ri
 from agents.benchmark.analysis.search_behaviour import SearchBehaviour, search_behaviour
 from agents.benchmark.analysis.statistics import (
     Interval,
+    difference_of_means,
     paired_difference,
     probability_of_improvement,
     stratified_bootstrap,
 )
 from agents.benchmark.results import Result, ResultsError, ResultsFolder
-from agents.benchmark.suite import Entry, Setting, Suite
-from agents.registry.files import open_network
+from agents.benchmark.suite import Difference, Entry, Setting, Suite
 from agents.reporting.provenance import versions
 
 _WHEN, _LOAD = "at", "load_before"
@@ -57,6 +58,7 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
         *caveats.runs(found),
         *not_compared,
         *caveats.ends(suite, settings),
+        *caveats.differences(suite, settings),
         *caveats.few_seeds(suite, settings),
         *caveats.not_everywhere(settings),
         *caveats.different(provenance),
@@ -92,8 +94,10 @@ def _setting(found: Collected, setting: Setting, not_compared: list[str]) -> Set
             not_compared.append(f"{where} is not compared image by image: {error}.")
     lines = [_entry(found, setting, entry, correct) for entry in found.suite.entries]
     lines.sort(key=lambda line: _rank(line.kind, line.accuracy[-1] if line.accuracy else None))
+    pairs = found.suite.differences
     images = max((each.shape[1] for each in correct.values()), default=None)
-    return SettingReport(setting.name, images, tuple(lines))
+    differences = tuple(_difference_of_returns(found, setting, each) for each in pairs)
+    return SettingReport(setting.name, images, tuple(lines), differences)
 
 
 def _rank(kind: str, metric: Interval | None) -> tuple[bool, bool, float]:
@@ -137,7 +141,7 @@ def _over_seeds(values: Sequence[float | None]) -> Interval | None:
 
 def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> list[SearchBehaviour]:
     """Return how each seed that missed searched on; nothing where one has no arrays."""
-    config = open_network(setting.network).config
+    config = setting.open_network().config
     try:
         arrays = [folder.arrays(row.key) for row in rows]
     except ResultsError:
@@ -167,6 +171,17 @@ def _difference(suite: Suite, entry: Entry, correct: _Correct) -> Interval | Non
     return paired_difference(ours, theirs, sides=("its own", suite.reference))
 
 
+def _difference_of_returns(
+    found: Collected, setting: Setting, pair: Difference
+) -> DifferenceReport:
+    ours, theirs = (
+        [row.metrics().mean_return for row in found.of(setting, name)]
+        for name in (pair.ours, pair.theirs)
+    )
+    difference = difference_of_means(ours, theirs) if ours and theirs else None
+    return DifferenceReport(pair.name, pair.ours, pair.theirs, difference)
+
+
 def _improvement(found: Collected, entry: Entry, settings: Sequence[Setting]) -> Interval | None:
     reference = found.suite.reference
     ours, theirs = (
@@ -191,7 +206,13 @@ def _aggregate(found: Collected, entry: Entry) -> Aggregate:
     settings = found.suite.settings
     shares = [_shares_of_gap(found, setting, entry) for setting in settings]
     gap = stratified_bootstrap(shares) if all(shares) else None
-    return Aggregate(entry.name, entry.kind, gap, _improvement(found, entry, settings))
+    return Aggregate(
+        name=entry.name,
+        kind=entry.kind,
+        gap=gap,
+        improvement=_improvement(found, entry, settings),
+        gaps=tuple(_over_seeds(each) for each in shares),
+    )
 
 
 def _provenance(rows: list[Result]) -> Provenance:

@@ -66,6 +66,24 @@ class EntryReport:
 
 
 @dataclass(frozen=True)
+class DifferenceReport:
+    """By how much the return of one entry is above that of another, on a setting.
+
+    Attributes:
+        name: what differs.
+        ours: name of an entry.
+        theirs: name of the other.
+        mean_return: mean over seeds of ours less mean over seeds of theirs, with an interval over
+            both sides' seeds; None where one has no finished run.
+    """
+
+    name: str
+    ours: str
+    theirs: str
+    mean_return: Interval | None
+
+
+@dataclass(frozen=True)
 class SettingReport:
     """All entries on one setting.
 
@@ -73,11 +91,13 @@ class SettingReport:
         name: the setting's.
         images: how many were evaluated; None where no arrays are there.
         lines: bounds first, then by accuracy after the last look, then what has no metrics.
+        differences: those that the suite names, in its order.
     """
 
     name: str
     images: int | None
     lines: tuple[EntryReport, ...]
+    differences: tuple[DifferenceReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,12 +110,14 @@ class Aggregate:
         gap: IQM of the shares of all settings' seeds, pooled; resampled within settings.
         improvement: probability that a seed beats one of the reference on a setting drawn at
             random; None for the reference itself.
+        gaps: on each setting alone, in the suite's order; None where there is none.
     """
 
     name: str
     kind: str
     gap: Interval | None
     improvement: Interval | None
+    gaps: tuple[Interval | None, ...] = ()
 
 
 @dataclass(frozen=True)

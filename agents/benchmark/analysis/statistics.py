@@ -152,6 +152,30 @@ def probability_of_improvement(
     return _bootstrap([*left, *right], improvement, resampling)
 
 
+def difference_of_means(
+    ours: ArrayLike, theirs: ArrayLike, resampling: Resampling = STANDARD
+) -> Interval:
+    """Estimate by how much the mean of our seeds is above that of theirs.
+
+    Seeds of both sides are drawn anew, each on their own, so the interval is for newly trained
+    policies on the same images.
+
+    Args:
+        ours: (seeds,) float, a score a seed.
+        theirs: likewise; there may be more or fewer.
+        resampling: how seeds are drawn anew.
+
+    Raises:
+        ValueError: a side without seeds or not (seeds,), or NaN or infinite scores.
+    """
+    samples = [_finite(ours, "ours", "seeds"), _finite(theirs, "theirs", "seeds")]
+
+    def difference(*drawn: NDArray[np.float64], axis: int = -1) -> Any:
+        return drawn[0].mean(axis=axis) - drawn[1].mean(axis=axis)
+
+    return _bootstrap(samples, difference, resampling)
+
+
 def paired_difference(
     ours: ArrayLike,
     theirs: ArrayLike,

@@ -39,19 +39,19 @@ class Column:
 
 
 class TextTable(NamedTuple):
-    """A table as text: those of `ENTRY` are its first columns."""
+    """A table as text."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def share(interval: Interval | None, digits: int = 3) -> Cell:
-    """Return `.871` and `[.866, .876]`."""
+def share(interval: Interval | None, digits: int = 3, sign: str = "-") -> Cell:
+    """Return `.871` and `[.866, .876]`; with `+` as sign, what is above 0 has one too."""
 
     def short(value: float) -> str:
         rounded = round(value, digits) + 0.0  # no minus before nothing
-        text = f"{rounded:.{digits}f}"
+        text = f"{rounded:{sign}.{digits}f}"
         return text.replace("0.", ".", 1) if abs(rounded) < 1 else text
 
     return _cell(interval, short)
@@ -105,6 +105,12 @@ _COST = (
     Column("seconds", partial(_count, attribute="seconds")),
     Column("steps/s", partial(_count, attribute="steps_per_second")),
 )
+_DIFFERENCE = (
+    Column("difference", lambda each: Cell(each.name), is_text=True),
+    Column("of", lambda each: Cell(each.ours), is_text=True),
+    Column("less that of", lambda each: Cell(each.theirs), is_text=True),
+    Column("return more", lambda each: share(each.mean_return, sign="+")),
+)
 _SEARCH = (
     Column("seen again", lambda line: percent(line.seen_again)),
     Column("put right", lambda line: percent(line.put_right)),
@@ -116,8 +122,17 @@ def text_tables(report: Report) -> list[TextTable]:
     made = [table for each in report.settings for table in _setting_tables(report, each)]
     if report.aggregates:
         better = f"P(better than {report.reference})"
-        columns = (_GAP, Column(better, lambda each: share(each.improvement, digits=2)))
-        made.append(_table(f"all {len(report.settings)} settings", columns, report.aggregates))
+        each_setting = [
+            Column(setting.name, partial(_gap_on, number=number), brief=True)
+            for number, setting in enumerate(report.settings)
+        ]
+        columns = (
+            *each_setting,
+            Column("all", lambda each: percent(each.gap)),
+            Column(better, lambda each: share(each.improvement, digits=2)),
+        )
+        title = f"gap on {len(report.settings)} settings, and over all of them"
+        made.append(_table(title, (*ENTRY, *columns), report.aggregates))
     return made
 
 
@@ -135,11 +150,17 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
         ("cost", _COST),
         (f"looks 3 to {looks} that follow a miss", _SEARCH),
     ):
-        yield _table(f"{where}: {title}", columns, setting.lines)
+        yield _table(f"{where}: {title}", (*ENTRY, *columns), setting.lines)
+    if setting.differences:
+        yield _table(f"{where}: differences of mean returns", _DIFFERENCE, setting.differences)
+
+
+def _gap_on(aggregate: Any, number: int) -> Cell:
+    """Return the gap on a setting, which a report that was made before may not have."""
+    return percent(aggregate.gaps[number]) if aggregate.gaps else Cell()
 
 
 def _table(title: str, columns: Sequence[Column], lines: Sequence[Any]) -> TextTable:
-    """Return the table of some columns, after those that name entries, with a row a line."""
-    columns = (*ENTRY, *columns)
+    """Return the table of some columns, with a row a line."""
     rows = (tuple(column.cell(line) for column in columns) for line in lines)
-    return TextTable(title, columns, tuple(rows))
+    return TextTable(title, tuple(columns), tuple(rows))

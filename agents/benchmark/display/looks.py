@@ -15,7 +15,6 @@ from agents.benchmark.analysis.rows import Collected
 from agents.benchmark.display.style import plain, set_title
 from agents.benchmark.results import ResultsError
 from agents.benchmark.suite import Setting
-from agents.registry.files import open_network
 from agents.reporting.plots import Episodes, draw_episodes
 from gf_env import geometry
 from gf_env.envs.make_task import make_task
@@ -58,7 +57,7 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
     Colours are on one scale in a row, by the square root of counts, so that rare locations show
     beside frequent ones. All seeds are taken together; entries without arrays are left out.
     """
-    config = open_network(setting.network).config
+    config = setting.open_network().config
     maps = []
     for name in names:
         seeds = [each.locations for each in _episodes(found, setting, name)]
@@ -69,7 +68,7 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
     if not maps:
         return None
     blocks = -(-len(maps) // _MAX_ROWS)
-    rows, looks = -(-len(maps) // blocks), len(maps[0][1])
+    rows, looks = -(-len(maps) // blocks), max(len(counts) for _, counts in maps)
     inches = (blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows)
     figure = Figure(figsize=inches, layout="constrained")
     for number, part in enumerate(figure.subfigures(1, blocks, squeeze=False)[0]):
@@ -104,9 +103,11 @@ def _draw_maps(
         axes.set_axis_off()
     for line, (name, looks) in zip(grid, maps, strict=False):
         scale = PowerNorm(0.5, vmin=0, vmax=max(counts.max() for counts in looks))
-        for axes, counts in zip(line, looks, strict=True):
+        for axes, counts in zip(line, looks, strict=False):
             axes.imshow(counts, cmap="magma", norm=scale)
             axes.set(xticks=[], yticks=[])
+        for axes in line[len(looks) :]:  # of an entry whose episodes are shorter
+            axes.set_axis_off()
         wrapped = "\n".join(textwrap.wrap(plain(name), 18))
         line[0].set_ylabel(wrapped, rotation=0, ha="right", va="center", fontsize=9)
 
@@ -121,7 +122,5 @@ def draw_some_episodes(
     first = {plain(name): _episodes(found, setting, name, seeds=1) for name in names}
     drawn = {name: episodes[0] for name, episodes in first.items() if episodes}
     if drawn:
-        network = open_network(setting.network)
-        task = make_task(network=network, dataset=setting.dataset, split=setting.split)
-        draw_episodes(path, task, drawn)
+        draw_episodes(path, make_task(**setting.task_arguments(setting.split)), drawn)
     return bool(drawn)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from agents.benchmark.analysis.report import Aggregate, EntryReport, Report, SettingReport
 from agents.benchmark.analysis.rows import collect
@@ -13,7 +14,8 @@ from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.display.cells import Cell, percent, share
 from agents.benchmark.display.learning_curves import learning_curves
 from agents.benchmark.display.looks import draw_some_episodes, heat_maps
-from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, plain, set_title
+from agents.benchmark.display.scores import scores
+from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, ends, plain, set_title
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Suite
 from agents.reporting.plots import save, tidy
@@ -31,7 +33,8 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
         folder: that the report was made of.
         output: folder for `accuracy_per_look.png`, `gap.png`, `learning_curves.png`,
             `heat_maps.png` and `episodes.png`. Where there is more than one setting, each has a
-            folder of its own in it, and `gap.png` over all settings stands beside these.
+            folder of its own in it, and beside these stand `gap.png` over all settings and
+            `scores.png`.
 
     Raises:
         ResultsError: the rows are damaged.
@@ -57,6 +60,7 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
         if draw_some_episodes(path, setting, _few(report, each), found):
             written.append(path)
     write(gap(report, report.aggregates, "all settings", styles), output / "gap.png")
+    write(scores(report, styles), output / "scores.png")
     return written
 
 
@@ -67,16 +71,17 @@ def accuracy_per_look(setting: SettingReport, styles: Styles) -> Figure | None:
         return None
     figure = Figure(figsize=(12, max(4.5, 1.3 + _ROW * len(lines))), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(5, 4))
-    looks = range(1, len(lines[0].accuracy) + 1)
     for line in reversed(lines):
         style = styles[line.name]
+        looks = range(1, len(line.accuracy) + 1)
         estimates = [each.estimate for each in line.accuracy]
         left.plot(
             looks, estimates, marker=style.marker, markersize=4, linewidth=LINE_WIDTH, **style.line
         )
-        low, high = zip(*map(_ends, line.accuracy), strict=True)
+        low, high = zip(*map(ends, line.accuracy), strict=True)
         style.draw_band(left, looks, low, high)
-    left.set(xlabel="looks (1 is the glance)", ylabel="accuracy", xticks=list(looks))
+    left.set(xlabel="looks (1 is the glance)", ylabel="accuracy")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(left)
     rows = [(line.name, line.kind, line.accuracy[-1]) for line in lines]
     _forest(right, rows, styles, share)
@@ -115,7 +120,7 @@ def _forest(
     """
     for y, (name, _, interval) in enumerate(rows):
         style = styles[name]
-        axes.plot(_ends(interval), (y, y), color=style.colour, linewidth=2.5, alpha=0.6)
+        axes.plot(ends(interval), (y, y), color=style.colour, linewidth=2.5, alpha=0.6)
         axes.plot(interval.estimate, y, color=style.colour, marker=style.marker, markersize=5)
         beside = axes.get_yaxis_transform()
         axes.text(1.01, y, as_cell(interval).text, transform=beside, va="center", fontsize=8)
@@ -124,13 +129,6 @@ def _forest(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     tidy(axes)
-
-
-def _ends(interval: Interval) -> tuple[float, float]:
-    """Return an interval's ends; its estimate twice where there are none."""
-    if interval.low is None or interval.high is None:
-        return interval.estimate, interval.estimate
-    return interval.low, interval.high
 
 
 def _few(report: Report, setting: SettingReport) -> list[str]:

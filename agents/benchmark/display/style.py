@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
-from matplotlib.colors import TABLEAU_COLORS, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.suite import Entry
 
 Dashes = Literal["-", "--", ":", "-."] | tuple[float, tuple[int, ...]]
@@ -19,7 +19,8 @@ Dashes = Literal["-", "--", ":", "-."] | tuple[float, tuple[int, ...]]
 _MARKERS = "osD^vPX<>p*hd"
 _ROUNDS: tuple[Dashes, ...] = ("-", "--", ":", "-.")
 _DASHES: tuple[Dashes, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
-_COLOURS = [to_hex(each) for name, each in TABLEAU_COLORS.items() if name != "tab:gray"]
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
+"""Those of Okabe and Ito (2008), which people with any colour vision tell apart."""
 _GREYS = ("#555555", "#999999", "#777777", "#b5b5b5")
 _BOUND = "#000000"
 
@@ -69,6 +70,13 @@ def choose_styles(entries: Iterable[Entry]) -> Styles:
 def plain(name: str) -> str:
     """Return a name as matplotlib shows it letter by letter."""
     return name.replace("$", r"\$")
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    """Return an interval's ends; its estimate twice where there are none."""
+    if interval.low is None or interval.high is None:
+        return interval.estimate, interval.estimate
+    return interval.low, interval.high
 
 
 def set_title(figure: Figure, setting: str, what: str) -> None:

@@ -66,6 +66,12 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def _explanation(report: Report) -> str:
+    differences = (
+        "*return more*: mean over seeds of the return of one less that of the other, with an "
+        "interval over both sides' seeds. "
+        if any(setting.differences for setting in report.settings)
+        else ""
+    )
     return (
         "Interquartile means over seeds with 95% stratified bootstrap intervals, of the likeliest "
         f"actions but where sampled ones are named. *gap*: share of the way from {report.random} "
@@ -76,6 +82,7 @@ def _explanation(report: Report) -> str:
         "is sure. *seen again*: share of a patch that earlier patches of the episode had shown, "
         "and *put right*: share of looks after which the network was right, both of looks that "
         "follow one after which it was wrong. *steps*, *seconds*: of training. "
+        f"{differences}"
         f"Kinds: {'; '.join(KINDS.values())}."
     )
 
@@ -84,9 +91,10 @@ def _terminal_table(table: TextTable) -> Table:
     made = Table(title=Text(table.title), box=box.SIMPLE_HEAD, collapse_padding=True)
     for column in table.columns:
         if column.is_text:
-            made.add_column(column.name, overflow="fold", no_wrap=column != ENTRY[0])
+            made.add_column(column.name, overflow="fold", no_wrap=column == ENTRY[1])
         else:
-            made.add_column(column.name, justify="right", no_wrap=True)
+            # without intervals only a header can be wider than a word
+            made.add_column(column.name, justify="right", no_wrap=not column.brief)
     for row in table.rows:
         cells = zip(table.columns, row, strict=True)
         made.add_row(

@@ -14,13 +14,12 @@ from agents.benchmark.results import DONE, FAILED, Metrics, Result, ResultsFolde
 from agents.benchmark.suite import Run, Setting
 from agents.learners.base import Update
 from agents.policies.base import Policy, PrivilegedPolicy
-from agents.registry.files import SB3_SUFFIX, open_network
+from agents.registry.files import SB3_SUFFIX
 from agents.registry.learners import get_learner
 from agents.registry.policies import make_policy
 from agents.reporting.provenance import machine, versions
-from gf_env.datasets import load_dataset
 from gf_env.datasets.base import dataset_digest
-from gf_env.envs.make_task import TaskArguments
+from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import BudgetPoint, budgeted_curve
 
@@ -53,7 +52,12 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
         _save(policy, folder.policy_stem(run.key))
     on_progress("evaluates")
     test = _evaluate(policy, run, run.setting.split)
-    sampled = _evaluate(policy, run, run.setting.split, deterministic=False)
+    # upper bounds do not sample
+    sampled = (
+        test
+        if isinstance(policy, PrivilegedPolicy)
+        else _evaluate(policy, run, run.setting.split, deterministic=False)
+    )
     held_out = _evaluate(policy, run, run.setting.threshold_split)
     curve = budgeted_curve(
         held_out.max_probability, test.max_probability, test.correct, test.multiply_adds
@@ -91,36 +95,26 @@ def make_row(run: Run, seconds: float, reason: str | None = None, **measured: An
 
 def task_identity(setting: Setting) -> dict[str, Any]:
     """Return which images and which network a setting is about; changes when they do."""
-    network = open_network(setting.network)
-    images = load_dataset(setting.dataset, setting.split, like=network.config.image_spec)
+    task = make_task(**setting.task_arguments(setting.split))
     return {
-        "dataset": setting.dataset,
+        "dataset": setting.played_with.dataset,
         "split": setting.split,
-        "network": setting.network,
-        "sequence_length": setting.sequence_length or network.config.sequence_length,
-        "images digest": dataset_digest(images)[:16],
-        "network digest": network.digest()[:16],
+        "network": setting.played_with.network,
+        "sequence_length": task.rules.sequence_length,
+        "images digest": dataset_digest(task.dataset)[:16],
+        "network digest": task.network.digest()[:16],
     }
 
 
 def training_task(run: Run) -> TaskArguments:
     """Return the arguments of the task that a run's learner learns on."""
-    return {**_task(run.setting, run.setting.train_split), **run.entry.training_task}
-
-
-def _task(setting: Setting, split: str) -> TaskArguments:
-    return {
-        "network": open_network(setting.network),
-        "dataset": setting.dataset,
-        "sequence_length": setting.sequence_length,
-        "split": split,
-    }
+    return {**run.setting.task_arguments(run.setting.train_split), **run.entry.training_task}
 
 
 def _make_policy(run: Run) -> Policy | PrivilegedPolicy:
     entry = run.entry
     assert entry.policy is not None  # an entry has a policy or a learner
-    network = open_network(run.setting.network)
+    network = run.setting.open_network()
     return make_policy(entry.policy, network=network, seed=run.seed, settings=entry.settings)
 
 
@@ -176,7 +170,7 @@ def _evaluate(
 ) -> Evaluation:
     """Evaluate on pixels, whatever was learned on."""
     set_random_seed(run.seed)  # policies may draw from the global generators, as SB3's do
-    task: TaskArguments = {**_task(run.setting, split), **run.entry.evaluation_task}
+    task: TaskArguments = {**run.setting.task_arguments(split), **run.entry.evaluation_task}
     num_images = run.setting.num_images
     return evaluate(policy, num_images=num_images, deterministic=deterministic, **task)
 

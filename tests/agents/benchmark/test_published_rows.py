@@ -21,8 +21,8 @@ DATA = ROOT / "tests" / "data" / "before_layout"
 KEYS = json.loads((DATA / "run_keys.json").read_text())
 
 
-def test_no_suite_is_left_out():
-    assert suite_names() == sorted(KEYS)
+def test_no_suite_is_gone():
+    assert {*KEYS} <= {*suite_names()}
 
 
 @pytest.mark.parametrize("name", sorted(KEYS))

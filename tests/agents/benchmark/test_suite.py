@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from agents.benchmark.suite import Entry, Run, Setting
+from agents.benchmark.suite import Entry, Run, Setting, Suite
 
 SETTING = Setting("usual")
 RULE = Entry("a", policy="gaussian", settings={"std": 0.5})
@@ -22,6 +22,9 @@ def of(part, **changes):
         (RULE, {}, {}, 1, False),
         (RULE, {"settings": {"std": 0.6}}, {}, 0, False),
         (RULE, {}, {"num_images": 5}, 0, False),
+        (RULE, {}, {"network": "cluttered-digits"}, 0, True),
+        (RULE, {}, {"level": "default"}, 0, True),
+        (RULE, {}, {"level": "easy"}, 0, False),
         # a learner's defaults are part of what it is
         (LEARNER, {"settings": {"updates": 3, "gamma": 0.7}}, {}, 0, True),
         (LEARNER, {"settings": {"updates": 3, "gamma": 0.6}}, {}, 0, False),
@@ -58,6 +61,29 @@ def test_what_it_learns_and_acts_with():
     everywhere = Entry("a", learner="paper-ppo", task={"precision": "bfloat16"})
     assert everywhere.training_task == {"precision": "bfloat16"}
     assert everywhere.evaluation_task == {}
+    shorter = Entry("a", learner="paper-ppo", task={"sequence_length": 2, "num_scenes": 10**7})
+    assert shorter.training_task == shorter.task
+    assert shorter.evaluation_task == {"sequence_length": 2}
+
+
+def test_a_level_is_a_data_set_of_its_own():
+    easy = Setting("usual", dataset="signposts", level="easy")
+    assert easy.played_with[:2] == ("signposts-easy", "signposts")
+    by_name = Setting("usual", dataset="signposts-easy")
+    assert Run(RULE, easy, 0).spec == Run(RULE, by_name, 0).spec
+    arguments = of(easy, network="cluttered-digits", sequence_length=4).task_arguments("train")
+    assert arguments.pop("network").config.encoder == "small-cnn"
+    assert arguments == {"dataset": "signposts-easy", "sequence_length": 4, "split": "train"}
+
+
+def test_a_suite_at_another_level():
+    suite = Suite("mine", "a test", (0,), (SETTING, Setting("b", dataset="signposts")), (RULE,))
+    assert suite.at_level("default") is suite
+    hard = suite.at_level("hard")
+    assert hard.name == "mine-hard"
+    assert [each.name for each in hard.settings] == ["usual, hard", "b, hard"]
+    names = [each.played_with.dataset for each in hard.settings]
+    assert names == ["cluttered-digits-hard", "signposts-hard"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +127,8 @@ def test_entries_that_cannot_be(fields, message):
         ({"split": "train"}, "must be other images"),
         ({"threshold_split": "test"}, "must be other images"),
         ({"num_images": 0}, "num_images must be greater than 0"),
+        ({"level": "simple"}, "unknown level 'simple'.*easy.*default.*hard"),
+        ({"dataset": "photos", "level": "easy"}, "'photos' has no level 'easy'.*signposts"),
     ],
 )
 def test_settings_that_cannot_be(fields, message):

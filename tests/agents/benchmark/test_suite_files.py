@@ -1,5 +1,6 @@
 import pytest
 
+from agents.benchmark.suite import Difference
 from agents.benchmark.suite_files import load_suite, suite_names
 
 
@@ -36,6 +37,11 @@ name = "other"
 settings = { gamma = 0.9 }
 task = { reward = "correctness_gain" }
 seeds = [7]
+
+[[differences]]
+name = "discount"
+ours = "other"
+theirs = "short"
 """
 
 
@@ -49,6 +55,7 @@ def test_a_file(tmp_path):
     assert other.seeds == (7,)
     assert suite.settings[0].sequence_length == 3
     assert suite.settings[1].num_images == 10
+    assert suite.differences == (Difference("discount", "other", "short"),)
 
 
 def test_runs_go_seed_by_seed(tmp_path):
@@ -77,6 +84,8 @@ POLICY = "[[policies]]\nname = 'random'\npolicy = 'random'"
          "'.*mine.toml' cannot be read: policy 'random': Entry: polices"),
         ((SEEDS, NOTHING_SAID, "[[settings]]\nname = 'x'\nnum_images = 0", POLICY),
          "setting 'x': Setting: num_images must be"),
+        ((SEEDS, NOTHING_SAID, "[[differences]]\nname = 'x'\nours = 'random'", POLICY),
+         "difference 'x': Difference: theirs"),
         ((SEEDS, NOTHING_SAID, "colour = 1", POLICY), "colour"),
         (("include = ['references']", SEEDS, NOTHING_SAID, POLICY), "twice: \\['random'\\]"),
         (("include = ['nothing']", SEEDS, NOTHING_SAID), "unknown suite 'nothing'"),

@@ -54,6 +54,7 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
     [
         (["nowhere"], "unknown suite 'nowhere'"),
         (["rules", "--only", "magic"], "has no ['magic']; it has ['random'"),
+        (["rules", "--level", "simple"], "unknown level 'simple'"),
         (["rules", "--jobs", "0"], "jobs must be greater than 0"),
         (["rules", "--timeout", "-1"], "timeout must be greater than 0"),
     ],

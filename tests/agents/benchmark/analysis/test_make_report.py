@@ -8,7 +8,7 @@ import pytest
 
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.results import Metrics, ResultsFolder
-from agents.benchmark.suite import Entry
+from agents.benchmark.suite import Difference, Entry
 from tests.helpers import benchmark_rows as rows
 from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, level, make_suite
 
@@ -196,10 +196,31 @@ def test_two_settings_are_pooled_by_hand(tmp_path):
     assert aggregates[OTHER].gap.estimate == pytest.approx(0.5)
     assert aggregates[PAPER].gap.estimate == pytest.approx(0.5)
     assert aggregates[ORACLE].gap.estimate == pytest.approx(1)
+    assert [each.estimate for each in aggregates[OTHER].gaps] == pytest.approx([0.75, 0.25])
     # above all of the reference's seeds on one setting, below on the other
     assert aggregates[OTHER].improvement.estimate == pytest.approx(0.5)
     assert aggregates[PAPER].improvement is None
     assert report.aggregates[0].name == ORACLE
+
+
+def test_differences_of_returns_by_hand(tmp_path):
+    pairs = [("more", OTHER, PAPER), ("none", PAPER, "nobody")]
+    suite = make_suite(differences=tuple(Difference(*pair) for pair in pairs))
+    report = report_on(tmp_path, suite, rows.spread)
+    more, none = report.settings[0].differences
+    # accuracy less that of the glance: 0 to .4 against .3
+    assert (more.name, more.ours, more.theirs) == ("more", OTHER, PAPER)
+    assert more.mean_return.estimate == pytest.approx(0.2 - 0.3)
+    assert -0.3 < more.mean_return.low < -0.1 < more.mean_return.high < 0.1
+    assert none.mean_return is None
+    assert "No difference none: the suite has no nobody." in report.missing
+
+
+def test_few_seeds_of_a_difference_are_said(tmp_path):
+    suite = make_suite(seeds=(0, 1), differences=(Difference("more", OTHER, PAPER),))
+    report = report_on(tmp_path, suite)
+    assert report.settings[0].differences[0].mean_return.low is None
+    assert any(each.startswith("Difference more, 2 seeds: too few") for each in report.missing)
 
 
 def test_nothing_over_all_settings_where_one_lacks(tmp_path):

@@ -12,6 +12,7 @@ from agents.benchmark.analysis.statistics import (
     MIN_SEEDS,
     Interval,
     Resampling,
+    difference_of_means,
     interquartile_mean,
     paired_difference,
     probability_of_improvement,
@@ -60,6 +61,20 @@ def test_bootstrap_is_that_of_all_resamples(confidence):
     low, high = exact_quantiles(TWO_VALUED, confidence)
     interval = stratified_bootstrap([TWO_VALUED], np.mean, Resampling(confidence, 20_000))
     assert interval == Interval(0.4, pytest.approx(low), pytest.approx(high), seeds=5)
+
+
+def test_difference_of_means_by_hand():
+    difference = difference_of_means([1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 1.0, 1.0])
+    assert (difference.estimate, difference.seeds) == (pytest.approx(2), 3)
+    # of one side all are alike: the interval is that of the other side's mean
+    alone = stratified_bootstrap([[1.0, 2.0, 3.0, 4.0, 5.0]], np.mean)
+    assert difference.low == pytest.approx(alone.low - 1, abs=0.11)
+    assert difference.high == pytest.approx(alone.high - 1, abs=0.11)
+    both = difference_of_means([1.0, 2.0, 3.0, 4.0, 5.0], [-1.0, 0.0, 4.0, 0.0, 2.0])
+    assert width(both) > width(difference)
+    assert difference_of_means([1.0, 2.0], [0.0, 0.0]).low is None
+    with pytest.raises(ValueError, match=r"theirs is empty"):
+        difference_of_means([1.0], [])
 
 
 def test_estimate_pools_settings_of_unequal_size():

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.learning_curves import common_curve
 from agents.benchmark.display.looks import centre_counts
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
+from agents.benchmark.display.scores import scores
 from agents.benchmark.display.style import choose_styles
-from agents.benchmark.results import ResultsFolder, Training
+from agents.benchmark.results import Metrics, ResultsFolder, Training
 from agents.benchmark.suite import Entry
 from tests.helpers import benchmark_rows as rows
 from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite, spread
@@ -40,6 +42,7 @@ def test_each_of_several_settings_has_a_folder(tmp_path):
     folders = {path.parent.name for path in written}
     assert folders == {"1-one", "2-two-2", "plots"}
     assert [path.name for path in written].count("gap.png") == 3
+    assert written[-1] == tmp_path / "plots" / "scores.png"
     assert all(path.exists() for path in written)
 
 
@@ -81,6 +84,47 @@ def test_entries_stand_from_the_best_to_the_worst(tmp_path):
     assert drawn == {(0.4, 0.65, 0.9), (0.4, 0.55, 0.7), (0.4, 0.5, 0.6), (0.4, 0.45, 0.5)}
     axes = gap(report, report.settings[0].lines, "digits", styles).axes
     assert [label.get_text() for label in axes[0].get_yticklabels()] == names
+
+
+def test_scores_are_bars_of_learners_on_each_setting_and_over_all(tmp_path):
+    suite = make_suite(settings=("one", "two"))
+    (axes,) = scores_of(tmp_path, suite).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["one", "two", "all"]
+    names = [text for text in axes.texts if text.get_text() in (PAPER, OTHER, RANDOM)]
+    assert [text.get_text() for text in names] == [PAPER, OTHER]
+    heights = [text.get_position()[1] for text in names]
+    assert heights == sorted(heights, reverse=True)
+    styles = choose_styles(suite.entries)
+    for name, height in ((PAPER, 0.5), (OTHER, 0.25)):
+        bars = [
+            each for each in axes.patches if to_hex(each.get_facecolor()) == styles[name].colour
+        ]
+        assert [bar.get_height() for bar in bars] == pytest.approx([height] * 3)
+
+
+def test_scores_of_rules_where_nothing_learns(tmp_path):
+    suite = make_suite(settings=("one", "two"), entries=SUITE.entries[:2], reference=RANDOM)
+    (axes,) = scores_of(tmp_path, suite).axes
+    assert RANDOM in {text.get_text() for text in axes.texts}
+    assert scores_of(tmp_path, SUITE) is None  # one setting has nothing to be over
+
+
+def scores_of(path, suite):
+    return scores(make_report(suite, fill(path, suite, spread)), choose_styles(suite.entries))
+
+
+def test_entries_may_look_less_often(tmp_path):
+    folder = fill(tmp_path, SUITE, spread)
+    for run in SUITE.runs():
+        if run.entry.name == OTHER:
+            metrics = Metrics((0.4, 0.6), 0.2)
+            folder.append(rows.make_row(run, 0.6, deterministic=metrics, sampled=metrics))
+            folder.write_arrays(run.key, rows.make_arrays(0.6, looks=2))
+    report = make_report(SUITE, folder)
+    axes = accuracy_per_look(report.settings[0], choose_styles(SUITE.entries)).axes
+    assert {len(line.get_xdata()) for line in axes[0].lines} == {2, 3}
+    written = write_plots(report, SUITE, folder, tmp_path)
+    assert {path.stem for path in written} == {*PLOTS}
 
 
 def test_learners_have_colours_and_the_rest_is_grey():

@@ -13,7 +13,7 @@ from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.display.cells import percent, share, text_tables
 from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import ResultsFolder
-from agents.benchmark.suite import Entry
+from agents.benchmark.suite import Difference, Entry
 from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite, spread
 from tests.helpers.paths import ROOT
 
@@ -22,7 +22,8 @@ PUBLISHED = sorted((ROOT / "docs" / "results").iterdir())
 
 @pytest.fixture
 def report(tmp_path):
-    suite = make_suite(settings=("one", "two | three"))
+    pairs = (Difference("more", OTHER, PAPER), Difference("none", OTHER, "nobody"))
+    suite = make_suite(settings=("one", "two | three"), differences=pairs)
     return make_report(suite, fill(tmp_path, suite, spread))
 
 
@@ -53,6 +54,10 @@ def test_shares(interval, text):
     assert share(interval).text == text
 
 
+def test_signs():
+    assert share(Interval(0.0312, -0.01, 0.05, 5), sign="+").text == "+.031 [-.010, +.050]"
+
+
 def test_percent():
     assert percent(Interval(0.8714, 0.849, -0.001, 5)).text == "87% [85, 0]"
     assert percent(None).text == ""
@@ -72,7 +77,13 @@ def test_cells_by_hand(report):
     assert row[3] == ".00 [.00, .00]"
     assert [cell.partition(" [")[0] for cell in row[4:]] == [".400", ".000"]
     assert cost[PAPER] == [PAPER, "learner", ".650 [.650, .650]", "1,000", "12", "83"]
-    assert over_all[PAPER][2] == "50% [50, 50]"
+    assert over_all[PAPER][2:5] == ["50% [50, 50]"] * 3
+    names = [column.name for column in tables[-1].columns]
+    assert names[2:] == ["one", "two | three", "all", f"P(better than {PAPER})"]
+    (differences, _) = (each for each in tables if "differences" in each.title)
+    more, none = ([cell.text for cell in row] for row in differences.rows)
+    assert more[:3] == ["more", OTHER, PAPER] and more[3].startswith("-.100 [-.")
+    assert none == ["none", OTHER, "nobody", ""]
 
 
 def test_markdown_has_the_cells_of_all_metrics_and_what_is_missing(report):

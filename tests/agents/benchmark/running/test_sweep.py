@@ -98,6 +98,12 @@ def test_a_row_has_what_the_policy_did(folder):
     assert row.task["images digest"] and row.made["torch"] and row.made["cpu"]
 
 
+def test_upper_bounds_do_not_sample(folder):
+    row = only_run(suite_of(Entry("planner", policy="planner")), folder)
+    assert row.sampled == row.deterministic
+    assert row.deterministic.accuracy[-1] > 0.8
+
+
 @pytest.mark.parametrize(
     ("learner", "settings"),
     [
