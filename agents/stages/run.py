@@ -29,13 +29,15 @@ from gf_env.network.image_classifier import (
     load_image_classifier,
 )
 from gf_env.policy import Policy
-from gf_env.training.loop import Metrics, PhaseFolder, run_phase
+from gf_env.training.loop import ACCURACY, Metrics, PhaseFolder, run_phase
 from gf_env.training.objectives import LooksObjective, Objective
 from gf_env.training.samplers import LocationSampler, ObjectSampler, UniformSampler
 from gf_env.training.schedule import OptimiserConfig
 from gf_env.training.seeding import seeded_weights
 from gf_env.training.starting_weights import load_starting_weights
 from gf_env.training.supervised import SupervisedTrainee
+
+CONFIDENCE = "validation/confidence"
 
 
 class TrainingRun:
@@ -136,7 +138,7 @@ class TrainingRun:
     ) -> None:
         def validate() -> Metrics:
             accuracy = learned.accuracy(classifier, self.validation, self.loading)
-            return {"validation/accuracy": accuracy}
+            return {ACCURACY: accuracy}
 
         self._supervise(phase, learned.objective(classifier, self.images), schedule, validate)
 
@@ -150,12 +152,15 @@ class TrainingRun:
         start_encoder(network.global_encoder, low)
         sampler: LocationSampler = UniformSampler()
         make_policy: Callable[[], Policy] = RandomPolicy
+        score = ACCURACY
         if recipe.object_looks:
             sampler = ObjectSampler(
                 self.images, recipe.patch_size, recipe.object_looks, recipe.object_weights
             )
             make_policy = ObjectPolicy
-        self._train_looks("stage1", network, sampler, make_policy, recipe.stage1)
+            # the object that counts may be the only one seen, and then a guess is right, too
+            score = CONFIDENCE
+        self._train_looks("stage1", network, sampler, make_policy, recipe.stage1, score)
 
     def stage2(self) -> None:
         """Train the policy on the frozen network."""
@@ -186,6 +191,7 @@ class TrainingRun:
         sampler: LocationSampler,
         make_policy: Callable[[], Policy],
         schedule: OptimiserConfig,
+        score: str = ACCURACY,
     ) -> None:
         recipe = self.config.recipe
         network.to(self.loading.device)
@@ -196,7 +202,9 @@ class TrainingRun:
             recipe.train_global_encoder,
             recipe.train_local_encoder,
         )
-        self._supervise(phase, objective, schedule, lambda: self._validate(network, make_policy()))
+        self._supervise(
+            phase, objective, schedule, lambda: self._validate(network, make_policy()), score
+        )
 
     def _supervise(
         self,
@@ -204,6 +212,7 @@ class TrainingRun:
         objective: Objective,
         schedule: OptimiserConfig,
         validate: Callable[[], Metrics],
+        score: str = ACCURACY,
     ) -> None:
         trainee = SupervisedTrainee(
             phase,
@@ -215,6 +224,7 @@ class TrainingRun:
             augment=self.config.data.augment,
             precision=self.config.precision,
             seed=self.config.recipe.seed,
+            score=score,
         )
         run_phase(trainee, self.place(phase), name=phase, progress=self._progress)
 
@@ -227,7 +237,8 @@ class TrainingRun:
             workers=self.loading.workers,
         )
         metrics = {
-            "validation/accuracy": float(result.accuracy[-1]),
+            ACCURACY: float(result.accuracy[-1]),
+            CONFIDENCE: float(result.confidence[:, -1].mean()),
             "validation/episodic_return": result.mean_return,
         }
         for step, value in enumerate(result.accuracy, start=1):

@@ -48,7 +48,7 @@ class OptimiserConfig:
 def make_optimiser(
     encoders: Iterable[nn.Module], others: Iterable[nn.Module], config: OptimiserConfig
 ) -> torch.optim.Optimizer:
-    """Return an optimiser of the weights that learn, encoders and everything else at their own rates."""
+    """Return an optimiser of what learns, encoders and everything else at their own rates."""
     groups = [
         {
             "params": [p for module in modules for p in module.parameters() if p.requires_grad],
