@@ -4,13 +4,14 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from typing_extensions import Unpack
 
-from gf_env.datasets import Dataset, load_dataset
+from gf_env.datasets import Dataset, ImageSpec, load_dataset
 from gf_env.datasets.image_source import ImageSource, image_source
+from gf_env.datasets.scenes.base import EndlessScenes, Scenes
 from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
@@ -215,6 +216,7 @@ def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
             ("image_size", wanted.image_size, given.image_size),
             ("channels", wanted.channels, given.channels),
             ("number of classes", len(wanted.classes), len(given.classes)),
+            *_of_the_task(wanted, dataset),
         )
         if ours != theirs
     ]
@@ -223,6 +225,13 @@ def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
             f"the network does not fit the data set {dataset.name}: {', '.join(differing)} "
             "(the network's against the data set's)"
         )
+
+
+def _of_the_task(wanted: ImageSpec, dataset: Dataset) -> list[tuple[str, Any, Any]]:
+    """Return what else differs between networks of built-in tasks, whose sizes may be alike."""
+    if not isinstance(dataset, (Scenes, EndlessScenes)):
+        return []
+    return [(name, getattr(wanted, name), getattr(dataset.spec, name)) for name in ("mean", "std")]
 
 
 def check_network(network: GlanceFocusNet, rules: Rules) -> None:
