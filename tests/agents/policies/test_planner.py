@@ -84,5 +84,5 @@ def test_data_sets_without_such_objects(tiny_network):
     kind = SCENES["digit-sums"]
     with pytest.raises(ValueError, match=r"has objects 0 to 1, but the order has \[2, -1\]"):
         looks_of(agents.ObjectPolicy([0, 2, -1]), kind, load_scenes(kind, "test", 10))
-    with pytest.raises(ValueError, match="the data set arrays does not say where any are"):
+    with pytest.raises(ValueError, match="arrays does not say where its objects are"):
         evaluate(agents.ObjectPolicy(), network=tiny_network, dataset=random_dataset())
