@@ -35,11 +35,11 @@ ASKED = {
 _INTRODUCTION = """\
 # The built-in tasks
 
-Four tasks with the same spaces. Each asks for something else of a policy, and shows it by what fails
-there. Levels are `easy`, `default` and `hard`, an argument:
+Four tasks with the same spaces. Each asks for something else of a policy, and shows it by what
+fails there. Levels are `easy`, `default` and `hard`, an argument:
 `gym.make("GlanceFocusSignposts-v0", level="easy")`. Ids with `Grid` have `Discrete` actions, the
-patches of a grid; the others have `Box(-1, 1, (2,))`. T counts the glance. `gf-env tasks` wrote this
-page, measured what is in [`tasks/claims.json`](tasks/claims.json) and took the scores from the
+patches of a grid; the others have `Box(-1, 1, (2,))`. T counts the glance. `gf-env tasks` wrote
+this page, measured what is in [`tasks/claims.json`](tasks/claims.json) and took the scores from the
 reports in [`results/`](results). Intervals are 95% bootstrap intervals over seeds.
 """
 
