@@ -114,7 +114,7 @@ def test_settings_in_a_file_that_cannot_be(settings, message, capsys):
 
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
-    training = presets.preset(name)
+    training = presets.preset(name).config
     claim_folder(tmp_path, training, resume=False)
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
