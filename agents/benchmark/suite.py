@@ -66,7 +66,7 @@ class Setting:
 
 
 _ON_A_LATTICE = ("grid_size", "lattice_stride")
-_TASK_ARGUMENTS = (*_ON_A_LATTICE, "reward", "precision")
+_TASK_ARGUMENTS = (*_ON_A_LATTICE, "reward", "precision", "num_scenes")
 
 
 @configuration
@@ -78,9 +78,9 @@ class Entry:
         policy: see `agents.registry.policies.make_policy`.
         learner: in its place, see `agents.registry.learners.get_learner`.
         settings: of either.
-        task: how it acts and what it learns from: `grid_size`, `lattice_stride`, `reward` and
-            `precision` of `gf_env.envs.make_task.TaskArguments`. Rewards and precision are of
-            training only.
+        task: how it acts and what it learns from: `grid_size`, `lattice_stride`, `reward`,
+            `precision` and `num_scenes` of `gf_env.envs.make_task.TaskArguments`. The latter three
+            are of training only.
         feature_bank: learn on a feature bank where the actions allow one.
         seeds: None for the suite's.
     """

@@ -28,6 +28,7 @@ class Bank:
         dataset: name or folder; see `gf_env.load_dataset`.
         level: of a built-in task: `easy`, `default` or `hard`.
         split: which part of it.
+        num_scenes: how many scenes of a built-in split; the usual number by default.
         grid_size: patches on a grid, for discrete actions; the task's own by default (7 for other
             data sets), none with a lattice stride.
         lattice_stride: patches that start every so many pixels, for continuous actions.
@@ -40,6 +41,7 @@ class Bank:
     dataset: str = DEFAULT_TASK
     level: str | None = None
     split: str = "train"
+    num_scenes: int | None = None
     grid_size: int | None = None
     lattice_stride: int | None = None
     output: Path | None = None
@@ -66,6 +68,7 @@ class Bank:
             dataset=self.dataset,
             level=self.level,
             split=self.split,
+            num_scenes=self.num_scenes,
             unreadable=self.unreadable,
             grid_size=True if on_grid and self.grid_size is None else self.grid_size,
             lattice_stride=self.lattice_stride,
@@ -77,7 +80,8 @@ class Bank:
 
     def _use(self) -> str:
         """Return the call that makes an environment on the bank."""
-        names = ["network", "level", "split", "unreadable", "grid_size", "lattice_stride"]
+        names = ["network", "level", "split", "num_scenes", "unreadable"]
+        names += ["grid_size", "lattice_stride"]
         named = BUILTIN_TASKS.get(self.dataset)
         stem = (named or BUILTIN_TASKS[DEFAULT_TASK]).id_stem
         arguments = {

@@ -64,7 +64,8 @@ class Dataset(Protocol):
         name: how `load_dataset` finds it again.
         split: which part of it this is.
         spec: image size, channels, classes and normalisation.
-        labels: (n,) int64, the class of each image.
+        labels: (n,) int64, the class of each image. Where n may be millions, what is made when it
+            is indexed by an array will do.
     """
 
     name: str
@@ -126,13 +127,15 @@ def dataset_digest(dataset: Dataset) -> str:
     """Return a SHA-256 that tells versions of a split apart.
 
     It is taken over the description, all labels, the fingerprint where there is one, and the
-    pixels of 64 images spread evenly over the split.
+    pixels of 64 images spread evenly over the split. Of labels that are made when they are indexed,
+    those of the 64 images count.
     """
     spec = dataclasses.asdict(dataset.spec)
     mark = dataset.fingerprint() if isinstance(dataset, Fingerprinted) else None
     digest = hashlib.sha256(json.dumps([len(dataset), spec, mark]).encode())
-    digest.update(np.ascontiguousarray(dataset.labels, "<i8").data)
     sample = np.linspace(0, len(dataset) - 1, min(_SAMPLED, len(dataset))).astype(np.int64)
+    labels = dataset.labels if isinstance(dataset.labels, np.ndarray) else dataset.labels[sample]
+    digest.update(np.ascontiguousarray(labels, "<i8").data)
     for index in sample:  # one by one, since images in memory may be large
         digest.update(dataset.images(np.array([index])).contiguous().numpy().data)
     return digest.hexdigest()

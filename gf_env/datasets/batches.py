@@ -1,6 +1,6 @@
 """Batches of images on a device, read ahead by worker processes where asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ class Loading:
 
 def read_batches(
     dataset: Dataset,
-    batches: list[NDArray[np.int64]],
+    batches: Iterable[NDArray[np.int64]],
     loading: Loading,
     augmentation_seed: int | None = None,
 ) -> Iterator[Batch]:

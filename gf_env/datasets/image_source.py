@@ -90,7 +90,7 @@ class ReadImages(ImageSource):
         self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
         loading = Loading(self._device, workers)
-        return read_batches(self._dataset, list(batches), loading, augmentation_seed)
+        return read_batches(self._dataset, batches, loading, augmentation_seed)
 
 
 class ResidentImages(ImageSource):

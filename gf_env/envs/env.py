@@ -78,8 +78,9 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     Args:
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `level`, `split`,
-            `unreadable`, `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`,
-            `grid_size`, `lattice_stride`, `feature_bank`, `precision`, `compiled`, `device`.
+            `num_scenes`, `unreadable`, `network`, `sequence_length`, `reward`, `observe`,
+            `exit_thresholds`, `grid_size`, `lattice_stride`, `feature_bank`, `precision`,
+            `compiled`, `device`.
 
     Raises:
         TypeError: an argument that does not exist.

@@ -13,7 +13,7 @@ from gf_env import builtin_tasks
 from gf_env.builtin_tasks import PlayedWith
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.image_source import ImageSource, image_source
-from gf_env.datasets.scenes.registry import SCENES
+from gf_env.datasets.scenes.base import EndlessScenes, Scenes
 from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
@@ -36,6 +36,8 @@ class TaskArguments(TypedDict, total=False):
             torchvision name, or an object: see `gf_env.datasets.load_dataset`.
         level: of a built-in task, `easy`, `default` (the default) or `hard`.
         split: which part of it, `train` by default.
+        num_scenes: how many scenes of a built-in split; the usual number by default. More than
+            those are made as they are needed and never stored.
         unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
         network: a built-in name, a file, or a `GlanceFocusNet` in eval mode; by default the
             built-in task's own, for other data sets that of `cluttered-digits`.
@@ -60,6 +62,7 @@ class TaskArguments(TypedDict, total=False):
     dataset: str | os.PathLike[str] | Dataset
     level: str | None
     split: str
+    num_scenes: int | None
     unreadable: str
     network: str | os.PathLike[str] | GlanceFocusNet | None
     sequence_length: int | None
@@ -78,6 +81,7 @@ DEFAULTS: TaskArguments = {
     "dataset": BUILTIN,
     "level": None,
     "split": "train",
+    "num_scenes": None,
     "unreadable": "stop",
     "network": None,
     "sequence_length": None,
@@ -114,6 +118,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     dataset = load_dataset(
         given["dataset"],
         given["split"],
+        size=given["num_scenes"],
         like=network.config.image_spec,
         unreadable=given["unreadable"],
     )
@@ -245,7 +250,7 @@ def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
         ("channels", wanted.channels, given.channels),
         ("number of classes", len(wanted.classes), len(given.classes)),
     ]
-    if dataset.name in SCENES:  # all that tells networks of some of these tasks apart
+    if isinstance(dataset, (Scenes, EndlessScenes)):  # whose sizes and classes may be alike
         compared += [("mean", wanted.mean, given.mean), ("std", wanted.std, given.std)]
     differing = [
         f"{name} {ours} against {theirs}" for name, ours, theirs in compared if ours != theirs

@@ -25,6 +25,7 @@ SPLIT_SIZES = {"pretrain": 100_000, "train": 20_000, "validation": 2_000, "test"
 SCAN_PARTS = {"pretrain": "train", "train": "train", "validation": "validation", "test": "test"}
 """Which part of the scans the digits of a split are from."""
 DIGITS = tuple("0123456789")
+_LONGEST = np.iinfo(np.int64).max
 NOISE_SHIFT = 3
 """Noise is a random byte shifted right by this, so 0 to 31 of 255."""
 
@@ -89,8 +90,9 @@ class SceneKind(abc.ABC):
     def add_noise(self, scenes: NDArray[np.uint8], split: str, indices: Indices) -> None:
         """Add noise to scenes (n, channels, S, S) in place; none is brighter than 224 before."""
         pixels = int(np.prod(scenes.shape[1:]))
-        words = self.words("noise", split, indices, pixels // 8)
-        scenes += words.bytes(*scenes.shape[1:]) >> NOISE_SHIFT
+        noise = self.words("noise", split, indices, pixels // 8).bytes(*scenes.shape[1:])
+        noise >>= NOISE_SHIFT
+        scenes += noise
 
 
 class Scenes(Dataset, InMemory):
@@ -146,7 +148,7 @@ class EndlessScenes(Dataset):
     """A split of any length whose scenes are made when they are asked for, and never stored.
 
     Arguments and attributes as of `Scenes`; `labels`, `objects` and `contents` are made when they
-    are indexed, too.
+    are indexed, too. An index outside the split is an IndexError.
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
@@ -162,11 +164,21 @@ class EndlessScenes(Dataset):
 
     @override
     def images(self, indices: Indices) -> torch.Tensor:
-        return torch.from_numpy(self.kind.render(self.split, np.asarray(indices, np.int64)))
+        return torch.from_numpy(self.kind.render(self.split, self.checked(indices)))
+
+    def checked(self, indices: Indices | int) -> Indices:
+        """Return indices as int64; raise an IndexError at one outside the split."""
+        numbers = np.asarray(indices, np.int64)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < self._size:
+            raise IndexError(
+                f"split {self.split!r} of {self.name} has scenes 0 to {self._size - 1}, "
+                f"got indices from {numbers.min()} to {numbers.max()}"
+            )
+        return numbers
 
 
 class _MadeWhenIndexed:
-    """One field of the truth of `EndlessScenes`, as an array that is only indexed by arrays."""
+    """One field of the truth of `EndlessScenes`: an array that is made where it is indexed."""
 
     def __init__(self, scenes: EndlessScenes, field: str) -> None:
         self._scenes, self._field = scenes, field
@@ -174,11 +186,14 @@ class _MadeWhenIndexed:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def __getitem__(self, indices: Indices) -> NDArray[np.int64]:
+    def __getitem__(self, indices: Indices | slice | int) -> NDArray[np.int64]:
         scenes = self._scenes
-        truth = scenes.kind.truth(scenes.split, np.asarray(indices, np.int64))
+        if isinstance(indices, slice):
+            indices = np.array(range(len(scenes))[indices], np.int64)
+        numbers = scenes.checked(indices)
+        truth = scenes.kind.truth(scenes.split, numbers.ravel())
         made: NDArray[np.int64] = getattr(truth, self._field)
-        return made
+        return made.reshape(numbers.shape + made.shape[1:])
 
 
 @functools.lru_cache(maxsize=8)
@@ -192,16 +207,16 @@ def load_scenes(kind: SceneKind, split: str, size: int | None) -> Scenes | Endle
             beyond it each is made when it is needed.
 
     Raises:
-        ValueError: unknown split or a size below 1.
+        ValueError: unknown split, or a size that is no whole number or below 1.
     """
     if split not in SPLIT_SIZES:
         raise ValueError(
             f"unknown split {split!r} of {kind.name}; choose one of {list(SPLIT_SIZES)}"
         )
-    size = SPLIT_SIZES[split] if size is None else int(size)
-    if size < 1:
-        raise ValueError(f"a split needs one scene or more, got size={size}")
-    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, size)
+    size = SPLIT_SIZES[split] if size is None else size
+    if not isinstance(size, (int, np.integer)) or not 1 <= size <= _LONGEST:
+        raise ValueError(f"a split has a whole number of scenes, 1 to 2**63 - 1, got size={size!r}")
+    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, int(size))
 
 
 def _as_bytes(truth: Truth) -> NDArray[np.uint8]:

@@ -32,7 +32,6 @@ from gf_env.datasets.scenes.base import DIGITS, SCAN_PARTS, Indices, SceneKind, 
 from gf_env.datasets.scenes.counter_random import SceneWords
 from gf_env.datasets.scenes.digit_scans import scans_of
 from gf_env.datasets.scenes.digits_apart import (
-    DIGIT_SIZE,
     Cells,
     choose_cells,
     draw_distractors,
