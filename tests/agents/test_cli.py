@@ -166,9 +166,9 @@ def test_a_task_at_a_level(call):
     task = ["--dataset", "hidden-digits", "--level", "easy"]
     said = call("evaluate", *task, "--num-images", 5)
     assert "5 images of test" in said
-    said = call("bank", *task, "--split", "validation")
+    said = call("bank", *task, "--num-scenes", 20)
     use = said.splitlines()[-1].removeprefix("Use: ")
-    assert use.startswith('gym.make("GlanceFocusSearchGrid-v0", level="easy", split="validation"')
+    assert use.startswith('gym.make("GlanceFocusSearchGrid-v0", level="easy", num_scenes=20')
     env = eval(use, {"gym": gymnasium})
     assert env.action_space.n == 9
     assert env.unwrapped.task.dataset.name == "hidden-digits-easy"
