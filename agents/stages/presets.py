@@ -70,9 +70,6 @@ def _objects_config(
     )
 
 
-_SIGNS: dict[str, Any] = {"object_looks": 0.9, "object_weights": (2.0, 1.0)}
-"""All digits are as likely in looks; that one counts must not show in how often it is seen."""
-
 TASK_PRESETS = {
     BUILTIN: Preset(TrainConfig()),
     "hidden-digits": Preset(
@@ -84,22 +81,13 @@ TASK_PRESETS = {
         ),
         STARTING_AND_STAGE1,
     ),
-    "signposts": Preset(_objects_config("signposts", _BY_ADAM, **_SIGNS), STARTING_AND_STAGE1),
-    "signposts-hard": Preset(
-        _objects_config(
-            "signposts-hard",
-            dataclasses.replace(_BY_ADAM, epochs=10),
-            sequence_length=6,
-            object_looks=0.9,
-            object_weights=(4.0, 1.0),
-        ),
+    # the sign more often; all digits alike, or it would show in looks which one counts
+    "signposts": Preset(
+        _objects_config("signposts", _BY_ADAM, object_looks=0.9, object_weights=(2.0, 1.0)),
         STARTING_AND_STAGE1,
     ),
     "digit-sums": Preset(
         _objects_config("digit-sums", _BY_SGD, object_looks=0.75), STARTING_AND_STAGE1
-    ),
-    "digit-sums-hard": Preset(
-        _objects_config("digit-sums-hard", _BY_ADAM, object_looks=0.9), STARTING_AND_STAGE1
     ),
 }
 """By the name of the built-in network."""

@@ -10,7 +10,7 @@ Grey scenes of 96 x 96 pixels: digits of 10 pixels among distractors made of qua
 Ids: `GlanceFocusSums-v0`, `GlanceFocusSumsGrid-v0` (7 x 7). T = 3, 5 or 7.
 Asks for: to join looks, none of which says anything alone.
 Must fail: a discount of 0, one look, and the greedy oracle, which sees no gain in the first digit.
-Levels: 2 digits alone, 2 among 8 distractors, or 3 among 8.
+Levels: 2 digits alone, 2 among 8 distractors, or 2 among 24.
 
 ## Version history
 Scenes 1: first version.
@@ -32,6 +32,7 @@ from gf_env.datasets.scenes.digits_apart import (
     choose_cells,
     draw_distractors,
     draw_varied,
+    layout_words,
     varied_maps,
 )
 from gf_env.datasets.scenes.drawing import lay
@@ -87,8 +88,8 @@ class DigitSums(SceneKind):
 
     def _layout(self, split: str, indices: Indices) -> tuple[Cells, NDArray[np.int64], SceneWords]:
         """Return where objects stand, the digits (n, k), and the words that are left."""
-        words = self.words("layout", split, indices, 160)
         count = self.num_digits + self.num_distractors
+        words = self.words("layout", split, indices, layout_words(count))
         cells = choose_cells(words, _SIZE, count, self.num_needed)
         return cells, words.below(10, self.num_digits), words
 
@@ -96,5 +97,5 @@ class DigitSums(SceneKind):
 LEVELS = (
     DigitSums("digit-sums-easy", num_digits=2, num_distractors=0),
     DigitSums("digit-sums", num_digits=2, num_distractors=8),
-    DigitSums("digit-sums-hard", num_digits=3, num_distractors=8),
+    DigitSums("digit-sums-hard", num_digits=2, num_distractors=24),
 )

@@ -19,10 +19,8 @@ MAX_TURN = 0.10
 MAX_SHEAR = 0.10
 MAX_SCALE = 0.05
 
-WORDS_PER_OBJECT = 2
-"""Of `places_in`, beside one for each cell."""
-WORDS_PER_MAP = 4
-WORDS_PER_DISTRACTOR = 4
+_WORDS_PER_MAP = 4
+_WORDS_PER_DISTRACTOR = 4
 
 
 class Cells(NamedTuple):
@@ -35,6 +33,11 @@ class Cells(NamedTuple):
 
     whole: NDArray[np.int64]
     within: NDArray[np.int64]
+
+
+def layout_words(count: int) -> int:
+    """Return how many words a scene of so many objects uses at most: one a cell, 8 an object."""
+    return 80 + 8 * count
 
 
 def choose_cells(words: SceneWords, image_size: int, count: int, far: int) -> Cells:
@@ -58,12 +61,12 @@ def choose_cells(words: SceneWords, image_size: int, count: int, far: int) -> Ce
         order[n, chosen], order[:, k] = order[:, k], order[n, chosen]
     cells = order[:, :count]
     whole = np.stack([cells // side, cells % side], axis=-1) * CELL
-    return Cells(whole, whole + words.below(CELL - DIGIT_SIZE + 1, count, WORDS_PER_OBJECT))
+    return Cells(whole, whole + words.below(CELL - DIGIT_SIZE + 1, count, 2))
 
 
 def varied_maps(words: SceneWords, count: int) -> Floats:
     """Return how each of the digits of n scenes is turned, sheared and scaled, (n, count, 2, 2)."""
-    turn, shear, row_scale, col_scale = np.moveaxis(words.symmetric(count, WORDS_PER_MAP), -1, 0)
+    turn, shear, row_scale, col_scale = np.moveaxis(words.symmetric(count, _WORDS_PER_MAP), -1, 0)
     maps = linear_maps(
         turn.ravel() * MAX_TURN,
         shear.ravel() * MAX_SHEAR,
@@ -82,6 +85,6 @@ def draw_varied(scans: Floats, maps: Floats) -> NDArray[np.uint8]:
 def draw_distractors(part: str, words: SceneWords, count: int) -> NDArray[np.uint8]:
     """Return distractors made of quarters of digits, (n, count, 10, 10) uint8."""
     quarters = digit_quarters(part, DIGIT_SIZE)
-    chosen = quarters[words.below(len(quarters), count, WORDS_PER_DISTRACTOR)]
+    chosen = quarters[words.below(len(quarters), count, _WORDS_PER_DISTRACTOR)]
     joined = join_quarters(chosen.reshape(-1, *chosen.shape[2:]))
     return joined.reshape(len(chosen), count, DIGIT_SIZE, DIGIT_SIZE)
