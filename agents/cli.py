@@ -14,6 +14,7 @@ from agents.commands.curves import Curves
 from agents.commands.demo import Demo
 from agents.commands.evaluate import Evaluate
 from agents.commands.info import Info
+from agents.commands.tasks import Tasks
 from agents.commands.train import Train, starting_settings
 
 
@@ -45,5 +46,6 @@ def _parse(arguments: list[str]) -> Any:
         | Bank
         | Benchmark
         | Info
+        | Tasks
     )
     return tyro.cli(commands, prog="gf-env", args=arguments)

@@ -32,7 +32,7 @@ class BuiltinTask(NamedTuple):
     Attributes:
         name: of the data set at its default level, of its file of scenes (with underscores).
         id_stem: what its ids start with.
-        networks: names of the built-in networks.
+        networks: names of the built-in networks; one serves scenes of any size.
         sequence_lengths: T, glance included.
         grid_sizes: n of n x n patches.
     """
@@ -61,7 +61,7 @@ BUILTIN_TASKS = {
         BuiltinTask(
             "hidden-digits",
             "GlanceFocusSearch",
-            ("hidden-digits-easy", "hidden-digits", "hidden-digits-hard"),
+            ("hidden-digits",) * 3,
             (7, 9, 13),
             grid_sizes=(3, 7, 11),  # scenes of 48, 96 and 144 pixels: a patch every 12
         ),

@@ -28,6 +28,8 @@ from gf_env.network.encoders.batching import encode
 from performance.settings import Materials, NotMeasuredError
 
 ENV_ID = "GlanceFocus-v0"
+ENDLESS = 10_000_000
+"""Scenes in a split that no training comes to the end of."""
 
 
 def _nothing() -> None:
@@ -60,6 +62,13 @@ class Contender:
 
     name: str
     prepare: Callable[[Materials], Turn]
+
+    def endless(self) -> Contender:
+        """Return the same on scenes that are made as they are needed."""
+        return Contender(
+            f"{self.name}, endless split",
+            lambda materials: self.prepare(materials.changed(num_scenes=ENDLESS)),
+        )
 
     def faster(self, *, precision: str = "float32", compiled: bool = False) -> Contender:
         """Return the same with faster encoders; see `gf_env.network.accelerated`."""

@@ -99,6 +99,8 @@ def experiments(scale: Scale, device: str, *, compiled: bool) -> Iterator[Experi
     yield Experiment("async", builtin(workers), (who.VECTOR_ENV, who.SYNC, who.ASYNC))
     learners = (who.PAPER_UPDATE, who.PAPER_UPDATE_ON_BANK, who.SB3_UPDATE)
     yield Experiment("learners", main, (who.CORE, *learners))
+    for contender in (who.VECTOR_ENV, who.PAPER_UPDATE):
+        yield Experiment("endless", main, (contender, contender.endless()))
     for count in scale.counts:
         yield Experiment("num-envs", builtin(count), growing)
     for size in scale.image_sizes:

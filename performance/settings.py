@@ -47,6 +47,7 @@ class Workload:
         patch_size: pixels; of the built-in task 24.
         num_classes: of the built-in task 10.
         split: of the built-in task.
+        num_scenes: in it; None for the usual number.
         num_images: of noise.
         precision: of the encoders.
         compiled: whether they are.
@@ -59,6 +60,7 @@ class Workload:
     patch_size: int = 24
     num_classes: int = 10
     split: str = "train"
+    num_scenes: int | None = None
     num_images: int = 256
     precision: str = "float32"
     compiled: bool = False
@@ -147,7 +149,7 @@ class Materials:
             "device": setting.device,
         }
         if setting.builtin:
-            return made
+            return {**made, "num_scenes": setting.num_scenes}
         network = random_network(setting)
         images = NoiseImages(network.config.image_spec, setting.num_images)
         return {**made, "network": network, "dataset": images}

@@ -33,6 +33,7 @@ Name = Literal[
     "sync",
     "async",
     "learners",
+    "endless",
     "num-envs",
     "image-size",
     "mobilenet",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import torch
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from agents.registry.files import open_network
@@ -21,7 +22,7 @@ from agents.registry.learners import get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES
 from gf_env.builtin_tasks import PlayedWith, played_with
 from gf_env.configuration import configuration
-from gf_env.envs.make_task import BUILTIN, TaskArguments
+from gf_env.envs.make_task import BUILTIN, TaskArguments, own_network
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 
@@ -79,7 +80,9 @@ class Setting:
 
     def open_network(self) -> GlanceFocusNet:
         """Return the network."""
-        return open_network(self.played_with.network)
+        if self.network is None:
+            return own_network(self.played_with, torch.device("cpu"))
+        return open_network(self.network)
 
     def task_arguments(self, split: str) -> TaskArguments:
         """Return what a split's task is made with, for `gf_env.make_task`."""

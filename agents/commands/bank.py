@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agents.registry.files import is_official, open_network
-from gf_env.envs.make_task import BUILTIN, make_task
+from gf_env.builtin_tasks import BUILTIN_TASKS, DEFAULT_TASK
+from gf_env.envs.make_task import make_task
 from gf_env.feature_bank.bank import FeatureBank
 from gf_env.feature_bank.bank_file import BankFile
 from gf_env.storage.tensors import TensorFileError
@@ -22,20 +23,26 @@ class Bank:
     Steps then cost a look-up and the classifier. A build that was stopped is resumed.
 
     Attributes:
-        network: a built-in name, a file, or a checkpoint of the paper's release.
+        network: a built-in name, a file, or a checkpoint of the paper's release; by default the
+            built-in task's own.
         dataset: name or folder; see `gf_env.load_dataset`.
+        level: of a built-in task: `easy`, `default` or `hard`.
         split: which part of it.
-        grid_size: patches on a grid, for discrete actions; not used with a lattice stride.
+        num_scenes: how many scenes of a built-in split; the usual number by default.
+        grid_size: patches on a grid, for discrete actions; the task's own by default (7 for other
+            data sets), none with a lattice stride.
         lattice_stride: patches that start every so many pixels, for continuous actions.
         output: the file, `.npy`; by default one in the cache folder, where it is found by itself.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
         device: where the network runs.
     """
 
-    network: str = BUILTIN
-    dataset: str = BUILTIN
+    network: str | None = None
+    dataset: str = DEFAULT_TASK
+    level: str | None = None
     split: str = "train"
-    grid_size: int | None = 7
+    num_scenes: int | None = None
+    grid_size: int | None = None
     lattice_stride: int | None = None
     output: Path | None = None
     unreadable: str = "stop"
@@ -55,40 +62,39 @@ class Bank:
         _print_line(console, f"Use: {self._use()}")
 
     def _file(self) -> BankFile:
-        grid_size = self.grid_size
-        if self.lattice_stride is not None and grid_size == Bank.grid_size:
-            grid_size = None  # with a lattice the default grid does not count
+        on_grid = self.lattice_stride is None
         task = make_task(
-            network=open_network(self.network, self.device),
+            network=None if self.network is None else open_network(self.network, self.device),
             dataset=self.dataset,
+            level=self.level,
             split=self.split,
+            num_scenes=self.num_scenes,
             unreadable=self.unreadable,
-            grid_size=grid_size,
+            grid_size=True if on_grid and self.grid_size is None else self.grid_size,
             lattice_stride=self.lattice_stride,
             device=self.device,
         )
         lattice = task.actions.lattice or task.rules.lattice
-        if lattice is None:
-            raise ValueError(
-                "a feature bank needs to know the patches: grid_size or lattice_stride"
-            )
+        assert lattice is not None  # there is a grid or a stride
         return BankFile(task.network, task.dataset, lattice, self.output)
 
     def _use(self) -> str:
         """Return the call that makes an environment on the bank."""
-        discrete = self.lattice_stride is None
-        patches = "grid_size" if discrete else "lattice_stride"
+        names = ["network", "level", "split", "num_scenes", "unreadable"]
+        names += ["grid_size", "lattice_stride"]
+        named = BUILTIN_TASKS.get(self.dataset)
+        stem = (named or BUILTIN_TASKS[DEFAULT_TASK]).id_stem
         arguments = {
             name: json.dumps(getattr(self, name))
-            for name in ("network", "dataset", "split", "unreadable", patches)
+            for name in (names if named else ["dataset", *names])
             if getattr(self, name) != getattr(Bank, name)
         }
-        if is_official(self.network):
+        if self.network is not None and is_official(self.network):
             arguments["network"] = f"gf_env.load_official_checkpoint({arguments['network']})"
         arguments["feature_bank"] = "True" if self.output is None else json.dumps(str(self.output))
-        env_id = "GlanceFocusGrid-v0" if discrete else "GlanceFocus-v0"
+        form = "Grid" if self.lattice_stride is None else ""
         given = "".join(f", {name}={value}" for name, value in arguments.items())
-        return f'gym.make("{env_id}"{given})'
+        return f'gym.make("{stem}{form}-v0"{given})'
 
 
 def _open_sound(file: BankFile, console: Console) -> FeatureBank | None:

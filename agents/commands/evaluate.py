@@ -15,6 +15,7 @@ from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPoli
 from agents.registry.files import is_official, open_network, open_policy
 from agents.registry.policies import make_policy
 from agents.reporting.comparison import compare, table
+from gf_env.builtin_tasks import DEFAULT_TASK, PlayedWith, played_with
 from gf_env.datasets import load_dataset
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import budgeted_curve
@@ -37,12 +38,16 @@ class Evaluate:
     Attributes:
         policies: rules by name, files of policies, or package.module:Name; see
             `agents.registry.policies`. A released checkpoint brings its own.
-        network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar).
+        network: a built-in name, a file, or a checkpoint of the paper's release (.pth.tar); by
+            default the built-in task's own.
         dataset: name or folder; see `gf_env.load_dataset`.
+        level: of a built-in task: `easy`, `default` or `hard`.
+        sequence_length: T, glance included; by default the built-in task's at its level, for other
+            data sets the network's own.
         split: which part of it.
         threshold_split: where exit thresholds are searched; not the same images.
         num_images: the first so many of each split; all by default.
-        oracle: also evaluate the greedy oracle, which tries 49 patches for each look.
+        oracle: also evaluate the greedy oracle, which tries every patch of a grid for each look.
         sampled: sample actions instead of taking the likeliest.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
         device: where the network runs.
@@ -50,8 +55,10 @@ class Evaluate:
     """
 
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    network: str = "cluttered-digits"
-    dataset: str = "cluttered-digits"
+    network: str | None = None
+    dataset: str = DEFAULT_TASK
+    level: str | None = None
+    sequence_length: int | None = None
     split: str = "test"
     threshold_split: str = "validation"
     num_images: int | None = None
@@ -63,19 +70,21 @@ class Evaluate:
 
     def run(self, console: Console) -> None:
         """Evaluate and print the tables."""
-        network = open_network(self.network, self.device)
+        own = played_with(self.dataset, self.level)
+        opened = own.network if self.network is None else self.network
+        network = open_network(opened, self.device)
         named = {name: make_policy(name, network=network) for name in self.policies}
-        if is_official(self.network):
-            named[RELEASED] = open_policy(self.network)
-        test = self._arguments(self.split, network)
-        held_out = self._arguments(self.threshold_split, network) if named else None
+        if is_official(opened):
+            named[RELEASED] = open_policy(opened)
+        test = self._arguments(self.split, network, own)
+        held_out = self._arguments(self.threshold_split, network, own) if named else None
         candidates: Policies = {
             RANDOM: RandomPolicy(),
             "centre": CentrePolicy(),
             "centre, then corners": CentreCornerPolicy(),
             "Gaussian": GaussianPolicy(),
             **named,
-            **({ORACLE: GreedyOracle()} if self.oracle else {}),
+            **({ORACLE: GreedyOracle(own.grid_size)} if self.oracle else {}),
         }
         results = evaluate_all(candidates, console, **test)
         rows = compare(results, random=RANDOM, oracle=ORACLE if self.oracle else None)
@@ -85,14 +94,16 @@ class Evaluate:
             for name, evaluation in evaluate_all(named, console, **held_out).items():
                 console.print(_budgets(name, evaluation, results[name]))
 
-    def _arguments(self, split: str, network: GlanceFocusNet) -> dict[str, Any]:
+    def _arguments(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> dict[str, Any]:
         """Return the arguments of `evaluate_all` for a split."""
         images = load_dataset(
-            self.dataset, split, like=network.config.image_spec, unreadable=self.unreadable
+            own.dataset, split, like=network.config.image_spec, unreadable=self.unreadable
         )
+        length = self.sequence_length
         return {
             "network": network,
             "dataset": images,
+            "sequence_length": own.sequence_length if length is None else length,
             "num_images": None if self.num_images is None else min(self.num_images, len(images)),
             "deterministic": not self.sampled,
             "device": self.device,

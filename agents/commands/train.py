@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from agents.stages import presets
-from agents.stages.config import PHASES, Phase, TrainConfig, claim_folder
+from agents.stages.config import Phase, TrainConfig, claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
@@ -31,10 +31,11 @@ class Train:
 
     Attributes:
         output: folder for the files.
-        preset: settings to start from: cluttered-digits, or the paper's for a family: resnet,
-            densenet, regnet, efficientnet or mobilenetv3.
+        preset: settings to start from: those of a built-in network (cluttered-digits,
+            hidden-digits, signposts, digit-sums, digit-sums-hard), or the paper's for a family:
+            resnet, densenet, regnet, efficientnet or mobilenetv3.
         config: JSON file of settings, such as the config.json of another training.
-        phases: which phases to run, in this order.
+        phases: which phases to run, in this order; the preset's by default.
         resume: resume the training in the folder.
         device: where training runs; `cuda` under a launcher is a GPU for each process.
         workers: processes that read images ahead.
@@ -45,7 +46,7 @@ class Train:
     output: Path = Path("runs/network")
     preset: str = presets.BUILTIN
     config: Path | None = None
-    phases: tuple[Phase, ...] = PHASES
+    phases: tuple[Phase, ...] | None = None
     resume: bool = False
     device: str = "cpu"
     workers: int = 0
@@ -66,7 +67,7 @@ class Train:
             run = TrainingRun(self.training, self.output, loading=loading, progress=progress)
             if processes.is_main():
                 claim_folder(self.output, self.training, resume=self.resume)
-            run.run(self.phases)
+            run.run(self.phases or presets.preset(self.preset).phases)
         if not processes.is_main():
             return
         if self.figures:
@@ -86,7 +87,7 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
     parser.add_argument("--preset", default=presets.BUILTIN)
     parser.add_argument("--config", type=Path)
     known, _ = parser.parse_known_args(arguments)
-    settings = presets.preset(known.preset)
+    settings = presets.preset(known.preset).config
     if known.config is None:
         return settings
     try:

@@ -98,6 +98,8 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
         augment: likewise.
     """
 
+    score = loop.ACCURACY
+
     def __init__(
         self,
         task: Task,

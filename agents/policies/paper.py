@@ -9,10 +9,13 @@ from typing import Literal, get_args
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
+from typing_extensions import override
 
 from agents.policies.network_policy import NetworkPolicy, Tensors
 from gf_env.configuration import configuration
+from gf_env.datasets.batches import Batch
 from gf_env.geometry import location_to_action
+from gf_env.training.samplers import LocationSampler
 
 FILE_KIND = "agents.PaperPolicy.v1"
 StateEncoder = Literal["conv", "flat"]
@@ -85,13 +88,34 @@ class PatchProposalNetwork(nn.Module):
     def sample(
         self, features: torch.Tensor, hidden: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw the next look, as a `gf_env.training.objectives.LocationSampler` does for stage 3.
+        """Draw the next look.
 
         Returns:
             Location (n, 2) in [0, 1] and the state after it; arguments as `forward` has them.
         """
         mean, _, hidden = self(features, hidden)
         return self.perturb(mean, generator), hidden
+
+
+class PolicySampler(LocationSampler):
+    """The patches that a policy's network draws, for stage 3.
+
+    Args:
+        network: frozen; its state is the memory.
+    """
+
+    def __init__(self, network: PatchProposalNetwork) -> None:
+        self._network = network
+
+    @override
+    def start(self, batch: Batch, features: torch.Tensor) -> torch.Tensor:
+        return self._network.initial_state(features)
+
+    @override
+    def sample(
+        self, features: torch.Tensor, memory: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._network.sample(features, memory, generator)
 
 
 class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):

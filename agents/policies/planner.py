@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gf_env.datasets import Dataset
-from gf_env.datasets.scenes.base import EndlessScenes, Scenes
+from gf_env.datasets.base import Located, located
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.task import Task
 
@@ -56,36 +55,29 @@ class ObjectPolicy:
         Raises:
             ValueError: a data set that does not say where objects are, or has fewer of them.
         """
-        scenes = _with_objects(task.dataset)
+        scenes = located(task.dataset)
         order = np.array(self._numbers(scenes))
         looks = state.step.cpu().numpy() - 1
         numbers = order[np.minimum(looks, len(order) - 1)]
-        corners = scenes.objects[indices][np.arange(len(indices)), numbers]  # (n, 2)
+        rows = np.arange(len(indices))
+        corners = scenes.objects[indices][rows, numbers]  # (n, 2)
+        sizes = np.array(scenes.content_sizes)[scenes.contents[indices][rows, numbers], None]
         config = task.network.config
         travel = config.image_size - config.patch_size
-        corners = corners + (scenes.kind.object_size - config.patch_size) // 2
+        corners = corners + (sizes - config.patch_size) // 2
         # half a pixel on, so that rounding does not start a patch one pixel too early
         shares = (corners.clip(0, travel) + 0.5) / max(travel, 1)
         locations = torch.from_numpy(shares.clip(0, 1).astype(np.float32)).to(task.device)
         lattice = task.actions.lattice
         return locations if lattice is None else lattice.snap(locations)
 
-    def _numbers(self, scenes: Scenes | EndlessScenes) -> Sequence[int]:
-        count = scenes.kind.num_objects
+    def _numbers(self, scenes: Located) -> Sequence[int]:
         if isinstance(self._order, str):
-            return ORDERS[self._order](scenes.kind.num_needed, count)
-        wrong = [number for number in self._order if not 0 <= number < count]
+            return ORDERS[self._order](scenes.num_needed, scenes.num_objects)
+        wrong = [number for number in self._order if not 0 <= number < scenes.num_objects]
         if wrong:
             raise ValueError(
-                f"{scenes.name} has objects 0 to {count - 1}, but the order has {wrong}"
+                f"{scenes.name} has objects 0 to {scenes.num_objects - 1}, "
+                f"but the order has {wrong}"
             )
         return self._order
-
-
-def _with_objects(dataset: Dataset) -> Scenes | EndlessScenes:
-    if not isinstance(dataset, (Scenes, EndlessScenes)):
-        raise ValueError(
-            f"a planner looks at objects, but the data set {dataset.name} does not say where any "
-            "are; choose a built-in task"
-        )
-    return dataset

@@ -21,7 +21,7 @@ class GlanceFocusVecEnv(VecEnv):
 
     Args:
         num_envs: N.
-        env_id: `GlanceFocus-v0` or `GlanceFocusGrid-v0`.
+        env_id: one of `gf_env.envs.registration.ENV_IDS`.
         **kwargs: further arguments of `gf_env.envs.vector_env.GlanceFocusVectorEnv`.
 
     Raises:

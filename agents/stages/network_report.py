@@ -8,6 +8,7 @@ from rich.console import Console
 
 from agents.policies.oracle import GreedyOracle
 from agents.policies.paper import PaperPolicy
+from agents.policies.planner import ORDERS, ObjectPolicy
 from agents.policies.rules import CentrePolicy, RandomPolicy
 from agents.reporting.comparison import compare, table
 from agents.reporting.provenance import versions
@@ -15,7 +16,6 @@ from agents.stages.run import TrainingRun
 from gf_env.datasets import Dataset
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
-from gf_env.network.image_classifier import load_image_classifier, measure_accuracy
 from gf_env.storage.tensors import write_atomically
 
 ORACLE_GRID = 7
@@ -42,10 +42,12 @@ def _network_metrics(
             workers=run.loading.workers,
         )
 
+    scripted = {name: ObjectPolicy(order) for name, order in ORDERS.items()}
     policies = {
         RANDOM: RandomPolicy(),
         "centre": CentrePolicy(),
         **({} if policy is None else {PAPER: policy}),
+        **(scripted if run.config.recipe.object_looks else {}),
         ORACLE: GreedyOracle(ORACLE_GRID),
     }
     results = {name: measure(each, run.test) for name, each in policies.items()}
@@ -66,13 +68,11 @@ def _network_metrics(
 def write_network_metrics(run: TrainingRun, console: Console) -> None:
     """Measure the networks of a training; write `figures.json` in the folders of their stages."""
     device = run.loading.device
-    full, policy_source = run.source("full_resolution"), run.source("stage2")
+    policy_source = run.source("stage2")
     policy = None if policy_source is None else PaperPolicy.load(policy_source)
     about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
-    if full is not None:
-        classifier = load_image_classifier(full, device)
-        accuracy = measure_accuracy(classifier, run.test, loading=run.loading)
-        about = {"full_resolution_accuracy": accuracy, **about}
+    if run.source("full_resolution") is not None:
+        about = {"full_resolution_accuracy": run.full_resolution_accuracy(), **about}
     for phase in ("stage1", "stage3"):
         source = run.source(phase)
         if source is None:

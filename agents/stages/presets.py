@@ -1,19 +1,90 @@
-"""The paper's training of each family, as configurations of `agents.stages.run`.
+"""Named trainings: those of the built-in networks, and the paper's of each family.
 
-After the release (blackfeather-wang/GFNet-Pytorch at 8a6775c). The release starts from weights for
-ImageNet, here those that timm fetches. It does not say how its weights for the patch's size were
-tuned, so that schedule is ours.
+The latter after the release (blackfeather-wang/GFNet-Pytorch at 8a6775c). The release starts from
+weights for ImageNet, here those that timm fetches. It does not say how its weights for the patch's
+size were tuned, so that schedule is ours.
 """
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, NamedTuple
 
 from agents.learners.paper_ppo import PaperPPOConfig
-from agents.stages.config import DataConfig, Given, TrainConfig
+from agents.stages.config import PHASES, DataConfig, Given, Phase, TrainConfig
 from gf_env.network.families import family_of
 from gf_env.training.recipe import Recipe
 from gf_env.training.schedule import OptimiserConfig
 
 BUILTIN = "cluttered-digits"
+STARTING_AND_STAGE1: tuple[Phase, ...] = ("full_resolution", "low_resolution", "stage1")
+
+
+class Preset(NamedTuple):
+    """A named training.
+
+    Attributes:
+        config: its settings.
+        phases: those that are run unless others are asked for.
+    """
+
+    config: TrainConfig
+    phases: tuple[Phase, ...] = PHASES
+
+
+def _objects_config(dataset: str, *, epochs: int, **recipe: Any) -> TrainConfig:
+    """Return the training of a task whose label is joined from looks at several small objects.
+
+    The encoders learn what is in patches and where it is in glances. They stay as they are when
+    the classifier learns to join looks, most of them at objects: then a look costs little, and it
+    can see many.
+
+    Args:
+        dataset: of all phases.
+        epochs: of the classifier.
+        **recipe: further fields of the recipe.
+    """
+    encoder = OptimiserConfig(epochs=4, learning_rate=0.05, weight_decay=5e-4, batch_size=128)
+    joining = OptimiserConfig(
+        epochs=epochs,
+        learning_rate=0.05,
+        classifier_learning_rate=0.003,
+        weight_decay=1e-5,
+        batch_size=128,
+        method="adam",
+    )
+    return TrainConfig(
+        data=DataConfig(dataset=dataset),
+        recipe=Recipe(
+            encoders_learn="contents",
+            full_resolution=encoder,
+            low_resolution=dataclasses.replace(encoder, epochs=2),
+            stage1=joining,
+            auxiliary_weight=0.0,
+            train_global_encoder=False,
+            train_local_encoder=False,
+            object_looks=0.9,
+            **recipe,
+        ),
+        precision="float32",
+    )
+
+
+_SIGN_FIRST = (2.0, 1.0)
+"""All digits are as likely in looks; that one counts must not show in how often it is seen."""
+
+TASK_PRESETS = {
+    BUILTIN: Preset(TrainConfig()),
+    "hidden-digits": Preset(_objects_config("hidden-digits", epochs=2), STARTING_AND_STAGE1),
+    "signposts": Preset(
+        _objects_config("signposts", epochs=5, object_weights=_SIGN_FIRST), STARTING_AND_STAGE1
+    ),
+    "signposts-hard": Preset(
+        _objects_config("signposts-hard", epochs=10, object_weights=(4.0, 1.0), sequence_length=6),
+        STARTING_AND_STAGE1,
+    ),
+    "digit-sums": Preset(_objects_config("digit-sums", epochs=3), STARTING_AND_STAGE1),
+    "digit-sums-hard": Preset(_objects_config("digit-sums-hard", epochs=5), STARTING_AND_STAGE1),
+}
+"""By the name of the built-in network."""
 
 
 class PaperSchedule(NamedTuple):
@@ -45,10 +116,10 @@ PAPER_SCHEDULES = {
 }
 """By the family's name; other members of a family are named by `--recipe.encoder`."""
 
-PRESETS = (BUILTIN, *PAPER_SCHEDULES)
+PRESETS = (*TASK_PRESETS, *PAPER_SCHEDULES)
 
 
-def preset(name: str) -> TrainConfig:
+def preset(name: str) -> Preset:
     """Return the preset of that name.
 
     Raises:
@@ -56,7 +127,7 @@ def preset(name: str) -> TrainConfig:
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {list(PRESETS)}")
-    return TrainConfig() if name == BUILTIN else _paper_config(PAPER_SCHEDULES[name])
+    return TASK_PRESETS.get(name) or Preset(_paper_config(PAPER_SCHEDULES[name]))
 
 
 def _paper_config(paper: PaperSchedule) -> TrainConfig:

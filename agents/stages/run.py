@@ -13,9 +13,11 @@ from pathlib import Path
 from rich.progress import Progress
 
 from agents.learners.paper_ppo import PaperLearner
-from agents.policies.paper import PaperPolicy
+from agents.policies.paper import PaperPolicy, PolicySampler
+from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
 from agents.stages.config import PHASES, TrainConfig
+from agents.stages.starting_classifiers import Learned, start_encoder
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
 from gf_env.envs.make_task import make_task
@@ -25,21 +27,17 @@ from gf_env.network.image_classifier import (
     ImageClassifier,
     ImageClassifierConfig,
     load_image_classifier,
-    measure_accuracy,
 )
 from gf_env.policy import Policy
-from gf_env.training.loop import Metrics, PhaseFolder, run_phase
-from gf_env.training.objectives import (
-    ClassifierObjective,
-    LocationSampler,
-    LooksObjective,
-    Objective,
-    UniformSampler,
-)
+from gf_env.training.loop import ACCURACY, Metrics, PhaseFolder, run_phase
+from gf_env.training.objectives import LooksObjective, Objective
+from gf_env.training.samplers import LocationSampler, ObjectSampler, UniformSampler
 from gf_env.training.schedule import OptimiserConfig
 from gf_env.training.seeding import seeded_weights
 from gf_env.training.starting_weights import load_starting_weights
 from gf_env.training.supervised import SupervisedTrainee
+
+CONFIDENCE = "validation/confidence"
 
 
 class TrainingRun:
@@ -106,38 +104,43 @@ class TrainingRun:
     def full_resolution(self) -> None:
         """Train the plain classifier that the local encoder starts from."""
         recipe, given = self.config.recipe, self.config.given
-        classifier = self._new_classifier(self.images.spec.image_size)
+        learned = Learned.at_full_resolution(recipe, self.images)
+        classifier = self._new_classifier(learned)
         if given.full_resolution is not None:
             load_starting_weights(classifier, given.full_resolution)
-        self._train_classifier("full_resolution", classifier, recipe.full_resolution)
+        self._train_classifier("full_resolution", classifier, learned, recipe.full_resolution)
+
+    def full_resolution_accuracy(self) -> float:
+        """Return the accuracy of the classifier of that phase on test images."""
+        learned = Learned.at_full_resolution(self.config.recipe, self.images)
+        return learned.accuracy(self._classifier("full_resolution"), self.test, self.loading)
 
     def low_resolution(self) -> None:
         """Train the plain classifier that the global encoder starts from.
 
-        As in the paper, it starts from the weights for whole images, tuned at its own size.
+        As in the paper, it starts from the weights for full resolution, tuned at its own size.
         """
         self.train_smaller("low_resolution", self.config.recipe.patch_size)
 
     def train_smaller(self, phase: str, input_size: int) -> None:
         """Train a plain classifier of images made smaller, as a phase of that name."""
-        given = self.config.given
-        classifier = self._new_classifier(input_size)
+        recipe, given = self.config.recipe, self.config.given
+        learned = Learned.made_smaller(recipe, self.images, input_size)
+        classifier = self._new_classifier(learned)
         if given.low_resolution is not None:
             load_starting_weights(classifier, given.low_resolution)
         else:
-            classifier.encoder.load_state_dict(
-                self._classifier("full_resolution").encoder.state_dict()
-            )
-        self._train_classifier(phase, classifier, self.config.recipe.low_resolution)
+            start_encoder(classifier.encoder, self._classifier("full_resolution"))
+        self._train_classifier(phase, classifier, learned, recipe.low_resolution)
 
     def _train_classifier(
-        self, phase: str, classifier: ImageClassifier, schedule: OptimiserConfig
+        self, phase: str, classifier: ImageClassifier, learned: Learned, schedule: OptimiserConfig
     ) -> None:
         def validate() -> Metrics:
-            accuracy = measure_accuracy(classifier, self.validation, loading=self.loading)
-            return {"validation/accuracy": accuracy}
+            accuracy = learned.accuracy(classifier, self.validation, self.loading)
+            return {ACCURACY: accuracy}
 
-        self._supervise(phase, ClassifierObjective(classifier), schedule, validate)
+        self._supervise(phase, learned.objective(classifier, self.images), schedule, validate)
 
     def stage1(self) -> None:
         """Train all parts of the network on random patches."""
@@ -145,9 +148,19 @@ class TrainingRun:
         with seeded_weights(recipe.seed):
             network = GlanceFocusNet(recipe.network_config(self.images.spec))
         full, low = (self._classifier(phase) for phase in ("full_resolution", "low_resolution"))
-        network.local_encoder.load_state_dict(full.encoder.state_dict())
-        network.global_encoder.load_state_dict(low.encoder.state_dict())
-        self._train_looks("stage1", network, UniformSampler(), RandomPolicy, recipe.stage1)
+        start_encoder(network.local_encoder, full)
+        start_encoder(network.global_encoder, low)
+        sampler: LocationSampler = UniformSampler()
+        make_policy: Callable[[], Policy] = RandomPolicy
+        score = ACCURACY
+        if recipe.object_looks:
+            sampler = ObjectSampler(
+                self.images, recipe.patch_size, recipe.object_looks, recipe.object_weights
+            )
+            make_policy = ObjectPolicy
+            # the object that counts may be the only one seen, and then a guess is right, too
+            score = CONFIDENCE
+        self._train_looks("stage1", network, sampler, make_policy, recipe.stage1, score)
 
     def stage2(self) -> None:
         """Train the policy on the frozen network."""
@@ -165,9 +178,11 @@ class TrainingRun:
         """Train all parts of the network on the policy's patches."""
         recipe = self.config.recipe
         policy = PaperPolicy.load(self._needed("stage2"))
-        sampler = policy.network.to(self.loading.device).eval().requires_grad_(False)
+        policy.network.to(self.loading.device).eval().requires_grad_(False)
         network = self._network().requires_grad_(True)
-        self._train_looks("stage3", network, sampler, lambda: policy, recipe.stage3)
+        self._train_looks(
+            "stage3", network, PolicySampler(policy.network), lambda: policy, recipe.stage3
+        )
 
     def _train_looks(
         self,
@@ -176,13 +191,20 @@ class TrainingRun:
         sampler: LocationSampler,
         make_policy: Callable[[], Policy],
         schedule: OptimiserConfig,
+        score: str = ACCURACY,
     ) -> None:
         recipe = self.config.recipe
         network.to(self.loading.device)
         objective = LooksObjective(
-            network, sampler, recipe.auxiliary_weight, recipe.train_global_encoder
+            network,
+            sampler,
+            recipe.auxiliary_weight,
+            recipe.train_global_encoder,
+            recipe.train_local_encoder,
         )
-        self._supervise(phase, objective, schedule, lambda: self._validate(network, make_policy()))
+        self._supervise(
+            phase, objective, schedule, lambda: self._validate(network, make_policy()), score
+        )
 
     def _supervise(
         self,
@@ -190,6 +212,7 @@ class TrainingRun:
         objective: Objective,
         schedule: OptimiserConfig,
         validate: Callable[[], Metrics],
+        score: str = ACCURACY,
     ) -> None:
         trainee = SupervisedTrainee(
             phase,
@@ -201,6 +224,7 @@ class TrainingRun:
             augment=self.config.data.augment,
             precision=self.config.precision,
             seed=self.config.recipe.seed,
+            score=score,
         )
         run_phase(trainee, self.place(phase), name=phase, progress=self._progress)
 
@@ -213,17 +237,18 @@ class TrainingRun:
             workers=self.loading.workers,
         )
         metrics = {
-            "validation/accuracy": float(result.accuracy[-1]),
+            ACCURACY: float(result.accuracy[-1]),
+            CONFIDENCE: float(result.confidence[:, -1].mean()),
             "validation/episodic_return": result.mean_return,
         }
         for step, value in enumerate(result.accuracy, start=1):
             metrics[f"validation/accuracy_step_{step}"] = float(value)
         return metrics
 
-    def _new_classifier(self, input_size: int) -> ImageClassifier:
+    def _new_classifier(self, learned: Learned) -> ImageClassifier:
         recipe = self.config.recipe
         config = ImageClassifierConfig(
-            recipe.encoder, input_size, recipe.glance_interpolation, self.images.spec
+            recipe.encoder, learned.input_size, recipe.glance_interpolation, learned.images
         )
         with seeded_weights(recipe.seed):
             return ImageClassifier(config).to(self.loading.device)

@@ -64,7 +64,8 @@ class Dataset(Protocol):
         name: how `load_dataset` finds it again.
         split: which part of it this is.
         spec: image size, channels, classes and normalisation.
-        labels: (n,) int64, the class of each image.
+        labels: (n,) int64, the class of each image. Where n may be millions, what is made when it
+            is indexed by an array will do.
     """
 
     name: str
@@ -111,6 +112,48 @@ class InMemory(Protocol):
 
 
 @runtime_checkable
+class Located(Dataset, Protocol):
+    """What a `Dataset` also offers that knows where the things are that its labels depend on.
+
+    It is for training networks, for scripted policies and for tests; never part of an observation.
+
+    Attributes:
+        objects: (n, k, 2) int64, the top-left pixels of each image's objects, (row, col), in an
+            order that the data set says. All are whole in the image.
+        contents: (n, k) int64, what each of them is, an index into `content_names`.
+        content_names: all that an object can be.
+        num_objects: k.
+        num_needed: how many of them, the first ones, tell the label together.
+        kinds: of each content, an index into `kind_names`.
+        kind_names: what the glance may tell of an object: a digit, say, but not which.
+        content_sizes: height and width of each content, in pixels.
+    """
+
+    objects: NDArray[np.int64]
+    contents: NDArray[np.int64]
+    content_names: tuple[str, ...]
+    num_objects: int
+    num_needed: int
+    kinds: tuple[int, ...]
+    kind_names: tuple[str, ...]
+    content_sizes: tuple[int, ...]
+
+
+def located(dataset: Dataset) -> Located:
+    """Return a data set that knows where its objects are.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not isinstance(dataset, Located):
+        raise ValueError(
+            f"{dataset.name} does not say where its objects are; built-in tasks do, see "
+            "gf_env.datasets.base.Located"
+        )
+    return dataset
+
+
+@runtime_checkable
 class Fingerprinted(Protocol):
     """What a `Dataset` also offers if it can tell without decoding whether its images changed."""
 
@@ -126,13 +169,15 @@ def dataset_digest(dataset: Dataset) -> str:
     """Return a SHA-256 that tells versions of a split apart.
 
     It is taken over the description, all labels, the fingerprint where there is one, and the
-    pixels of 64 images spread evenly over the split.
+    pixels of 64 images spread evenly over the split. Of labels that are made when they are indexed,
+    those of the 64 images count.
     """
     spec = dataclasses.asdict(dataset.spec)
     mark = dataset.fingerprint() if isinstance(dataset, Fingerprinted) else None
     digest = hashlib.sha256(json.dumps([len(dataset), spec, mark]).encode())
-    digest.update(np.ascontiguousarray(dataset.labels, "<i8").data)
     sample = np.linspace(0, len(dataset) - 1, min(_SAMPLED, len(dataset))).astype(np.int64)
+    labels = dataset.labels if isinstance(dataset.labels, np.ndarray) else dataset.labels[sample]
+    digest.update(np.ascontiguousarray(labels, "<i8").data)
     for index in sample:  # one by one, since images in memory may be large
         digest.update(dataset.images(np.array([index])).contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Batches of images on a device, read ahead by worker processes where asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +19,12 @@ class Batch(NamedTuple):
     Attributes:
         images: (n, C, S, S) uint8.
         labels: (n,) int64.
+        indices: (n,) int64 on the CPU, which images of their data set they are.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
+    indices: torch.Tensor
 
 
 @configuration
@@ -40,7 +42,7 @@ class Loading:
 
 def read_batches(
     dataset: Dataset,
-    batches: list[NDArray[np.int64]],
+    batches: Iterable[NDArray[np.int64]],
     loading: Loading,
     augmentation_seed: int | None = None,
 ) -> Iterator[Batch]:
@@ -61,10 +63,11 @@ def read_batches(
         pin_memory=loading.device.type == "cuda",
         generator=torch.Generator(),  # so that the global one is left alone
     )
-    for images, labels in loader:
+    for batch in loader:
         yield Batch(
-            images.to(loading.device, non_blocking=True),
-            labels.to(loading.device, non_blocking=True),
+            batch.images.to(loading.device, non_blocking=True),
+            batch.labels.to(loading.device, non_blocking=True),
+            batch.indices,
         )
 
 
@@ -84,9 +87,10 @@ class _Reader(data.Dataset[Batch]):
 
     def __getitems__(self, indices: NDArray[np.int64]) -> Batch:
         labels = torch.from_numpy(self._dataset.labels[indices])
+        numbers = torch.from_numpy(indices)
         if self._seed is not None and isinstance(self._dataset, Augmented):
-            return Batch(self._dataset.augmented_images(indices, self._seed), labels)
-        return Batch(self._dataset.images(indices), labels)
+            return Batch(self._dataset.augmented_images(indices, self._seed), labels, numbers)
+        return Batch(self._dataset.images(indices), labels, numbers)
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -59,7 +59,7 @@ class ImageSource:
         for indices in batches:
             images, rows = self.select(indices)
             labels = to_device(torch.from_numpy(self.labels[indices]), self._device)
-            yield Batch(images if rows is None else images[rows], labels)
+            yield Batch(images if rows is None else images[rows], labels, torch.from_numpy(indices))
 
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         """Return images of this source as they look, (n, C, S, S), uint8 or normalised float."""
@@ -90,7 +90,7 @@ class ReadImages(ImageSource):
         self, batches: Iterable[Indices], *, workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Batch]:
         loading = Loading(self._device, workers)
-        return read_batches(self._dataset, list(batches), loading, augmentation_seed)
+        return read_batches(self._dataset, batches, loading, augmentation_seed)
 
 
 class ResidentImages(ImageSource):

@@ -19,12 +19,15 @@ def load_dataset(
     """Return one split of a data set.
 
     Args:
-        dataset: the name of a built-in task, such as `cluttered-digits`; a folder of
-            `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for one of torchvision's that
-            is already on disk; or a `Dataset`, which is returned as it is.
+        dataset: the name of a built-in task, such as `signposts`, or `signposts-easy` for another
+            of its levels; a folder of `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for
+            one of torchvision's that is already on disk; or a `Dataset`, which is returned as it
+            is.
         split: `train`, `validation` or `test`; built-in tasks also have `pretrain`.
-        size: number of scenes of a built-in task; a split's usual number by default. More than
-            those are made when they are needed and not stored, so a split can be endless.
+        size: number of scenes of a built-in task; a split's usual number by default. A longer split
+            starts with the same scenes. All of them are made when they are needed and none is
+            stored, so a split can be endless: with ten million no policy meets a scene twice. Its
+            `labels` are made when they are indexed by an array.
         like: image size, channels and normalisation that images on disk are brought to; ImageNet's
             by default.
         unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
@@ -34,19 +37,22 @@ def load_dataset(
             Data sets that are not on disk have no such images.
 
     Raises:
-        ValueError: unknown data set, split or `unreadable`, a size for a data set that has its
-            own, a tree of folders whose classes are empty or differ from those of its `train`,
-            or a class of which no image can be decoded (with `skip`).
+        ValueError: unknown data set, split or `unreadable`, a size below 1 or for a data set that
+            has its own, a tree of folders whose classes are empty or differ from those of its
+            `train`, or a class of which no image can be decoded (with `skip`).
     """
     if unreadable not in UNREADABLE:
         raise ValueError(f"unreadable must be one of {list(UNREADABLE)}, got {unreadable!r}")
+    name = dataset.name if isinstance(dataset, Dataset) else os.fspath(dataset)
+    if size is not None and (isinstance(dataset, Dataset) or name not in SCENES):
+        raise ValueError(
+            f"a number of scenes is for built-in data sets that are given by name, {list(SCENES)}; "
+            f"leave it out for {name!r}"
+        )
     if isinstance(dataset, Dataset):
         return dataset
-    name = os.fspath(dataset)
     if name in SCENES:
         return load_scenes(SCENES[name], split, size)
-    if size is not None:
-        raise ValueError(f"only {', '.join(SCENES)} can be made in any size, not {name!r}")
     # torchvision takes a second to import, and the built-in task does without
     from gf_env.datasets.on_disk import folders, torchvision_sets
 

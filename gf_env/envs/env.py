@@ -1,4 +1,4 @@
-"""`GlanceFocus-v0` as a `gymnasium.Env`: one episode, thin over `gf_env.envs.episodes`."""
+"""The built-in tasks as a `gymnasium.Env`: one episode, thin over `gf_env.envs.episodes`."""
 
 from typing import Any, ClassVar
 
@@ -23,11 +23,24 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     At every step the agent picks a patch of the image that the network then sees at full
     resolution, so as to make it sure of the right class.
 
+    The built-in tasks have the same spaces and each asks for something else; the card of each is
+    with its scenes, in `gf_env.datasets.scenes`:
+
+    | id                        | data set           | asks for  | T        | must fail            |
+    |---------------------------|--------------------|-----------|----------|----------------------|
+    | `GlanceFocus-v0`          | `cluttered-digits` | find      | 5        | blind rules          |
+    | `GlanceFocusSearch-v0`    | `hidden-digits`    | search on | 7, 9, 13 | no memory            |
+    | `GlanceFocusSignposts-v0` | `signposts`        | plan      | 3        | discount 0           |
+    | `GlanceFocusSums-v0`      | `digit-sums`       | join      | 3, 5, 7  | discount 0, one look |
+
+    T is the number of looks, the glance included. `level` is `easy`, `default` or `hard`; where T
+    depends on it there are three.
+
     ## Action space
-    `GlanceFocus-v0`: `Box(-1, 1, (2,), float32)`, (row, col) of the patch: (-1, -1) is the
-    top-left patch, (1, 1) the bottom-right one, (0, 0) the centre. Values outside are clipped.
-    With `lattice_stride` or a feature bank they go to the nearest patch that there is.
-    `GlanceFocusGrid-v0`: `Discrete(grid_size ** 2)`, a regular grid of the same patches, row-major.
+    `Box(-1, 1, (2,), float32)`, (row, col) of the patch: (-1, -1) is the top-left patch, (1, 1)
+    the bottom-right one, (0, 0) the centre. Values outside are clipped. With `lattice_stride` or a
+    feature bank they go to the nearest patch that there is.
+    Grid ids: `Discrete(grid_size ** 2)`, a regular grid of the same patches, row-major.
 
     ## Observation space
     `Dict` of float32: `features` (channels, h, w), the feature map of the newest look;
@@ -54,13 +67,20 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     glance), `multiply_adds` (of the network, so far); at the end also `is_success`.
 
     ## Registered ids
-    `GlanceFocus-v0`; `GlanceFocusGrid-v0` (grid_size 7).
+    Those of the table, and each with grid actions: `GlanceFocusGrid-v0`,
+    `GlanceFocusSearchGrid-v0`, `GlanceFocusSignpostsGrid-v0`, `GlanceFocusSumsGrid-v0`. The grid is
+    7 x 7; 3 x 3 and 11 x 11 at the levels `easy` and `hard` of `GlanceFocusSearchGrid-v0`, whose
+    scenes are smaller and larger. An id says which data set, and nothing else of `arguments`.
+
+    ## Version history
+    v0: first version, of all ids.
 
     Args:
         render_mode: None or `rgb_array`.
-        **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `split`, `unreadable`,
-            `network`, `sequence_length`, `reward`, `observe`, `exit_thresholds`, `grid_size`,
-            `lattice_stride`, `feature_bank`, `precision`, `compiled`, `device`.
+        **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `level`, `split`,
+            `num_scenes`, `unreadable`, `network`, `sequence_length`, `reward`, `observe`,
+            `exit_thresholds`, `grid_size`, `lattice_stride`, `feature_bank`, `precision`,
+            `compiled`, `device`.
 
     Raises:
         TypeError: an argument that does not exist.

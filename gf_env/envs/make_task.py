@@ -9,8 +9,11 @@ from typing import TypedDict
 import torch
 from typing_extensions import Unpack
 
+from gf_env import builtin_tasks
+from gf_env.builtin_tasks import PlayedWith
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.image_source import ImageSource, image_source
+from gf_env.datasets.scenes.registry import SCENES
 from gf_env.envs.actions import ActionCodec, action_codec
 from gf_env.envs.episodes import GlimpseSource, Rules
 from gf_env.envs.observations import check_observe
@@ -22,24 +25,29 @@ from gf_env.geometry import Lattice
 from gf_env.network.accelerated import make_glimpse_source
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network, network_names
 
-BUILTIN = "cluttered-digits"
+BUILTIN = builtin_tasks.DEFAULT_TASK
 
 
 class TaskArguments(TypedDict, total=False):
     """What every environment can be made with.
 
     Attributes:
-        dataset: `cluttered-digits` (the default), a folder, a torchvision name, or an object: see
-            `gf_env.datasets.load_dataset`.
+        dataset: a built-in task (`cluttered-digits` by default, or the id's own), a folder, a
+            torchvision name, or an object: see `gf_env.datasets.load_dataset`.
+        level: of a built-in task, `easy`, `default` (the default) or `hard`.
         split: which part of it, `train` by default.
+        num_scenes: how many scenes of a built-in split; the usual number by default. More than
+            those are made as they are needed and never stored.
         unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
-        network: a built-in name (`cluttered-digits` by default), a file, or a `GlanceFocusNet` in
-            eval mode.
-        sequence_length: T, glance included; the network's own by default.
+        network: a built-in name, a file, or a `GlanceFocusNet` in eval mode; by default the
+            built-in task's own, for other data sets that of `cluttered-digits`.
+        sequence_length: T, glance included; by default that of the built-in task at its level. The
+            network's own for other data sets, and for an object as data set with a network.
         reward: a name in `gf_env.envs.rewards.REWARDS`, `confidence_gain` by default.
         observe: extra observation keys, out of `gf_env.envs.observations.EXTRA_OBSERVATIONS`.
         exit_thresholds: T probabilities; see `gf_env.envs.episodes.Rules`.
-        grid_size: n for n x n discrete actions; None for continuous ones.
+        grid_size: n for n x n discrete actions; True for the n of the built-in task at its level, 7
+            for other data sets; None for continuous ones.
         lattice_stride: continuous actions go to the nearest of the patches that start every so many
             pixels; None: everywhere.
         feature_bank: look features up instead of computing them. True: in the bank in the cache
@@ -52,9 +60,11 @@ class TaskArguments(TypedDict, total=False):
     """
 
     dataset: str | os.PathLike[str] | Dataset
+    level: str | None
     split: str
+    num_scenes: int | None
     unreadable: str
-    network: str | os.PathLike[str] | GlanceFocusNet
+    network: str | os.PathLike[str] | GlanceFocusNet | None
     sequence_length: int | None
     reward: str
     observe: Sequence[str]
@@ -69,9 +79,11 @@ class TaskArguments(TypedDict, total=False):
 
 DEFAULTS: TaskArguments = {
     "dataset": BUILTIN,
+    "level": None,
     "split": "train",
+    "num_scenes": None,
     "unreadable": "stop",
-    "network": BUILTIN,
+    "network": None,
     "sequence_length": None,
     "reward": "confidence_gain",
     "observe": (),
@@ -91,18 +103,21 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     Raises:
         TypeError: an argument that does not exist.
         ValueError: one that is unknown in itself, or some that do not fit each other: network and
-            data set, or a feature bank of another network, data set or lattice.
+            data set, data set and level, or a feature bank of another network, data set or lattice.
         TensorFileError: a damaged network or feature bank.
         OSError: no room for a feature bank.
     """
     _check_names(arguments)
     given: TaskArguments = {**DEFAULTS, **arguments}
+    own = _played_with(given)
+    given = _filled(given, own)
     check_observe(given["observe"])
     device = torch.device(given["device"])
-    network = _resolve_network(given["network"], device)
+    network = _resolve_network(given["network"], own, device)
     dataset = load_dataset(
         given["dataset"],
         given["split"],
+        size=given["num_scenes"],
         like=network.config.image_spec,
         unreadable=given["unreadable"],
     )
@@ -129,6 +144,31 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         glimpse_source=glimpse_source,
         images=images,
     )
+
+
+def _filled(given: TaskArguments, own: PlayedWith) -> TaskArguments:
+    """Return the arguments with what the data set is played with where they leave it open."""
+    dataset, length, grid_size = given["dataset"], given["sequence_length"], given["grid_size"]
+    return {
+        **given,
+        "dataset": dataset if isinstance(dataset, Dataset) else own.dataset,
+        "sequence_length": own.sequence_length if length is None else length,
+        "grid_size": own.grid_size if grid_size is True else grid_size,
+    }
+
+
+def _played_with(given: TaskArguments) -> PlayedWith:
+    """Return what the data set at its level is played with."""
+    dataset, level = given["dataset"], given["level"]
+    if not isinstance(dataset, Dataset):
+        return builtin_tasks.played_with(os.fspath(dataset), level)
+    if level not in (None, "default"):
+        raise ValueError(
+            f"level {level!r} is of a built-in task by name, {list(builtin_tasks.BUILTIN_TASKS)}; "
+            f"the data set given is an object, {dataset.name!r}, made at the level it has"
+        )
+    own = builtin_tasks.played_with(dataset.name)
+    return own if given["network"] is None else own._replace(sequence_length=None)
 
 
 def network_actions(network: GlanceFocusNet, grid_size: int | None) -> ActionCodec:
@@ -185,33 +225,47 @@ def _check_names(arguments: TaskArguments) -> None:
 
 
 def _resolve_network(
-    network: str | os.PathLike[str] | GlanceFocusNet, device: torch.device
+    network: str | os.PathLike[str] | GlanceFocusNet | None, own: PlayedWith, device: torch.device
 ) -> GlanceFocusNet:
+    """Return the network that was given, or the data set's own in the size of its scenes."""
     if isinstance(network, GlanceFocusNet):
         return network.to(device)
+    if network is None:
+        return own_network(own, device)
     path = os.fspath(network)
     changed = (
         None if path in network_names() or not os.path.exists(path) else os.stat(path).st_mtime
     )
-    return _shared_network(path, device, changed)
+    return _shared_network(path, device, changed, None)
 
 
-@functools.lru_cache(maxsize=4)
-def _shared_network(path: str, device: torch.device, changed: float | None) -> GlanceFocusNet:
+def own_network(own: PlayedWith, device: torch.device) -> GlanceFocusNet:
+    """Return the network that a data set is played with, in the size of its scenes."""
+    scenes = SCENES.get(own.dataset)
+    image_size = None if scenes is None else scenes.spec.image_size
+    return _shared_network(own.network, device, None, image_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _shared_network(
+    path: str, device: torch.device, changed: float | None, image_size: int | None
+) -> GlanceFocusNet:
     """Many environments in one process share one frozen network, while its file is the same."""
-    return load_network(path, device)
+    network = load_network(path, device)
+    return network if image_size is None else network.with_image_size(image_size)
 
 
 def _check_fit(network: GlanceFocusNet, dataset: Dataset) -> None:
     wanted, given = network.config.image_spec, dataset.spec
+    compared: list[tuple[str, object, object]] = [
+        ("image_size", wanted.image_size, given.image_size),
+        ("channels", wanted.channels, given.channels),
+        ("number of classes", len(wanted.classes), len(given.classes)),
+    ]
+    if dataset.name in SCENES:  # all that tells networks of some of these tasks apart
+        compared += [("mean", wanted.mean, given.mean), ("std", wanted.std, given.std)]
     differing = [
-        f"{name} {ours} against {theirs}"
-        for name, ours, theirs in (
-            ("image_size", wanted.image_size, given.image_size),
-            ("channels", wanted.channels, given.channels),
-            ("number of classes", len(wanted.classes), len(given.classes)),
-        )
-        if ours != theirs
+        f"{name} {ours} against {theirs}" for name, ours, theirs in compared if ours != theirs
     ]
     if differing:
         raise ValueError(

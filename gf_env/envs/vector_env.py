@@ -1,4 +1,4 @@
-"""`GlanceFocus-v0` as a native `gymnasium.vector.VectorEnv`, thin over `gf_env.envs.episodes`.
+"""The built-in tasks as a native `gymnasium.vector.VectorEnv`, thin over `gf_env.envs.episodes`.
 
 Equal, step for step, to a `SyncVectorEnv` of single environments in all three autoreset modes.
 """

@@ -168,8 +168,8 @@ class BankFile:
             raise OSError(
                 errno.ENOSPC,
                 f"the feature bank needs {left / 1e9:.2f} GB more, but {folder} has "
-                f"{free / 1e9:.2f} GB free; take a coarser lattice, or another folder "
-                "(GF_ENV_CACHE)",
+                f"{free / 1e9:.2f} GB free; take a coarser lattice, fewer images, or another "
+                "folder (GF_ENV_CACHE)",
             )
         memory = psutil.virtual_memory().total
         if file.num_bytes > memory:

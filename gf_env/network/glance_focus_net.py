@@ -179,6 +179,15 @@ class GlanceFocusNet(nn.Module):
         other.global_encoder, other.local_encoder = global_encoder, local_encoder
         return other
 
+    def with_image_size(self, image_size: int) -> GlanceFocusNet:
+        """Return a network for images of another size, in pixels, that shares all weights.
+
+        The encoders see as much as before: the glance at the patch's size, and a patch.
+        """
+        other = copy.copy(self)
+        other.config = dataclasses.replace(self.config, image_size=image_size)
+        return other
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration, see `save_tensors`; `load_network` reads them."""
         about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost.steps}

@@ -16,6 +16,7 @@ from gf_env.configuration import configuration
 from gf_env.datasets.base import Dataset, ImageSpec
 from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.config import Interpolation
+from gf_env.network.encoders.base import Encoding
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.network.preprocessing import Normalise
 from gf_env.storage.tensors import load_module, save_tensors
@@ -58,8 +59,13 @@ class ImageClassifier(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n, classes) of images (n, C, S, S), uint8 or normalised float."""
+        return self.encoder.own_logits(self.encode(images).pooled)
+
+    def encode(self, images: torch.Tensor) -> Encoding:
+        """Encode images (n, C, S, S), resized."""
         inputs = self.normalise.small(images, self.config.input_size, self.config.interpolation)
-        return self.encoder.own_logits(self.encoder(inputs).pooled)
+        encoding: Encoding = self.encoder(inputs)
+        return encoding
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration, as `save_tensors` does."""
@@ -97,6 +103,6 @@ def measure_accuracy(
     indices = np.arange(len(dataset))
     batches = np.split(indices, range(batch_size, len(dataset), batch_size))
     correct = 0
-    for images, labels in read_batches(dataset, batches, loading):
-        correct += int((classifier(images).argmax(1) == labels).sum())
+    for batch in read_batches(dataset, batches, loading):
+        correct += int((classifier(batch.images).argmax(1) == batch.labels).sum())
     return correct / len(dataset)

@@ -31,6 +31,7 @@ from gf_env.training.logs import Log, open_log
 
 Metrics = dict[str, float]
 STEPS_BETWEEN_LOGS = 20
+ACCURACY = "validation/accuracy"
 
 
 class Trainee(Protocol):
@@ -40,11 +41,13 @@ class Trainee(Protocol):
         epochs: how many in all.
         steps_per_epoch: gradient steps.
         samples_per_step: what `charts/SPS` counts: images, or steps of an environment.
+        score: the metric of `validate` by which the best epoch is found; larger is better.
     """
 
     epochs: int
     steps_per_epoch: int
     samples_per_step: int
+    score: str
 
     def train_epoch(
         self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
@@ -81,7 +84,7 @@ class PhaseFolder:
 
     @property
     def best(self) -> Path:
-        """What is trained, after its best epoch by `validation/accuracy`."""
+        """What is trained, after its best epoch by the trainee's score."""
         return self.path / "best.safetensors"
 
     @property
@@ -96,7 +99,7 @@ class History:
 
     Attributes:
         validations: metrics before the first epoch and after each one.
-        best_accuracy: the largest `validation/accuracy` among them.
+        best_accuracy: the largest score among them, for most trainees an accuracy.
     """
 
     validations: list[Metrics] = field(default_factory=list)
@@ -161,8 +164,8 @@ def _close_epoch(trainee: Trainee, folder: PhaseFolder, history: History, log: L
         metrics = trainee.validate()
         history.validations.append(metrics)
         log(metrics, history.epochs * trainee.steps_per_epoch)
-        if metrics["validation/accuracy"] > history.best_accuracy:
-            history.best_accuracy = metrics["validation/accuracy"]
+        if metrics[trainee.score] > history.best_accuracy:
+            history.best_accuracy = metrics[trainee.score]
             trainee.save(folder.best)
         state = {"trainee": trainee.state(), "history": dataclasses.asdict(history)}
         save_state(folder.last, state)

@@ -1,10 +1,11 @@
 """The recipe of a network: sizes, schedules and all else that its training depends on."""
 
 import dataclasses
+from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
-from gf_env.configuration import configuration
+from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.base import ImageSpec, imagenet_spec
 from gf_env.network.config import ClassifierKind, FirstStep, Interpolation, NetworkConfig
 from gf_env.network.encoders.factory import image_settings
@@ -26,12 +27,20 @@ class Recipe:
         glance_interpolation: `bilinear`, `bicubic` or `area`.
         classifier: `recurrent` or `cascaded`.
         first_step: see `gf_env.NetworkConfig`.
+        encoders_learn: what the classifiers tell that encoders start from: an image's `labels` as
+            in the paper, or the `contents` of patches and places in the glance, for tasks whose
+            label is joined from several looks; see `gf_env.training.contents`.
+        object_looks: share of the looks of stage 1 that go to objects, the others go anywhere; for
+            data sets that are `gf_env.datasets.base.Located`.
+        object_weights: how likely each object is in those, see
+            `gf_env.training.samplers.ObjectSampler`.
         full_resolution: schedule of the classifier that the local encoder starts from.
         low_resolution: schedule of the classifier that the global encoder starts from.
         stage1: schedule of stage 1.
         stage3: schedule of stage 3.
         auxiliary_weight: lambda, the weight of the encoders' own losses in stages 1 and 3.
         train_global_encoder: whether stages 1 and 3 train it, too.
+        train_local_encoder: likewise.
         seed: of weights, order, augmentation and locations.
     """
 
@@ -44,6 +53,9 @@ class Recipe:
     glance_interpolation: Interpolation = "area"
     classifier: ClassifierKind = "recurrent"
     first_step: FirstStep = "classifier"
+    encoders_learn: Literal["labels", "contents"] = "labels"
+    object_looks: Fraction = 0.0
+    object_weights: tuple[PositiveFloat, ...] = (1.0,)
     full_resolution: OptimiserConfig = OptimiserConfig(
         epochs=2, learning_rate=0.05, weight_decay=1e-3, batch_size=64
     )
@@ -66,6 +78,7 @@ class Recipe:
     )
     auxiliary_weight: float = 1.0
     train_global_encoder: bool = True
+    train_local_encoder: bool = True
     seed: int = 0
 
     def wanted_images(self) -> ImageSpec | None:

@@ -1,4 +1,8 @@
-"""The paper's optimiser and schedule: SGD with Nesterov momentum along a cosine (appendix)."""
+"""The paper's optimiser and schedule: SGD with Nesterov momentum along a cosine (appendix).
+
+Where a classifier has to join what several looks show, SGD stays on a plateau for long that Adam
+leaves soon; so there is a choice.
+"""
 
 import math
 from collections.abc import Iterable
@@ -24,6 +28,8 @@ class OptimiserConfig:
         momentum: Nesterov's.
         batch_size: images a step, over all processes.
         warmup_fraction: share of the steps in which the rate first rises from 0.
+        method: `sgd` as in the paper, or `adam`, which has no use for the momentum and whose weight
+            decay is decoupled (AdamW).
         anneal: the rate falls after every `step`, or after every `epoch` as in the paper, which
             needs many epochs.
     """
@@ -35,13 +41,14 @@ class OptimiserConfig:
     momentum: float = 0.9
     batch_size: PositiveInt = 256
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    method: Literal["sgd", "adam"] = "sgd"
     anneal: Literal["step", "epoch"] = "step"
 
 
 def make_optimiser(
     encoders: Iterable[nn.Module], others: Iterable[nn.Module], config: OptimiserConfig
-) -> torch.optim.SGD:
-    """Return SGD over the weights that learn, encoders and everything else at their own rates."""
+) -> torch.optim.Optimizer:
+    """Return an optimiser of what learns, encoders and everything else at their own rates."""
     groups = [
         {
             "params": [p for module in modules for p in module.parameters() if p.requires_grad],
@@ -53,8 +60,11 @@ def make_optimiser(
             (others, config.classifier_learning_rate),
         )
     ]
+    learning = [group for group in groups if group["params"]]
+    if config.method == "adam":
+        return torch.optim.AdamW(learning, weight_decay=config.weight_decay)
     return torch.optim.SGD(
-        [group for group in groups if group["params"]],
+        learning,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         nesterov=config.momentum > 0,

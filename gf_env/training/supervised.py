@@ -11,7 +11,7 @@ from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.config import Precision
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
-from gf_env.training.loop import Metrics
+from gf_env.training.loop import ACCURACY, Metrics
 from gf_env.training.objectives import Objective
 from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_optimiser, make_schedule
 
@@ -29,6 +29,7 @@ class SupervisedTrainee:
         augment: learn from varied copies of the images, where the data set has them.
         precision: of activations in training; bfloat16 is mixed precision.
         seed: of everything drawn.
+        score: by which metric the best epoch is found.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class SupervisedTrainee:
         augment: bool,
         precision: Precision,
         seed: int,
+        score: str = ACCURACY,
     ) -> None:
+        self.score = score
         self.epochs = config.epochs
         self.steps_per_epoch = steps_in_epoch(len(dataset), config.batch_size)
         self.samples_per_step = min(config.batch_size, len(dataset))
@@ -73,11 +76,11 @@ class SupervisedTrainee:
         first_step = number * self.steps_per_epoch
         schedule = make_schedule(self._optimiser, self._config, self.steps_per_epoch, first_step)
         mixed = self._precision == "bfloat16"
-        for images, labels in batches:
+        for batch in batches:
             rate = schedule.get_last_lr()[0]
             self._optimiser.zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-                loss = self._objective(images, labels, generator)
+                loss = self._objective(batch, generator)
             loss.backward()
             self._optimiser.step()
             schedule.step()

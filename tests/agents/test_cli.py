@@ -162,6 +162,18 @@ def test_bank(tmp_path, call, settings, words):
     assert path.read_bytes() == whole
 
 
+def test_a_task_at_a_level(call):
+    task = ["--dataset", "hidden-digits", "--level", "easy"]
+    said = call("evaluate", *task, "--num-images", 5)
+    assert "5 images of test" in said
+    said = call("bank", *task, "--split", "validation")
+    use = said.splitlines()[-1].removeprefix("Use: ")
+    assert use.startswith('gym.make("GlanceFocusSearchGrid-v0", level="easy", split="validation"')
+    env = eval(use, {"gym": gymnasium})
+    assert env.action_space.n == 9
+    assert env.unwrapped.task.dataset.name == "hidden-digits-easy"
+
+
 def test_demo(call):
     quick = ["--train-seconds", 1, "--sb3-seconds", 1, "--test-images", 30]
     assert "gap closed" in call("demo", "--output", "demo", *quick)
@@ -196,7 +208,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         (["train", "--config", "nothing.json"], "expected a JSON file of settings"),
         (["train", "--phases", "stage4", "--output", "x"], "invalid choice 'stage4'"),
         (["curves", "--sizes", "97"], "sizes must be from 1 to 96"),
-        (["bank", "--grid-size", "None"], "needs to know the patches"),
+        (["bank", "--dataset", "signposts", "--level", "medium"], "unknown level 'medium'"),
         (["bank", "--grid-size", "3", "--lattice-stride", "4"], "leave it or grid_size out"),
         (["bank", "--output", "bank.bin"], "ends with .npy, got bank.bin"),
     ],

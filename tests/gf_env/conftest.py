@@ -2,7 +2,7 @@
 
 import pytest
 
-from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+from gf_env.datasets import load_dataset
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def tiny(tiny_network, tiny_dataset):
 @pytest.fixture
 def digits(network):
     """A task's arguments: the built-in network, and twenty scenes."""
-    return {"network": network, "dataset": ClutteredDigits("test", 20)}
+    return {"network": network, "dataset": load_dataset("cluttered-digits", "test", size=20)}
 
 
 @pytest.fixture

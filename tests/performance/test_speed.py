@@ -97,6 +97,15 @@ def test_faster_contenders_get_other_settings(tmp_path):
     assert seen == [Workload(3, precision="bfloat16", compiled=True)]
 
 
+def test_endless_splits_are_compared_with_stored_ones(tmp_path):
+    vector_env, learner = measured(tmp_path, "endless")["comparisons"]
+    for comparison, name in ((vector_env, "vector env"), (learner, "paper PPO update")):
+        names = [row["contender"] for row in comparison["rows"]]
+        assert names == [name, f"{name}, endless split"]
+    task = Materials(Workload(1), tmp_path, 0).changed(num_scenes=10**7).task
+    assert len(task.dataset) == 10**7
+
+
 def test_rows_are_compared_with_the_first():
     # the second does twice the steps of the first in a turn, in 2, 4 and 1 seconds
     first, second = compared_rows({"a": 10, "b": 20}, {"a": (1, 2, 4), "b": (2, 4, 1)})

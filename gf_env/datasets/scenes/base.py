@@ -7,7 +7,6 @@ its usual length, or shorter, is made once and cached; a longer one is made as i
 import abc
 import functools
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,6 +24,7 @@ SPLIT_SIZES = {"pretrain": 100_000, "train": 20_000, "validation": 2_000, "test"
 SCAN_PARTS = {"pretrain": "train", "train": "train", "validation": "validation", "test": "test"}
 """Which part of the scans the digits of a split are from."""
 DIGITS = tuple("0123456789")
+_LONGEST = np.iinfo(np.int64).max
 NOISE_SHIFT = 3
 """Noise is a random byte shifted right by this, so 0 to 31 of 255."""
 
@@ -37,7 +37,7 @@ class Truth(NamedTuple):
     Attributes:
         labels: (n,) int64, the classes.
         objects: (n, k, 2) int64, top-left pixels of the k objects that count, (row, col).
-        contents: (n, k) int64, what each of them is, a number in the kind's `contents`.
+        contents: (n, k) int64, what each of them is, a number in the kind's `content_names`.
     """
 
     labels: NDArray[np.int64]
@@ -57,10 +57,14 @@ class SceneKind(abc.ABC):
 
     version: ClassVar[int]
     """Goes up whenever a scene changes, so that results of different versions are never mixed."""
-    object_size: ClassVar[int]
-    """Height and width of the objects that count, in pixels."""
-    contents: ClassVar[Sequence[str]]
+    content_names: ClassVar[tuple[str, ...]] = DIGITS
     """What objects can be; `Truth.contents` are indices into it."""
+    content_sizes: ClassVar[tuple[int, ...]]
+    """Height and width of each content, in pixels."""
+    kinds: ClassVar[tuple[int, ...]] = (0,) * len(DIGITS)
+    """Of each content, an index into `kind_names`."""
+    kind_names: ClassVar[tuple[str, ...]] = ("digit",)
+    """What the glance may tell of an object."""
 
     @property
     @abc.abstractmethod
@@ -94,8 +98,9 @@ class SceneKind(abc.ABC):
     def add_noise(self, scenes: NDArray[np.uint8], split: str, indices: Indices) -> None:
         """Add noise to scenes (n, channels, S, S) in place; none is brighter than 224 before."""
         pixels = int(np.prod(scenes.shape[1:]))
-        words = self.words("noise", split, indices, pixels // 8)
-        scenes += words.bytes(*scenes.shape[1:]) >> NOISE_SHIFT
+        noise = self.words("noise", split, indices, pixels // 8).bytes(*scenes.shape[1:])
+        noise >>= NOISE_SHIFT
+        scenes += noise
 
 
 class Scenes(Dataset, InMemory):
@@ -108,14 +113,14 @@ class Scenes(Dataset, InMemory):
             others' and from each other.
         size: number of scenes. A longer split starts with the same scenes.
 
-    Attributes:
-        objects: see `Truth`. For training networks, for scripted policies and for tests; never in
-            an observation.
-        contents: likewise.
+    It is also a `gf_env.datasets.base.Located`.
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
+        self.kinds, self.kind_names = kind.kinds, kind.kind_names
+        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
         side, k = self.spec.image_size, kind.num_objects
         name = f"{kind.name}-v{kind.version}-{split}-{size}"
         self._images = cached_array(
@@ -151,11 +156,14 @@ class EndlessScenes(Dataset):
     """A split of any length whose scenes are made when they are asked for, and never stored.
 
     Arguments and attributes as of `Scenes`; `labels`, `objects` and `contents` are made when they
-    are indexed, too.
+    are indexed, too. An index outside the split is an IndexError.
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
         self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
+        self.kinds, self.kind_names = kind.kinds, kind.kind_names
+        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
         self._size = size
         self.labels: Any = _MadeWhenIndexed(self, "labels")
         self.objects: Any = _MadeWhenIndexed(self, "objects")
@@ -167,11 +175,21 @@ class EndlessScenes(Dataset):
 
     @override
     def images(self, indices: Indices) -> torch.Tensor:
-        return torch.from_numpy(self.kind.render(self.split, np.asarray(indices, np.int64)))
+        return torch.from_numpy(self.kind.render(self.split, self.checked(indices)))
+
+    def checked(self, indices: Indices | int) -> Indices:
+        """Return indices as int64; raise an IndexError at one outside the split."""
+        numbers = np.asarray(indices, np.int64)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < self._size:
+            raise IndexError(
+                f"split {self.split!r} of {self.name} has scenes 0 to {self._size - 1}, "
+                f"got indices from {numbers.min()} to {numbers.max()}"
+            )
+        return numbers
 
 
 class _MadeWhenIndexed:
-    """One field of the truth of `EndlessScenes`, as an array that is only indexed by arrays."""
+    """One field of the truth of `EndlessScenes`: an array that is made where it is indexed."""
 
     def __init__(self, scenes: EndlessScenes, field: str) -> None:
         self._scenes, self._field = scenes, field
@@ -179,11 +197,14 @@ class _MadeWhenIndexed:
     def __len__(self) -> int:
         return len(self._scenes)
 
-    def __getitem__(self, indices: Indices) -> NDArray[np.int64]:
+    def __getitem__(self, indices: Indices | slice | int) -> NDArray[np.int64]:
         scenes = self._scenes
-        truth = scenes.kind.truth(scenes.split, np.asarray(indices, np.int64))
+        if isinstance(indices, slice):
+            indices = np.array(range(len(scenes))[indices], np.int64)
+        numbers = scenes.checked(indices)
+        truth = scenes.kind.truth(scenes.split, numbers.ravel())
         made: NDArray[np.int64] = getattr(truth, self._field)
-        return made
+        return made.reshape(numbers.shape + made.shape[1:])
 
 
 @functools.lru_cache(maxsize=8)
@@ -197,16 +218,16 @@ def load_scenes(kind: SceneKind, split: str, size: int | None) -> Scenes | Endle
             beyond it each is made when it is needed.
 
     Raises:
-        ValueError: unknown split or a size below 1.
+        ValueError: unknown split, or a size that is no whole number or below 1.
     """
     if split not in SPLIT_SIZES:
         raise ValueError(
             f"unknown split {split!r} of {kind.name}; choose one of {list(SPLIT_SIZES)}"
         )
-    size = SPLIT_SIZES[split] if size is None else int(size)
-    if size < 1:
-        raise ValueError(f"a split needs one scene or more, got size={size}")
-    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, size)
+    size = SPLIT_SIZES[split] if size is None else size
+    if not isinstance(size, (int, np.integer)) or not 1 <= size <= _LONGEST:
+        raise ValueError(f"a split has a whole number of scenes, 1 to 2**63 - 1, got size={size!r}")
+    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, int(size))
 
 
 def _as_bytes(truth: Truth) -> NDArray[np.uint8]:

@@ -1,11 +1,18 @@
-"""The built-in task: one small real digit in a large cluttered scene.
+"""Cluttered digits: one small real digit in a large cluttered scene.
 
 After the cluttered-translated task of "Recurrent Models of Visual Attention" (Mnih et al., NeurIPS
 2014), with the 1,797 handwritten digits that scikit-learn carries (UCI, Alpaydin and Kaynak 1998)
 in the place of MNIST. A scene is 96 x 96 pixels; the digit is 10 pixels wide and stands among 10
 distractors made of quarters of other digits.
 
-A scene is a function of the split and its index alone, see `counter_random`.
+## Card
+Ids: `GlanceFocus-v0`, `GlanceFocusGrid-v0` (7 x 7). T = 5 at all levels.
+Asks for: to find what the glance shows as a smear.
+Must fail: rules that do not see. A discount of 0 does as well as any.
+Levels: 4, 10 or 20 distractors.
+
+## Version history
+Scenes 1: first version.
 """
 
 from dataclasses import dataclass
@@ -58,8 +65,7 @@ class ClutteredDigits(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = DIGIT_SIZE
-    contents = DIGITS
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override

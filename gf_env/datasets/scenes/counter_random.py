@@ -32,10 +32,13 @@ class SceneWords:
         key = int.from_bytes(stream.encode("ascii").ljust(_KEY_BYTES), "little")
         counts = -(-words_per_scene // _WORDS_PER_COUNT)  # rounded up
         self._words = np.empty((len(indices), counts * _WORDS_PER_COUNT), np.uint64)
+        philox = np.random.Philox(key=key)
+        state = philox.state  # to set it takes a tenth of the time that another generator takes
         for rows in _runs(indices):
-            start = int(indices[rows.start]) * counts
-            words = np.random.Philox(key=key, counter=start).random_raw(self._words[rows].size)
-            self._words[rows] = words.reshape(-1, counts * _WORDS_PER_COUNT)
+            state["state"]["counter"][:2] = _halves(int(indices[rows.start]) * counts)
+            philox.state = state
+            words = self._words[rows]
+            words[:] = philox.random_raw(words.size).reshape(words.shape)
         self._used = 0
 
     def take(self, *shape: int) -> NDArray[np.uint64]:
@@ -71,6 +74,12 @@ class SceneWords:
         """Return bytes in [0, 255], (n, *shape) uint8; their number is a multiple of eight."""
         words = self.take(int(np.prod(shape)) // 8)
         return words.astype("<u8", copy=False).view(np.uint8).reshape(len(words), *shape)
+
+
+def _halves(counter: int) -> tuple[int, int]:
+    """Return a number below 2^128 in words of 64 bits, the lower one first."""
+    upper, lower = divmod(counter, 1 << 64)
+    return lower, upper
 
 
 def _runs(indices: NDArray[np.int64]) -> Iterator[slice]:

@@ -64,7 +64,8 @@ def scans_of(part: str, digits: NDArray[np.int64], words: SceneWords) -> Floats:
     """
     order, first, counts = _scans_by_digit(part)
     chosen = first[digits] + words.below(counts[digits], digits.shape[1])
-    return digit_scans(part).scans[order[chosen]]
+    scans: Floats = digit_scans(part).scans[order[chosen]]
+    return scans
 
 
 def draw_digits(scans: Floats, maps: Floats, size: int) -> NDArray[np.uint8]:

@@ -5,6 +5,15 @@ After the digit addition of "Multiple Object Recognition with Visual Attention" 
 nothing of the label: a look that finds the first gains nothing, and the last one gains all.
 
 Grey scenes of 96 x 96 pixels: digits of 10 pixels among distractors made of quarters of digits.
+
+## Card
+Ids: `GlanceFocusSums-v0`, `GlanceFocusSumsGrid-v0` (7 x 7). T = 3, 5 or 7.
+Asks for: to join looks, none of which says anything alone.
+Must fail: a discount of 0, one look, and the greedy oracle, which sees no gain in the first digit.
+Levels: 2 digits alone, 2 among 8 distractors, or 3 among 8.
+
+## Version history
+Scenes 1: first version.
 """
 
 from dataclasses import dataclass
@@ -43,8 +52,7 @@ class DigitSums(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = DIGIT_SIZE
-    contents = DIGITS
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override
@@ -80,7 +88,8 @@ class DigitSums(SceneKind):
     def _layout(self, split: str, indices: Indices) -> tuple[Cells, NDArray[np.int64], SceneWords]:
         """Return where objects stand, the digits (n, k), and the words that are left."""
         words = self.words("layout", split, indices, 160)
-        cells = choose_cells(words, _SIZE, self.num_digits + self.num_distractors)
+        count = self.num_digits + self.num_distractors
+        cells = choose_cells(words, _SIZE, count, self.num_needed)
         return cells, words.below(10, self.num_digits), words
 
 

@@ -37,10 +37,26 @@ class Cells(NamedTuple):
     within: NDArray[np.int64]
 
 
-def choose_cells(words: SceneWords, image_size: int, count: int) -> Cells:
-    """Return different cells for the objects of each scene."""
+def choose_cells(words: SceneWords, image_size: int, count: int, far: int) -> Cells:
+    """Return different cells for the objects of each scene.
+
+    Args:
+        words: of n scenes.
+        image_size: height and width of a scene.
+        count: number of objects, k.
+        far: so many of them, the first ones, are never neighbours, not even at a corner: a patch of
+            two cells never holds two of them.
+    """
     side = image_size // CELL
-    cells = words.distinct(side * side, count)
+    order = words.distinct(side * side, side * side)
+    n = np.arange(len(order))
+    for k in range(1, far):
+        # the next one is the first in the order that is far from all before it
+        rows, cols = order // side, order % side
+        gaps = [np.abs(axis[:, :k, None] - axis[:, None]) for axis in (rows, cols)]
+        chosen = (np.maximum(*gaps) > 1).all(axis=1).argmax(axis=1)
+        order[n, chosen], order[:, k] = order[:, k], order[n, chosen]
+    cells = order[:, :count]
     whole = np.stack([cells // side, cells % side], axis=-1) * CELL
     return Cells(whole, whole + words.below(CELL - DIGIT_SIZE + 1, count, WORDS_PER_OBJECT))
 

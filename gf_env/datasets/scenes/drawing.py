@@ -5,6 +5,7 @@ machine.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ def warp(originals: Floats, maps: Floats, size: int) -> Floats:
     """
     count, original_size = len(originals), originals.shape[-1]
     reach = (np.arange(size) - (size - 1) / 2) * (original_size / size)
-    rows, cols = (axis[None] for axis in np.meshgrid(reach, reach, indexing="ij"))
+    rows, cols = reach[:, None], reach
     matrix = maps[:, :, :, None, None]
     centre = (original_size - 1) / 2 + 1  # in the original with a border of one pixel
     source_rows = matrix[:, 0, 0] * rows + matrix[:, 0, 1] * cols + centre
@@ -44,10 +45,12 @@ def warp(originals: Floats, maps: Floats, size: int) -> Floats:
     top = np.minimum(np.floor(source_rows).astype(np.int64), original_size)
     left = np.minimum(np.floor(source_cols).astype(np.int64), original_size)
     down, right = source_rows - top, source_cols - left
-    bordered = np.pad(originals, ((0, 0), (1, 1), (1, 1)))
-    n = np.arange(count)[:, None, None]
-    upper = bordered[n, top, left] * (1 - right) + bordered[n, top, left + 1] * right
-    lower = bordered[n, top + 1, left] * (1 - right) + bordered[n, top + 1, left + 1] * right
+    width = original_size + 2
+    bordered = np.pad(originals, ((0, 0), (1, 1), (1, 1))).ravel()
+    places = (np.arange(count)[:, None, None] * width + top) * width + left
+    upper = bordered[places] * (1 - right) + bordered[places + 1] * right
+    places += width
+    lower = bordered[places] * (1 - right) + bordered[places + 1] * right
     drawn: Floats = upper * (1 - down) + lower * down
     return drawn
 
@@ -76,11 +79,10 @@ def lay(scenes: NDArray[np.uint8], objects: NDArray[np.uint8], corners: NDArray[
         objects: (n, k, k).
         corners: (n, 2) top-left pixels, (row, col) in [0, S - k].
     """
-    box = np.arange(objects.shape[-1])
-    rows = corners[:, 0, None, None] + box[:, None]
-    cols = corners[:, 1, None, None] + box
-    n = np.arange(len(scenes))[:, None, None]
-    scenes[n, rows, cols] = np.maximum(scenes[n, rows, cols], objects)
+    box = objects.shape[-2:]
+    boxes = sliding_window_view(scenes, box, axis=(-2, -1), writeable=True)
+    where = np.arange(len(scenes)), corners[:, 0], corners[:, 1]
+    boxes[where] = np.maximum(boxes[where], objects)
 
 
 def lay_coloured(

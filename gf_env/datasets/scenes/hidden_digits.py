@@ -5,7 +5,15 @@ brighter than the grey ground as it is darker, by the ink of the scan. A digit s
 pixel, so every mean over a block of whole dots is that of the ground, and the glance, which takes
 means of such blocks, is grey everywhere.
 
-A level is the size of the scene: 48, 96 or 144 pixels, in which a digit has 16.
+## Card
+Ids: `GlanceFocusSearch-v0`, `GlanceFocusSearchGrid-v0` (3 x 3, 7 x 7 or 11 x 11: a patch of 24
+pixels every 12). T = 7, 9 or 13.
+Asks for: to search on, where no look was before.
+Must fail: policies that do not remember where they looked.
+Levels: scenes of 48, 96 or 144 pixels, in which a digit has 16; a network each.
+
+## Version history
+Scenes 1: first version.
 """
 
 from dataclasses import dataclass
@@ -25,6 +33,7 @@ GROUND = 112
 DOT = 2
 """Height and width of a dot, in pixels."""
 DOTS = 8
+DIGIT_SIZE = DOTS * DOT
 CONTRAST = 0.5
 """Of the brightness that a digit has in other tasks."""
 
@@ -40,8 +49,7 @@ class HiddenDigits(SceneKind):
     image_size: int
 
     version = 1
-    object_size = DOTS * DOT
-    contents = DIGITS
+    content_sizes = (DIGIT_SIZE,) * len(DIGITS)
 
     @property
     @override
@@ -69,7 +77,7 @@ class HiddenDigits(SceneKind):
         texture = np.where((rows + cols) % 2 == 0, GROUND + ink, GROUND - ink)
         size = self.image_size
         scenes = np.full((len(indices), 1, size, size), GROUND, np.uint8)
-        box = np.arange(self.object_size)
+        box = np.arange(DIGIT_SIZE)
         n = np.arange(len(indices))[:, None, None]
         top, left = corners[:, 0, None, None], corners[:, 1, None, None]
         scenes[n, 0, top + box[:, None], left + box] = texture
@@ -81,7 +89,7 @@ class HiddenDigits(SceneKind):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], SceneWords]:
         """Return the digits (n, 1), their corners (n, 2), and the words that are left."""
         words = self.words("layout", split, indices, 8)
-        travel = (self.image_size - self.object_size) // DOT + 1
+        travel = (self.image_size - DIGIT_SIZE) // DOT + 1
         return words.below(10, 1), words.below(travel, 2) * DOT, words
 
 

@@ -1,17 +1,22 @@
-"""The built-in tasks by name: data sets whose scenes are made here, as many as asked for.
+"""The scenes of the built-in tasks by name: as many as asked for, made here.
 
-A new task is one file beside this one, and one line in the table.
+A new task is one file beside this one, named as its data set is and with its `LEVELS`, and a row in
+`gf_env.builtin_tasks`.
 """
 
-from gf_env.datasets.scenes import cluttered_digits, digit_sums, hidden_digits, signposts
+import importlib
+
+from gf_env.builtin_tasks import BUILTIN_TASKS
 from gf_env.datasets.scenes.base import SceneKind
 
-TASKS = {
-    "cluttered-digits": cluttered_digits.LEVELS,
-    "hidden-digits": hidden_digits.LEVELS,
-    "signposts": signposts.LEVELS,
-    "digit-sums": digit_sums.LEVELS,
-}
+
+def _levels(task: str) -> tuple[SceneKind, ...]:
+    module = importlib.import_module(f"{__package__}.{task.replace('-', '_')}")
+    levels: tuple[SceneKind, ...] = module.LEVELS
+    return levels
+
+
+TASKS = {task: _levels(task) for task in BUILTIN_TASKS}
 """Each task at its levels: easy, default, hard."""
 
 SCENES: dict[str, SceneKind] = {kind.name: kind for levels in TASKS.values() for kind in levels}

@@ -7,6 +7,17 @@ it pay to know which digit to look at.
 
 Every 4 x 4 block of every pattern has the same mean, and a sign starts at a multiple of four
 pixels, so that the glance, which takes means of such blocks, shows where it is and no more.
+
+## Card
+Ids: `GlanceFocusSignposts-v0`, `GlanceFocusSignpostsGrid-v0` (7 x 7). T = 3 at all levels: two
+looks, at the sign and at the digit that it names. With a third look, a digit first, then the sign,
+then the digit that it names would do as well, and there would be nothing to plan.
+Asks for: to plan, since the first look of a good episode gains nothing by itself.
+Must fail: a discount of 0, and whoever looks at digits without having read the sign.
+Levels: 2, 4 or 6 digits, each of another colour, and as many distractors.
+
+## Version history
+Scenes 1: first version.
 """
 
 from dataclasses import dataclass
@@ -73,8 +84,10 @@ class Signposts(SceneKind):
     num_distractors: int
 
     version = 1
-    object_size = SIGN_SIZE
-    contents = (*PATTERNS, *(f"{colour} {digit}" for colour in COLOURS for digit in DIGITS))
+    content_names = (*PATTERNS, *(f"{colour} {digit}" for colour in COLOURS for digit in DIGITS))
+    content_sizes = (SIGN_SIZE,) * len(PATTERNS) + (DIGIT_SIZE,) * len(DIGITS) * len(COLOURS)
+    kinds = (*[0] * len(PATTERNS), *(1 + colour for colour in range(len(COLOURS)) for _ in DIGITS))
+    kind_names = ("sign", *(f"{colour} digit" for colour in COLOURS))
 
     @property
     @override
@@ -123,7 +136,8 @@ class Signposts(SceneKind):
 
     def _layout(self, split: str, indices: Indices) -> _Layout:
         words = self.words("layout", split, indices, 180)
-        cells = choose_cells(words, _SIZE, 1 + self.num_digits + self.num_distractors)
+        count = 1 + self.num_digits + self.num_distractors
+        cells = choose_cells(words, _SIZE, count, self.num_needed)
         digits = words.distinct(len(DIGITS), self.num_digits)
         return _Layout(cells, digits, words.distinct(self.num_digits, self.num_digits), words)
 

@@ -49,7 +49,8 @@ def test_objects_are_in_the_middle_of_looks_in_their_order(name, policy):
     objects = scenes.objects[:, order]
     assert np.all((looks <= objects) & (objects + DIGIT_SIZE <= looks + PATCH))
     at_the_rim = (looks == 0) | (looks == kind.spec.image_size - PATCH)
-    off_centre = np.abs(objects + kind.object_size / 2 - (looks + PATCH / 2))
+    sizes = np.array(kind.content_sizes)[scenes.contents[:, order], None]
+    off_centre = np.abs(objects + sizes / 2 - (looks + PATCH / 2))
     assert np.all(at_the_rim | (off_centre <= 0.5))
     assert not at_the_rim.all()
 
@@ -83,5 +84,5 @@ def test_data_sets_without_such_objects(tiny_network):
     kind = SCENES["digit-sums"]
     with pytest.raises(ValueError, match=r"has objects 0 to 1, but the order has \[2, -1\]"):
         looks_of(agents.ObjectPolicy([0, 2, -1]), kind, load_scenes(kind, "test", 10))
-    with pytest.raises(ValueError, match="the data set arrays does not say where any are"):
+    with pytest.raises(ValueError, match="arrays does not say where its objects are"):
         evaluate(agents.ObjectPolicy(), network=tiny_network, dataset=random_dataset())

@@ -21,11 +21,14 @@ def test_unknown_names(arguments, message):
         load_dataset(*arguments)
 
 
-def test_sizes(tmp_path):
-    with pytest.raises(ValueError, match="only cluttered-digits can be made in any size, not"):
-        load_dataset(tmp_path, "train", size=3)
-    with pytest.raises(ValueError, match="one scene or more, got size=0"):
-        load_dataset("cluttered-digits", "test", size=0)
+def test_sizes(tmp_path, tiny_dataset):
+    for dataset, name in ((tmp_path, str(tmp_path)), (tiny_dataset, "arrays"), ("no", "no")):
+        message = f"for built-in data sets .*'cluttered-digits', .*; leave it out for '{name}'"
+        with pytest.raises(ValueError, match=message):
+            load_dataset(dataset, "train", size=3)
+    for size in (0, -5, 2.5, "10", 2**63):
+        with pytest.raises(ValueError, match=rf"1 to 2\*\*63 - 1, got size={size!r}"):
+            load_dataset("cluttered-digits", "test", size=size)
 
 
 @pytest.mark.parametrize("name", SCENES)

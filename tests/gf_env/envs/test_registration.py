@@ -9,24 +9,31 @@ import gymnasium as gym
 import pytest
 
 import gf_env
+from gf_env.builtin_tasks import BUILTIN_TASKS
+from gf_env.envs.registration import ENV_IDS
 
-IDS = ["GlanceFocus-v0", "GlanceFocusGrid-v0"]
+
+def test_two_ids_a_task():
+    assert len(ENV_IDS) == 2 * len(BUILTIN_TASKS)
+    assert {"GlanceFocus-v0", "GlanceFocusGrid-v0", "GlanceFocusSearch-v0"} < {*ENV_IDS}
+    assert {*ENV_IDS} <= {*gym.registry}
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", ENV_IDS)
 def test_specs_are_plain(env_id):
     spec = gym.spec(env_id)
     assert isinstance(spec.entry_point, str)
     assert isinstance(spec.vector_entry_point, str)
     assert spec.max_episode_steps is None  # the horizon is part of the task
     assert json.loads(spec.to_json())["id"] == env_id
-    made = gym.make(env_id, split="validation", observe=("step",))
+    made = gym.make(env_id, split="validation", level="easy", observe=("step",))
     again = gym.make(gym.envs.registration.EnvSpec.from_json(made.spec.to_json()))
     assert again.observation_space == made.observation_space
+    assert again.unwrapped.task.dataset is made.unwrapped.task.dataset
 
 
 def test_registering_again_changes_nothing():
-    before = {env_id: gym.spec(env_id) for env_id in IDS}
+    before = {env_id: gym.spec(env_id) for env_id in ENV_IDS}
     importlib.reload(gf_env)
     assert all(gym.spec(env_id) is spec for env_id, spec in before.items())
 

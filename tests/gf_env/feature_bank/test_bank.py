@@ -6,7 +6,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import agents
 import gf_env
-from gf_env.datasets.scenes.cluttered_digits import ClutteredDigits
+from gf_env.datasets import load_dataset
 from gf_env.envs.make_task import make_task
 from gf_env.feature_bank.bank import ImageIndices
 from gf_env.feature_bank.bank_file import BankFile
@@ -34,7 +34,7 @@ LATTICES = {"grid": {"grid_size": 3}, "stride": {"lattice_stride": 3}}
 def things(request, network):
     """A network and images for it."""
     if request.param == "built-in":
-        return {"network": network, "dataset": ClutteredDigits("test", 20)}
+        return {"network": network, "dataset": load_dataset("cluttered-digits", "test", size=20)}
     made = random_network(**CONFIGS[request.param])
     images = random_dataset(12, made.config.image_size, made.config.channels)
     return {"network": made, "dataset": images}

@@ -1,15 +1,19 @@
 import itertools
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 import torch
 
 from gf_env.datasets.batches import Loading, read_batches
-from gf_env.training import processes
+from gf_env.training import epochs, processes
 from gf_env.training.epochs import epoch_indices, epoch_seed
 from tests.helpers.tiny import ArrayDataset, random_dataset
 
 HERE = Loading(torch.device("cpu"))
+ORDER_OF_11 = [[10, 7, 1, 3], [2, 4, 6, 0]]
+ORDER_OF_100_000 = 1338525793
 
 
 class Numbered(ArrayDataset):
@@ -43,6 +47,39 @@ def test_every_image_once_in_whole_batches():
     assert numbers(Numbered(10), seed=2) != seen
     (only,) = numbers(Numbered(3))
     assert sorted(only) == [0, 1, 2]
+
+
+def test_orders_stay_what_they_were():
+    found = [batch.tolist() for batch in epoch_indices(11, 4, seed=5)]
+    assert found == ORDER_OF_11
+    assert zlib.crc32(np.stack(list(epoch_indices(100_000, 256, 7)))) == ORDER_OF_100_000
+
+
+@pytest.mark.parametrize("count", [6, 64, 65, 1000])
+def test_orders_that_are_computed_batch_by_batch(monkeypatch, count):
+    monkeypatch.setattr(epochs, "_MOST_PERMUTED", 5)
+    orders = [np.concatenate(list(epoch_indices(count, 1, seed))) for seed in (1, 1, 2)]
+    for order in orders:
+        assert np.array_equal(np.sort(order), np.arange(count))
+        assert not np.array_equal(order, np.arange(count))
+    assert np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+
+
+def test_a_split_of_any_length_costs_nothing_beforehand():
+    tracemalloc.start()
+    batches = epoch_indices(10**15, 256, seed=3)
+    seen = np.concatenate([next(batches) for _ in range(400)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e7
+    assert len(np.unique(seen)) == 400 * 256
+    assert seen.min() >= 0
+    assert seen.max() < 10**15
+    tenths = np.bincount(seen // 10**14, minlength=10)
+    assert abs(tenths - 10_240).max() < 400  # four standard deviations
+    neighbours = np.corrcoef(seen[:-1], seen[1:])[0, 1]
+    assert abs(neighbours) < 0.02
 
 
 def test_workers_read_the_same():

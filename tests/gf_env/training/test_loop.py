@@ -18,6 +18,7 @@ class Counter:
     epochs = 4
     steps_per_epoch = 2
     samples_per_step = 5
+    score = "validation/accuracy"
     accuracies = (0.1, 0.3, 0.7, 0.5, 0.6)
 
     def __init__(self, stop_in=None, loss=1.0):

@@ -4,15 +4,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from agents import PatchProposalConfig, PatchProposalNetwork
+from agents.policies.paper import PolicySampler
+from gf_env.datasets.batches import Batch
 from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.training.objectives import LooksObjective, UniformSampler
+from gf_env.training.objectives import LooksObjective
+from gf_env.training.samplers import UniformSampler
 from tests.helpers.tiny import random_dataset, tiny_config
 
 
 @pytest.fixture
 def batch():
     dataset = random_dataset(count=6)
-    return dataset.images(range(6)), torch.from_numpy(dataset.labels)
+    return Batch(dataset.images(range(6)), torch.from_numpy(dataset.labels), torch.arange(6))
 
 
 def network(**changes):
@@ -28,7 +31,7 @@ class Fixed:
     def __init__(self):
         self.seen = []
 
-    def initial_state(self, features):
+    def start(self, batch, features):
         return torch.zeros(len(features), 1)
 
     def sample(self, features, hidden, generator):
@@ -38,10 +41,10 @@ class Fixed:
 
 
 def test_the_loss_by_hand(batch):
-    images, labels = batch
+    images, labels, _ = batch
     net, sampler = network(), Fixed()
     objective = LooksObjective(net, sampler, auxiliary_weight=5.0, train_global_encoder=True).eval()
-    loss = objective(images, labels, torch.Generator())
+    loss = objective(batch, torch.Generator())
     glance = net.glance(images)
     first = net.focus(images, Fixed.places[0].expand(6, 2), glance.hidden)
     second = net.focus(images, Fixed.places[1].expand(6, 2), first.hidden)
@@ -57,40 +60,29 @@ def test_the_loss_by_hand(batch):
     assert not any(features.requires_grad for features in sampler.seen)
 
 
-def test_a_global_encoder_that_is_not_trained(batch):
-    images, labels = batch
+@pytest.mark.parametrize("frozen", ["global_encoder", "local_encoder"])
+def test_an_encoder_that_is_not_trained(batch, frozen):
     net = network(classifier="cascaded", first_step="own_head")
-    objective = LooksObjective(net, UniformSampler(), 5.0, train_global_encoder=False).train()
-    before = {name: value.clone() for name, value in net.global_encoder.state_dict().items()}
-    objective(images, labels, torch.Generator().manual_seed(0)).backward()
-    assert not net.global_encoder.training
-    assert net.local_encoder.training
-    assert all(p.grad is None for p in net.global_encoder.parameters())
+    trained = {f"train_{name}": name != frozen for name in ("global_encoder", "local_encoder")}
+    objective = LooksObjective(net, UniformSampler(), 5.0, **trained).train()
+    encoder = getattr(net, frozen)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    objective(batch, torch.Generator().manual_seed(0)).backward()
+    assert [net.global_encoder.training, net.local_encoder.training] == list(trained.values())
+    assert all(p.grad is None for p in encoder.parameters())
     assert all(p.grad is not None for p in net.classifier.parameters())
-    after = net.global_encoder.state_dict()
+    after = encoder.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
 def test_the_policy_is_no_part_of_what_is_trained(batch):
-    images, labels = batch
     policy = PatchProposalNetwork(PatchProposalConfig((128, 1, 1), hidden_size=8))
     net = network()
-    objective = LooksObjective(net, policy.eval().requires_grad_(False), 1.0, True)
+    objective = LooksObjective(net, PolicySampler(policy.eval().requires_grad_(False)), 1.0, True)
     assert set(objective.parameters()) == set(net.parameters())
     assert not [module for module in objective.modules() if module is policy]
-    objective(images, labels, torch.Generator().manual_seed(0)).backward()
+    objective(batch, torch.Generator().manual_seed(0)).backward()
     assert all(p.grad is not None for p in net.local_encoder.parameters())
-
-
-def test_uniform_places_fill_the_image():
-    features = torch.zeros(4000, 3, 1, 1)
-    sampler = UniformSampler()
-    generator = torch.Generator().manual_seed(0)
-    places, state = sampler.sample(features, sampler.initial_state(features), generator)
-    assert places.shape == (4000, 2)
-    assert state.shape == (4000, 0)
-    assert 0 <= places.min() < 0.01 < 0.99 < places.max() <= 1
-    assert places.mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
 
 
 def test_the_policy_samples_with_the_generator():

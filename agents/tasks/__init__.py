@@ -1,0 +1,1 @@
+"""What the built-in tasks ask for, measured and shown."""
