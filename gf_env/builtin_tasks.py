@@ -66,7 +66,12 @@ BUILTIN_TASKS = {
             grid_sizes=(3, 7, 11),  # scenes of 48, 96 and 144 pixels: a patch every 12
         ),
         # with a third look a digit might come first, and there would be nothing to plan
-        BuiltinTask("signposts", "GlanceFocusSignposts", ("signposts",) * 3, (3, 3, 3)),
+        BuiltinTask(
+            "signposts",
+            "GlanceFocusSignposts",
+            ("signposts", "signposts", "signposts-hard"),
+            (3, 3, 3),
+        ),
         BuiltinTask(
             "digit-sums",
             "GlanceFocusSums",

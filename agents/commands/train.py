@@ -6,14 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import tyro
 from rich.console import Console
 
 from agents.stages import presets
-from agents.stages.config import Phase, TrainConfig, claim_folder
+from agents.stages.config import Phase, TrainConfig, claim_folder, merged
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
@@ -97,15 +97,6 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
     if not isinstance(found, dict):
         raise ValueError(f"expected an object of settings in {known.config}, found {found!r}")
     try:
-        return TrainConfig(**_merged(dataclasses.asdict(settings), found))
+        return TrainConfig(**merged(dataclasses.asdict(settings), found))
     except ValueError as error:
         raise ValueError(f"{known.config}: {error}") from error
-
-
-def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with changes put in; groups of settings are dictionaries in both."""
-    merged = {**settings, **changes}
-    for name, value in changes.items():
-        if isinstance(value, dict) and isinstance(settings.get(name), dict):
-            merged[name] = _merged(settings[name], value)
-    return merged

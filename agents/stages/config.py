@@ -94,7 +94,9 @@ def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
                 f"{folder} holds a training already: resume it with --resume, or choose another "
                 "--output"
             )
-        differing = list(_differences(json.loads(path.read_text()), described))
+        # what is newer than the folder has its default there
+        before = merged(dataclasses.asdict(TrainConfig()), json.loads(path.read_text()))
+        differing = list(_differences(json.loads(json.dumps(before)), described))
         if differing:
             raise ValueError(
                 f"the training in {folder} was started with other settings: "
@@ -109,3 +111,12 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
     elif before != now:
         yield f"{name} was {before!r} and is {now!r}"
+
+
+def merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with changes put in; groups of settings are dictionaries in both."""
+    made = {**settings, **changes}
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(name), dict):
+            made[name] = merged(settings[name], value)
+    return made

@@ -42,7 +42,7 @@ def _network_metrics(
             workers=run.loading.workers,
         )
 
-    scripted = {name: ObjectPolicy(order) for name, order in ORDERS.items()}
+    scripted = {name: ObjectPolicy(name) for name in ORDERS}
     policies = {
         RANDOM: RandomPolicy(),
         "centre": CentrePolicy(),

@@ -30,7 +30,15 @@ class Preset(NamedTuple):
     phases: tuple[Phase, ...] = PHASES
 
 
-def _objects_config(dataset: str, *, epochs: int, **recipe: Any) -> TrainConfig:
+_BY_SGD = OptimiserConfig(
+    epochs=3, learning_rate=0.05, classifier_learning_rate=0.2, weight_decay=1e-5, batch_size=128
+)
+_BY_ADAM = dataclasses.replace(_BY_SGD, epochs=5, classifier_learning_rate=0.003, method="adam")
+
+
+def _objects_config(
+    dataset: str, joining: OptimiserConfig, *, encoder_epochs: int = 4, **recipe: Any
+) -> TrainConfig:
     """Return the training of a task whose label is joined from looks at several small objects.
 
     The encoders learn what is in patches and where it is in glances. They stay as they are when
@@ -39,50 +47,60 @@ def _objects_config(dataset: str, *, epochs: int, **recipe: Any) -> TrainConfig:
 
     Args:
         dataset: of all phases.
-        epochs: of the classifier.
+        joining: how the classifier learns.
+        encoder_epochs: of the local encoder; the global one has half as many.
         **recipe: further fields of the recipe.
     """
-    encoder = OptimiserConfig(epochs=4, learning_rate=0.05, weight_decay=5e-4, batch_size=128)
-    joining = OptimiserConfig(
-        epochs=epochs,
-        learning_rate=0.05,
-        classifier_learning_rate=0.003,
-        weight_decay=1e-5,
-        batch_size=128,
-        method="adam",
+    encoder = OptimiserConfig(
+        epochs=encoder_epochs, learning_rate=0.05, weight_decay=5e-4, batch_size=128
     )
     return TrainConfig(
         data=DataConfig(dataset=dataset),
         recipe=Recipe(
             encoders_learn="contents",
             full_resolution=encoder,
-            low_resolution=dataclasses.replace(encoder, epochs=2),
+            low_resolution=dataclasses.replace(encoder, epochs=encoder_epochs // 2),
             stage1=joining,
             auxiliary_weight=0.0,
             train_global_encoder=False,
             train_local_encoder=False,
-            object_looks=0.9,
             **recipe,
         ),
         precision="float32",
     )
 
 
-_SIGN_FIRST = (2.0, 1.0)
+_SIGNS: dict[str, Any] = {"object_looks": 0.9, "object_weights": (2.0, 1.0)}
 """All digits are as likely in looks; that one counts must not show in how often it is seen."""
 
 TASK_PRESETS = {
     BUILTIN: Preset(TrainConfig()),
-    "hidden-digits": Preset(_objects_config("hidden-digits", epochs=2), STARTING_AND_STAGE1),
-    "signposts": Preset(
-        _objects_config("signposts", epochs=5, object_weights=_SIGN_FIRST), STARTING_AND_STAGE1
-    ),
-    "signposts-hard": Preset(
-        _objects_config("signposts-hard", epochs=10, object_weights=(4.0, 1.0), sequence_length=6),
+    "hidden-digits": Preset(
+        _objects_config(
+            "hidden-digits",
+            dataclasses.replace(_BY_SGD, epochs=2),
+            encoder_epochs=2,
+            object_looks=0.75,
+        ),
         STARTING_AND_STAGE1,
     ),
-    "digit-sums": Preset(_objects_config("digit-sums", epochs=3), STARTING_AND_STAGE1),
-    "digit-sums-hard": Preset(_objects_config("digit-sums-hard", epochs=5), STARTING_AND_STAGE1),
+    "signposts": Preset(_objects_config("signposts", _BY_ADAM, **_SIGNS), STARTING_AND_STAGE1),
+    "signposts-hard": Preset(
+        _objects_config(
+            "signposts-hard",
+            dataclasses.replace(_BY_ADAM, epochs=10),
+            sequence_length=6,
+            object_looks=0.9,
+            object_weights=(4.0, 1.0),
+        ),
+        STARTING_AND_STAGE1,
+    ),
+    "digit-sums": Preset(
+        _objects_config("digit-sums", _BY_SGD, object_looks=0.75), STARTING_AND_STAGE1
+    ),
+    "digit-sums-hard": Preset(
+        _objects_config("digit-sums-hard", _BY_ADAM, object_looks=0.9), STARTING_AND_STAGE1
+    ),
 }
 """By the name of the built-in network."""
 

@@ -114,7 +114,7 @@ def test_settings_in_a_file_that_cannot_be(settings, message, capsys):
 
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
-    training = presets.preset(name)
+    training = presets.preset(name).config
     claim_folder(tmp_path, training, resume=False)
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
@@ -166,9 +166,9 @@ def test_a_task_at_a_level(call):
     task = ["--dataset", "hidden-digits", "--level", "easy"]
     said = call("evaluate", *task, "--num-images", 5)
     assert "5 images of test" in said
-    said = call("bank", *task, "--split", "validation")
+    said = call("bank", *task, "--num-scenes", 20)
     use = said.splitlines()[-1].removeprefix("Use: ")
-    assert use.startswith('gym.make("GlanceFocusSearchGrid-v0", level="easy", split="validation"')
+    assert use.startswith('gym.make("GlanceFocusSearchGrid-v0", level="easy", num_scenes=20')
     env = eval(use, {"gym": gymnasium})
     assert env.action_space.n == 9
     assert env.unwrapped.task.dataset.name == "hidden-digits-easy"

@@ -24,7 +24,7 @@ PAPER = {
 
 @pytest.mark.parametrize("name", PAPER)
 def test_schedules(name):
-    config = preset(name)
+    config = preset(name).config
     rate, decay, epochs, weight, trained = PAPER[name]
     for stage, classifier_rate in ((config.recipe.stage1, 0.1), (config.recipe.stage3, 0.01)):
         assert stage == OptimiserConfig(
@@ -57,7 +57,7 @@ def test_schedules(name):
 @pytest.mark.parametrize("name", PAPER)
 @torch.no_grad()
 def test_glance_and_focus_with_each_family(name):
-    recipe = preset(name).recipe
+    recipe = preset(name).config.recipe
     wanted = recipe.wanted_images()
     assert wanted.image_size == (260 if name == "efficientnet" else 224)
     images = dataclasses.replace(wanted, classes=("a", "b", "c"))

@@ -183,7 +183,7 @@ def test_a_folder_belongs_to_one_training(tree, tmp_path):
 def test_mobilenet_at_96_pixels_end_to_end(tmp_path):
     """The paper's system for one family, with all three stages, on a tree of PNG files."""
     tree = write_stripes(tmp_path / "images", counts=(6, 3, 3), size=128)
-    paper = preset("mobilenetv3")
+    paper = preset("mobilenetv3").config
     once = OptimiserConfig(epochs=1, learning_rate=0.005, batch_size=3)
     schedules = dict.fromkeys(("full_resolution", "low_resolution", "stage1", "stage3"), once)
     config = dataclasses.replace(

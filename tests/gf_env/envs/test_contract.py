@@ -77,8 +77,7 @@ def exits_of_about_half(dataset):
 
 @every_id
 def test_feature_bank_equals_pixels(env_id):
-    name = ENV_IDS[env_id]["dataset"]
-    arguments = {"dataset": gf_env.load_dataset(name, "validation", size=8), "observe": OBSERVE}
+    arguments = {"split": "validation", "num_scenes": 8, "observe": OBSERVE}
     if "Grid" not in env_id:
         arguments["lattice_stride"] = 24
     banked, direct = (
