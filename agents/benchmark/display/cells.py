@@ -93,9 +93,10 @@ ENTRY = (
 _SEEDS = Column("seeds", lambda line: Cell(str(len(line.seeds))))
 _RETURN = Column("return", lambda line: share(line.mean_return), brief=True)
 _GAP = Column("gap", lambda line: percent(line.gap))
+_BETTER = Column("P(better)", lambda line: share(line.improvement, digits=2))
 _COMPARED = (
     Column("points more", lambda line: points(line.difference)),
-    Column("P(better)", lambda line: share(line.improvement, digits=2)),
+    _BETTER,
     Column("sampled: accuracy", lambda line: share(line.sampled_accuracy)),
     Column("sampled: return", lambda line: share(line.sampled_return)),
 )
@@ -121,16 +122,11 @@ def text_tables(report: Report) -> list[TextTable]:
     """Return a report's tables: those of each setting, then those over all settings."""
     made = [table for each in report.settings for table in _setting_tables(report, each)]
     if report.aggregates:
-        better = f"P(better than {report.reference})"
         each_setting = [
             Column(setting.name, partial(_gap_on, number=number), brief=True)
             for number, setting in enumerate(report.settings)
         ]
-        columns = (
-            *each_setting,
-            Column("all", lambda each: percent(each.gap)),
-            Column(better, lambda each: share(each.improvement, digits=2)),
-        )
+        columns = (*each_setting, Column("all", lambda each: percent(each.gap)), _BETTER)
         title = f"gap on {len(report.settings)} settings, and over all of them"
         made.append(_table(title, (*ENTRY, *columns), report.aggregates))
     return made

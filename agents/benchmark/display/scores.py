@@ -50,6 +50,7 @@ def scores(report: Report, styles: Styles) -> Figure | None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.set_ylabel(f"from {plain(report.random)} (0%) to {plain(report.oracle)} (100%)")
     axes.margins(y=0.1)
+    axes.set_axisbelow(True)
     tidy(axes)
     _write_names(axes, drawn, lasts, styles, len(names) - 0.45)
     set_title(
@@ -100,5 +101,8 @@ def _write_names(
             va="center",
             fontsize=9,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkB": 0},
+            arrowprops={
+                **{"arrowstyle": "-", "color": colour, "linewidth": 0.8},
+                **{"relpos": (0, 0.5), "shrinkB": 0},
+            },
         )

@@ -6,8 +6,9 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.analysis.rows import collect
 from agents.benchmark.display.learning_curves import common_curve
-from agents.benchmark.display.looks import centre_counts
+from agents.benchmark.display.looks import centre_counts, heat_maps
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
 from agents.benchmark.display.scores import scores
 from agents.benchmark.display.style import choose_styles
@@ -123,8 +124,9 @@ def test_entries_may_look_less_often(tmp_path):
     report = make_report(SUITE, folder)
     axes = accuracy_per_look(report.settings[0], choose_styles(SUITE.entries)).axes
     assert {len(line.get_xdata()) for line in axes[0].lines} == {2, 3}
-    written = write_plots(report, SUITE, folder, tmp_path)
-    assert {path.stem for path in written} == {*PLOTS}
+    maps = heat_maps(SUITE.settings[0], [PAPER, OTHER], collect(SUITE, folder))
+    drawn = [axes.axison for axes in maps.subfigs[0].axes]
+    assert drawn == [True, True, True, False]
 
 
 def test_learners_have_colours_and_the_rest_is_grey():
