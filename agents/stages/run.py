@@ -28,7 +28,7 @@ from gf_env.network.image_classifier import (
     ImageClassifierConfig,
     load_image_classifier,
 )
-from gf_env.policy import Policy
+from gf_env.policy import Policy, PrivilegedPolicy
 from gf_env.training.loop import ACCURACY, Metrics, PhaseFolder, run_phase
 from gf_env.training.objectives import LooksObjective, Objective
 from gf_env.training.samplers import LocationSampler, ObjectSampler, UniformSampler
@@ -151,7 +151,7 @@ class TrainingRun:
         start_encoder(network.local_encoder, full)
         start_encoder(network.global_encoder, low)
         sampler: LocationSampler = UniformSampler()
-        make_policy: Callable[[], Policy] = RandomPolicy
+        make_policy: Callable[[], Policy | PrivilegedPolicy] = RandomPolicy
         score = ACCURACY
         if recipe.object_looks:
             sampler = ObjectSampler(
@@ -189,7 +189,7 @@ class TrainingRun:
         phase: str,
         network: GlanceFocusNet,
         sampler: LocationSampler,
-        make_policy: Callable[[], Policy],
+        make_policy: Callable[[], Policy | PrivilegedPolicy],
         schedule: OptimiserConfig,
         score: str = ACCURACY,
     ) -> None:
@@ -228,7 +228,7 @@ class TrainingRun:
         )
         run_phase(trainee, self.place(phase), name=phase, progress=self._progress)
 
-    def _validate(self, network: GlanceFocusNet, policy: Policy) -> Metrics:
+    def _validate(self, network: GlanceFocusNet, policy: Policy | PrivilegedPolicy) -> Metrics:
         result = evaluate(
             policy,
             network=network,

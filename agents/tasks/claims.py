@@ -22,10 +22,11 @@ from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import CoverPolicy, RandomPolicy
 from gf_env.datasets import load_dataset
 from gf_env.datasets.base import Located, located
-from gf_env.envs.make_task import make_task
+from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.task import Task
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.geometry import Lattice, corners
+from gf_env.policy import Policy, PrivilegedPolicy
 
 _BATCH = 500
 
@@ -136,15 +137,17 @@ CLAIMS: Mapping[str, Callable[[int], Sequence[Claim]]] = {
 
 
 def _measure(
-    name: str, policy: object, num_images: int, *, looks: int | None = None, bank: bool = False
+    name: str,
+    policy: Policy | PrivilegedPolicy,
+    num_images: int,
+    *,
+    looks: int | None = None,
+    bank: bool = False,
 ) -> Evaluation:
-    return evaluate(
-        policy,  # type: ignore[arg-type]  # checked there
-        dataset=name,
-        num_images=num_images,
-        sequence_length=None if looks is None else 1 + looks,
-        **({"grid_size": True, "feature_bank": True} if bank else {}),
-    )
+    task: TaskArguments = {"dataset": name, "sequence_length": None if looks is None else 1 + looks}
+    if bank:
+        task = {**task, "grid_size": True, "feature_bank": True}
+    return evaluate(policy, num_images=num_images, **task)
 
 
 def _pattern_probe(num_images: int) -> float:

@@ -74,7 +74,10 @@ def draw_episode(path: Path, dataset: str) -> None:
             break
     path.parent.mkdir(parents=True, exist_ok=True)
     colours = Image.fromarray(np.concatenate(frames)).quantize(256)  # the same for all frames
-    pictures = [Image.fromarray(frame).quantize(palette=colours, dither=0) for frame in frames]
+    pictures = [
+        Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
     first, *others = pictures
     durations = [*[_FRAME] * len(others), _LAST_FRAME]
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0)

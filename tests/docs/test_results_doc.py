@@ -5,6 +5,7 @@ import json
 import pytest
 
 from agents.benchmark.suite_files import load_suite
+from agents.tasks.page import ASKED
 from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -23,10 +24,21 @@ def test_every_table_is_a_reports():
 def test_reports_are_of_todays_suites(path):
     suite = load_suite(path.parent.name)
     report = json.loads((path.parent / "report.json").read_text())
+    assert [each["name"] for each in report["settings"]] == [each.name for each in suite.settings]
+    for setting in report["settings"]:
+        names = {line["name"] for line in setting["lines"]}
+        assert names == {entry.name for entry in suite.entries}
+        assert all(line["accuracy"] for line in setting["lines"])
+
+
+@pytest.mark.parametrize("suite", sorted({asked.suite for asked in ASKED.values()}))
+def test_what_a_task_asks_for_is_missed_when_it_is_taken_away(suite):
+    report = json.loads((DOCS / "results" / suite / "report.json").read_text())
     (setting,) = report["settings"]
-    names = {line["name"] for line in setting["lines"]}
-    assert names == {entry.name for entry in suite.entries}
-    assert all(line["accuracy"] for line in setting["lines"])
+    assert setting["differences"]
+    assert all(each["mean_return"]["low"] > 0 for each in setting["differences"])
+    seeds = {len(line["seeds"]) for line in setting["lines"] if line["kind"] == "learner"}
+    assert seeds == {5}
 
 
 def test_learners_have_five_seeds_and_lie_above_blind_rules():
