@@ -53,9 +53,9 @@ write_images(images, "validation", held_out, "validation")
 write_images(images, "test", held_out, "test")
 
 family = family_of(arguments.encoder)
-start = preset("cluttered-digits" if family is None else family.name.lower())
+start = preset("cluttered-digits" if family is None else family.name.lower()).config
 # the family's network, trained from nothing with the schedules of the built-in task
-builtin = preset("cluttered-digits").recipe
+builtin = preset("cluttered-digits").config.recipe
 schedules = {
     phase: dataclasses.replace(getattr(builtin, phase), epochs=arguments.epochs)
     for phase in ("full_resolution", "low_resolution", "stage1", "stage3")

@@ -67,7 +67,7 @@ BUILTIN_TASKS = {
         ),
         # with a third look a digit might come first, and there would be nothing to plan
         BuiltinTask("signposts", "GlanceFocusSignposts", ("signposts",) * 3, (3, 3, 3)),
-        BuiltinTask("digit-sums", "GlanceFocusSums", ("digit-sums",) * 3, (3, 5, 7)),
+        BuiltinTask("digit-sums", "GlanceFocusSums", ("digit-sums",) * 3, (3, 3, 5)),
     )
 }
 DEFAULT_TASK = next(iter(BUILTIN_TASKS))

@@ -31,7 +31,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     | `GlanceFocus-v0`          | `cluttered-digits` | find      | 5        | blind rules          |
     | `GlanceFocusSearch-v0`    | `hidden-digits`    | search on | 7, 9, 13 | no memory            |
     | `GlanceFocusSignposts-v0` | `signposts`        | plan      | 3        | discount 0           |
-    | `GlanceFocusSums-v0`      | `digit-sums`       | join      | 3, 5, 7  | discount 0, one look |
+    | `GlanceFocusSums-v0`      | `digit-sums`       | join      | 3, 3, 5  | discount 0, one look |
 
     T is the number of looks, the glance included. `level` is `easy`, `default` or `hard`; where T
     depends on it there are three.
