@@ -1,5 +1,6 @@
 """The committed networks and policy do what the figures beside them say, and the task needs."""
 
+import dataclasses
 import json
 from importlib import resources
 
@@ -7,6 +8,7 @@ import pytest
 
 import agents
 import gf_env
+from agents.stages.presets import TASK_PRESETS
 from gf_env.network.image_classifier import load_image_classifier, measure_accuracy
 from tests.helpers.paths import ROOT
 
@@ -76,3 +78,18 @@ def test_files_are_small():
     folders = [ASSETS, ASSETS / "full_resolution", resources.files("agents") / "assets"]
     files = [item for folder in folders for item in folder.iterdir() if item.is_file()]
     assert sum(len(item.read_bytes()) for item in files) <= 6 * 2**20
+
+
+@pytest.mark.parametrize("name", ["hidden-digits", "signposts", "digit-sums"])
+def test_networks_of_the_other_tasks(name):
+    recorded = figures(name)["accuracy_per_look"]["needed"]
+    planned = gf_env.evaluate(agents.ObjectPolicy(), dataset=name, sequence_length=len(recorded))
+    assert planned.accuracy == pytest.approx(recorded, abs=0.005)
+    settings = json.loads(json.dumps(dataclasses.asdict(TASK_PRESETS[name].config)))
+    assert figures(name)["config"] == settings
+
+
+def test_networks_are_small():
+    sizes = {path.name: path.stat().st_size for path in ASSETS.glob("*.safetensors")}
+    assert {f"{name}.safetensors" for name in TASK_PRESETS} <= sizes.keys()
+    assert max(sizes.values()) <= 4e6
