@@ -72,9 +72,9 @@ class SceneKind(abc.ABC):
         """Size, channels, classes and normalisation of the scenes."""
 
     @property
-    @abc.abstractmethod
     def num_objects(self) -> int:
-        """How many objects that count are in a scene, k."""
+        """How many objects that count are in a scene, k; one by default."""
+        return 1
 
     @property
     def num_needed(self) -> int:

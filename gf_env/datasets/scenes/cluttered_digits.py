@@ -74,11 +74,6 @@ class ClutteredDigits(SceneKind):
             image_size=IMAGE_SIZE, channels=1, classes=DIGITS, mean=(0.087,), std=(0.115,)
         )
 
-    @property
-    @override
-    def num_objects(self) -> int:
-        return 1
-
     @override
     def truth(self, split: str, indices: Indices) -> Truth:
         layout = self.layout(split, indices)

@@ -57,11 +57,6 @@ class HiddenDigits(SceneKind):
         size = self.image_size
         return ImageSpec(image_size=size, channels=1, classes=DIGITS, mean=(0.5,), std=(0.1,))
 
-    @property
-    @override
-    def num_objects(self) -> int:
-        return 1
-
     @override
     def truth(self, split: str, indices: Indices) -> Truth:
         digits, corners, _ = self._layout(split, indices)
