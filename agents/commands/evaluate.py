@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import torch
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -17,6 +18,7 @@ from agents.registry.policies import make_policy
 from agents.reporting.comparison import compare, table
 from gf_env.builtin_tasks import DEFAULT_TASK, PlayedWith, played_with
 from gf_env.datasets import load_dataset
+from gf_env.envs.make_task import own_network
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import budgeted_curve
 from gf_env.network.glance_focus_net import GlanceFocusNet
@@ -71,11 +73,13 @@ class Evaluate:
     def run(self, console: Console) -> None:
         """Evaluate and print the tables."""
         own = played_with(self.dataset, self.level)
-        opened = own.network if self.network is None else self.network
-        network = open_network(opened, self.device)
+        if self.network is None:
+            network = own_network(own, torch.device(self.device))
+        else:
+            network = open_network(self.network, self.device)
         named = {name: make_policy(name, network=network) for name in self.policies}
-        if is_official(opened):
-            named[RELEASED] = open_policy(opened)
+        if self.network is not None and is_official(self.network):
+            named[RELEASED] = open_policy(self.network)
         test = self._arguments(self.split, network, own)
         held_out = self._arguments(self.threshold_split, network, own) if named else None
         candidates: Policies = {
