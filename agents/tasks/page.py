@@ -101,14 +101,15 @@ def _description(task: BuiltinTask) -> str:
 
 
 def _levels(task: BuiltinTask) -> Iterator[str]:
-    yield "| level | scenes | objects that tell the label | T | grid | network |"
-    yield "| --- | --- | ---: | ---: | ---: | --- |"
+    yield "| level | scenes | objects | tell the label | distractors | T | grid | network |"
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"
     for level in LEVELS:
         played = task.at(level)
         kind = SCENES[played.dataset]
         size, colour = kind.spec.image_size, "RGB" if kind.spec.channels == 3 else "grey"
         yield (
-            f"| {level} | {size} x {size}, {colour} | {kind.num_needed} | "
+            f"| {level} | {size} x {size}, {colour} | {kind.num_objects} | {kind.num_needed} | "
+            f"{getattr(kind, 'num_distractors', 0)} | "
             f"{played.sequence_length} | {played.grid_size} x {played.grid_size} | "
             f"`{played.network}` |"
         )
@@ -147,7 +148,7 @@ def _scores(setting: Mapping[str, Any]) -> Iterator[str]:
 
 def _control(task: BuiltinTask, report: Mapping[str, Any]) -> Iterator[str]:
     yield (
-        f"**{ASKED[task.name].control}** fails "
+        f"**{ASKED[task.name].control}** does worse "
         f"([report](results/{ASKED[task.name].suite}/report.md)). "
         f"{report['description']}\n"
     )

@@ -5,12 +5,15 @@ brighter than the grey ground as it is darker, by the ink of the scan. A digit s
 pixel, so every mean over a block of whole dots is that of the ground, and the glance, which takes
 means of such blocks, is grey everywhere.
 
+Eight looks at a scene of 96 pixels seldom fall on the same place twice, so a blind scan is no
+better than random patches; with sixteen, which see all of the scene, it is.
+
 ## Card
 Ids: `GlanceFocusSearch-v0`, `GlanceFocusSearchGrid-v0` (3 x 3, 7 x 7 or 11 x 11: a patch of 24
 pixels every 12). T = 7, 9 or 13.
 Asks for: to search on, where no look was before.
 Must fail: policies that do not remember where they looked.
-Levels: scenes of 48, 96 or 144 pixels, in which a digit has 16; a network each.
+Levels: scenes of 48, 96 or 144 pixels, in which a digit has 16; one network for all.
 
 ## Version history
 Scenes 1: first version.
