@@ -18,7 +18,10 @@ def test_the_page_is_of_todays_measurements():
 def test_pictures(tmp_path):
     draw_scenes(tmp_path / "scenes.png", "signposts")
     draw_episode(tmp_path / "episode.gif", "signposts")
-    with Image.open(tmp_path / "scenes.png") as picture:
-        assert picture.size == Image.open(DOCS / "tasks" / "signposts.png").size
+    with (
+        Image.open(tmp_path / "scenes.png") as picture,
+        Image.open(DOCS / "tasks" / "signposts.png") as committed,
+    ):
+        assert picture.size == committed.size
     with Image.open(tmp_path / "episode.gif") as episode:
         assert episode.n_frames == 3  # the glance, the sign, the digit
