@@ -36,7 +36,7 @@ class Varied(Numbered):
 def numbers(dataset, *, seed=1, loading=HERE, augment=True):
     batches = epoch_indices(len(dataset), 4, seed)
     read = read_batches(dataset, batches, loading, seed if augment else None)
-    return [images.flatten().tolist() for images, _ in read]
+    return [images.flatten().tolist() for images, _, _ in read]
 
 
 def test_every_image_once_in_whole_batches():
