@@ -19,22 +19,17 @@ def load_dataset(
     """Return one split of a data set.
 
     Args:
-        dataset: the name of a built-in task, such as `signposts`, or `signposts-easy` for another
-            of its levels; a folder of `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for
-            one of torchvision's that is already on disk; or a `Dataset`, which is returned as it
-            is.
+        dataset: a built-in task, such as `signposts` or, at a level, `signposts-easy`; a folder of
+            `<split>/<class>/<image>`; `torchvision:<class>[@<root>]` for one of torchvision's that
+            is already on disk; or a `Dataset`, which is returned as it is.
         split: `train`, `validation` or `test`; built-in tasks also have `pretrain`.
-        size: number of scenes of a built-in task; a split's usual number by default. A longer split
-            starts with the same scenes. All of them are made when they are needed and none is
-            stored, so a split can be endless: with ten million no policy meets a scene twice. Its
-            `labels` are made when they are indexed by an array.
+        size: number of scenes of a built-in task; a split's usual number by default. Longer ones
+            are never stored, but made when needed, labels too, so that a split can be endless.
         like: image size, channels and normalisation that images on disk are brought to; ImageNet's
             by default.
-        unreadable: what to do about images on disk that cannot be decoded. `stop`: an error that
-            names the image when it is asked for. `skip`: decode all of them once now, leave those
-            out and warn; for files the verdict is cached until one of them changes. A file that
-            cannot even be opened is an error in both cases, as it may be there the next time.
-            Data sets that are not on disk have no such images.
+        unreadable: what to do about images on disk that cannot be decoded. `stop`: an error when
+            one is asked for. `skip`: decode all once now, leave those out and warn; the verdict is
+            cached until a file changes. A file that cannot be opened is an error in both cases.
 
     Raises:
         ValueError: unknown data set, split or `unreadable`, a size below 1 or for a data set that

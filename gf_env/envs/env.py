@@ -26,7 +26,7 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     The built-in tasks have the same spaces and each asks for something else; the card of each is
     with its scenes, in `gf_env.datasets.scenes`:
 
-    | id                        | data set           | asks for  | T        | must fail            |
+    | id                        | data set           | asks for  | T        | does worse           |
     |---------------------------|--------------------|-----------|----------|----------------------|
     | `GlanceFocus-v0`          | `cluttered-digits` | find      | 5        | blind rules          |
     | `GlanceFocusSearch-v0`    | `hidden-digits`    | search on | 7, 9, 13 | no memory            |

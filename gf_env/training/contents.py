@@ -9,18 +9,17 @@ import abc
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from gf_env import geometry
 from gf_env.datasets.base import Located
 from gf_env.datasets.batches import Batch
 from gf_env.network.image_classifier import ImageClassifier
 from gf_env.network.preprocessing import crop
-from gf_env.training.objectives import Objective
+from gf_env.training.objectives import ClassifierObjective
 from gf_env.training.samplers import LocationSampler
 
 
-class PresenceObjective(Objective):
+class PresenceObjective(ClassifierObjective):
     """Binary cross-entropies of what is there, summed over all that could be.
 
     Args:
@@ -29,13 +28,8 @@ class PresenceObjective(Objective):
     """
 
     def __init__(self, classifier: ImageClassifier, located: Located) -> None:
-        super().__init__()
-        self.module: ImageClassifier = classifier
+        super().__init__(classifier)
         self._located = located
-
-    def encoders_and_others(self) -> tuple[list[nn.Module], list[nn.Module]]:
-        """Return the whole classifier, and nothing."""
-        return [self.module], []
 
     def forward(self, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         """Return the mean loss of a batch."""

@@ -1,7 +1,6 @@
 """The paper's optimiser and schedule: SGD with Nesterov momentum along a cosine (appendix).
 
-Where a classifier has to join what several looks show, SGD stays on a plateau for long that Adam
-leaves soon; so there is a choice.
+Adam is ours, for classifiers that learn to join what several looks show.
 """
 
 import math

@@ -103,7 +103,17 @@ class SceneKind(abc.ABC):
         scenes += noise
 
 
-class Scenes(Dataset, InMemory):
+class _Split(Dataset):
+    """What a split has of its kind of scenes; also a `gf_env.datasets.base.Located`."""
+
+    def __init__(self, kind: SceneKind, split: str) -> None:
+        self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
+        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
+        self.kinds, self.kind_names = kind.kinds, kind.kind_names
+        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
+
+
+class Scenes(_Split, InMemory):
     """A split that is made once, cached, and memory-mapped: (n, channels, S, S) uint8.
 
     Args:
@@ -112,15 +122,10 @@ class Scenes(Dataset, InMemory):
             `validation` or `test`. Scans of validation and test digits are disjoint from the
             others' and from each other.
         size: number of scenes. A longer split starts with the same scenes.
-
-    It is also a `gf_env.datasets.base.Located`.
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
-        self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
-        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
-        self.kinds, self.kind_names = kind.kinds, kind.kind_names
-        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
+        super().__init__(kind, split)
         side, k = self.spec.image_size, kind.num_objects
         name = f"{kind.name}-v{kind.version}-{split}-{size}"
         self._images = cached_array(
@@ -152,7 +157,7 @@ class Scenes(Dataset, InMemory):
         return self._tensor
 
 
-class EndlessScenes(Dataset):
+class EndlessScenes(_Split):
     """A split of any length whose scenes are made when they are asked for, and never stored.
 
     Arguments and attributes as of `Scenes`; `labels`, `objects` and `contents` are made when they
@@ -160,10 +165,7 @@ class EndlessScenes(Dataset):
     """
 
     def __init__(self, kind: SceneKind, split: str, size: int) -> None:
-        self.kind, self.name, self.split, self.spec = kind, kind.name, split, kind.spec
-        self.content_names, self.content_sizes = kind.content_names, kind.content_sizes
-        self.kinds, self.kind_names = kind.kinds, kind.kind_names
-        self.num_objects, self.num_needed = kind.num_objects, kind.num_needed
+        super().__init__(kind, split)
         self._size = size
         self.labels: Any = _MadeWhenIndexed(self, "labels")
         self.objects: Any = _MadeWhenIndexed(self, "objects")

@@ -8,7 +8,7 @@ distractors made of quarters of other digits.
 ## Card
 Ids: `GlanceFocus-v0`, `GlanceFocusGrid-v0` (7 x 7). T = 5 at all levels.
 Asks for: to find what the glance shows as a smear.
-Must fail: rules that do not see. A discount of 0 does as well as any.
+Does worse: rules that do not see. A discount of 0 does as well as any.
 Levels: 4, 10 or 20 distractors.
 
 ## Version history

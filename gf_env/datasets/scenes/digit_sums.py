@@ -10,7 +10,7 @@ Grey scenes of 96 x 96 pixels: digits of 10 pixels among distractors made of qua
 Ids: `GlanceFocusSums-v0`, `GlanceFocusSumsGrid-v0` (7 x 7). T = 3, 3 or 5: two looks for two
 digits, and at the level hard two more to search with.
 Asks for: to join looks, none of which says anything alone.
-Must fail: a discount of 0, one look, and the greedy oracle, which sees no gain in the first digit.
+Does worse: a discount of 0, one look, and the greedy oracle, which sees no gain in the first digit.
 Levels: 2 digits alone, 2 among 8 distractors, or 2 among 24.
 
 ## Version history

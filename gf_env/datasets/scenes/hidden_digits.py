@@ -12,7 +12,7 @@ better than random patches; with sixteen, which see all of the scene, it is.
 Ids: `GlanceFocusSearch-v0`, `GlanceFocusSearchGrid-v0` (3 x 3, 7 x 7 or 11 x 11: a patch of 24
 pixels every 12). T = 7, 9 or 13.
 Asks for: to search on, where no look was before.
-Must fail: policies that do not remember where they looked.
+Does worse: policies that do not remember where they looked.
 Levels: scenes of 48, 96 or 144 pixels, in which a digit has 16; one network for all.
 
 ## Version history

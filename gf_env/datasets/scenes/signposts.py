@@ -13,7 +13,7 @@ Ids: `GlanceFocusSignposts-v0`, `GlanceFocusSignpostsGrid-v0` (7 x 7). T = 3 at 
 looks, at the sign and at the digit that it names. With a third look, a digit first, then the sign,
 then the digit that it names would do as well, and there would be nothing to plan.
 Asks for: to plan, since the first look of a good episode gains nothing by itself.
-Must fail: a discount of 0, and whoever looks at digits without having read the sign.
+Does worse: a discount of 0, and whoever looks at digits without having read the sign.
 Levels: 2, 4 or 4 digits, each of another colour, and 2, 4 or 16 distractors.
 
 ## Version history
