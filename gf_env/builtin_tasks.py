@@ -35,6 +35,8 @@ class BuiltinTask(NamedTuple):
         networks: names of the built-in networks; one serves scenes of any size.
         sequence_lengths: T, glance included.
         grid_sizes: n of n x n patches.
+        stop_cost: what a look costs under the ids in which an agent may stop, at any level; None:
+            there are no such ids.
     """
 
     name: str
@@ -42,6 +44,7 @@ class BuiltinTask(NamedTuple):
     networks: tuple[str, str, str]
     sequence_lengths: tuple[int, int, int]
     grid_sizes: tuple[int, int, int] = (7, 7, 7)
+    stop_cost: float | None = None
 
     def at(self, level: str) -> PlayedWith:
         """Return what the task is played with at one of `LEVELS`."""
@@ -57,7 +60,13 @@ class BuiltinTask(NamedTuple):
 BUILTIN_TASKS = {
     task.name: task
     for task in (
-        BuiltinTask("cluttered-digits", "GlanceFocus", ("cluttered-digits",) * 3, (5, 5, 5)),
+        BuiltinTask(
+            "cluttered-digits",
+            "GlanceFocus",
+            ("cluttered-digits",) * 3,
+            (5, 5, 5),
+            stop_cost=0.05,
+        ),
         BuiltinTask(
             "hidden-digits",
             "GlanceFocusSearch",

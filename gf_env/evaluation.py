@@ -11,26 +11,40 @@ from typing_extensions import Unpack
 
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
-from gf_env.envs.actions import Look
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.task import Task
-from gf_env.policy import Policy, PrivilegedPolicy, grid_size_of, observed_by
+from gf_env.policy import (
+    ChoiceCost,
+    Policy,
+    PrivilegedPolicy,
+    choice_cost,
+    grid_size_of,
+    observed_by,
+    stops,
+)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What a policy did on each of n images.
 
+    Where an episode was stopped, what is after look t is what was after its last look, for all
+    looks t that it has not taken.
+
     Attributes:
         confidence: (n, T) float32, probability of the true class after each look.
         max_probability: (n, T) float32, probability of the predicted class.
         correct: (n, T) bool.
-        locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
+        locations: (n, T - 1, 2) float32 in [0, 1], (row, col); 0.5 of looks not taken.
         labels: (n,) int64.
         indices: (n,) int64, which images of the split.
-        returns: (n,) float32, the sum of each episode's rewards.
-        multiply_adds: (T,) int64, cumulative: the network's, and the policy's where the policy
-            has an attribute `multiply_adds`.
+        looks: (n,) int64 in [1, T], how many were taken, the glance included.
+        stopped: (n,) bool, whether the policy ended the episode.
+        gains: (n,) float32, the sum of what each episode's looks earned.
+        returns: (n,) float32, the sum of each episode's rewards: gains less the looks' cost.
+        multiply_adds: (T,) int64, cumulative, of an episode that is not stopped: the network's, and
+            the policy's where the policy has an attribute `multiply_adds`.
+        spent: (n,) int64, multiply-adds of each episode, those of the choice to stop included.
     """
 
     confidence: NDArray[np.float32]
@@ -39,12 +53,16 @@ class Evaluation:
     locations: NDArray[np.float32]
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
+    looks: NDArray[np.int64]
+    stopped: NDArray[np.bool_]
+    gains: NDArray[np.float32]
     returns: NDArray[np.float32]
     multiply_adds: NDArray[np.int64]
+    spent: NDArray[np.int64]
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """(T,) share of images that are right after each look."""
+        """(T,) share of images that are right after each look; the last is that of all episodes."""
         shares: NDArray[np.float64] = self.correct.mean(axis=0)
         return shares
 
@@ -52,6 +70,21 @@ class Evaluation:
     def mean_return(self) -> float:
         """Mean of the episodes' returns."""
         return float(self.returns.mean())
+
+    @property
+    def mean_gain(self) -> float:
+        """Mean of the episodes' gains."""
+        return float(self.gains.mean())
+
+    @property
+    def mean_looks(self) -> float:
+        """Mean of how many looks an episode took, the glance included."""
+        return float(self.looks.mean())
+
+    @property
+    def mean_multiply_adds(self) -> float:
+        """Mean of the episodes' multiply-adds, the policy's included."""
+        return float(self.spent.mean())
 
 
 def evaluate(
@@ -64,7 +97,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     **task_arguments: Unpack[TaskArguments],
 ) -> Evaluation:
-    """Run one episode of full length on every image of a split.
+    """Run one episode on every image of a split, to its full length or until the policy stops it.
 
     Args:
         policy: a `Policy`, a Stable-Baselines3 model as it is, or a `PrivilegedPolicy`. What it
@@ -75,13 +108,14 @@ def evaluate(
         workers: processes that read images ahead.
         progress: called with (images done, images in all).
         **task_arguments: what is played, see `gf_env.envs.make_task.TaskArguments`; the split is
-            `test` by default. `grid_size` is for policies that do not say theirs.
+            `test` by default. `grid_size` is for policies that do not say theirs. `stop` follows
+            from the policy: one that cannot stop runs every episode to its end.
 
     Raises:
         TypeError: no policy, or an argument that does not exist.
-        ValueError: unknown or unfitting arguments, among them `observe`, which the policy says, and
-            `exit_thresholds`, since episodes are of full length; or actions of a wrong shape, NaN
-            or outside the grid.
+        ValueError: unknown or unfitting arguments, among them `observe`, which the policy says,
+            `exit_thresholds`, since episodes are of full length, and `stop=False` for a policy
+            that stops; or actions of a wrong shape, NaN or outside the grid.
     """
     task = _task_for(policy, task_arguments)
     available = len(task.dataset)
@@ -98,9 +132,10 @@ def evaluate(
         if progress is not None:
             progress(done, count)
     joined = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    choice = getattr(policy, "multiply_adds", 0)
-    costs = task.network.step_cost.cumulative(task.rules.sequence_length, policy=choice)
-    return Evaluation(**joined, indices=indices, multiply_adds=np.array(costs, np.int64))
+    choice = choice_cost(policy)
+    costs = _costs(task, choice)
+    spent = costs[joined["looks"] - 1] + choice.stop * joined["stopped"]
+    return Evaluation(**joined, indices=indices, multiply_adds=costs, spent=spent)
 
 
 def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Task:
@@ -115,9 +150,23 @@ def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Ta
     ):
         if arguments.get(name) is not None:
             raise ValueError(f"evaluate takes no {name}: {reason}")
+    can_stop = stops(policy)
+    if can_stop and arguments.get("stop") is False:
+        raise ValueError(
+            f"one of the actions of {type(policy).__name__} stops, which the task cannot: leave "
+            "out stop=False"
+        )
     given: TaskArguments = {"split": "test", **arguments, "observe": observed_by(policy)}
     given["grid_size"] = grid_size_of(policy, given.get("grid_size"))
+    given["stop"] = can_stop
     return make_task(**given)
+
+
+def _costs(task: Task, choice: ChoiceCost) -> NDArray[np.int64]:
+    """Return (T,) int64, what an episode has cost after each look."""
+    length = task.rules.sequence_length
+    network = np.array(task.network.step_cost.cumulative(length), np.int64)
+    return network + np.array(choice.cumulative(length), np.int64)
 
 
 def _run_episodes(
@@ -130,11 +179,11 @@ def _run_episodes(
     state = task.reset(batch.images, batch.labels)
     count = len(batch.labels)
     readouts = [episodes.readout(state)]
-    returns = torch.zeros(count, device=task.device)
+    gains, returns = torch.zeros(2, count, device=task.device)
     memory: Any = None
     for step in range(1, task.rules.sequence_length):
         if isinstance(policy, PrivilegedPolicy):
-            look = Look(policy.choose_locations(task, state, indices))
+            look = policy.choose_looks(task, state, indices)
         else:
             starts = np.full(count, step == 1)
             actions, memory = policy.predict(
@@ -143,14 +192,20 @@ def _run_episodes(
             look = task.actions.decode(actions, count)
         state, rewards, _ = task.step(state, look)
         readouts.append(episodes.readout(state))
+        gains += state.gain
         returns += rewards
     columns = {
         name: torch.stack([getattr(readout, name) for readout in readouts], dim=1)
         for name in ("confidence", "max_probability", "correct")
     }
-    return {
-        **{name: column.cpu().numpy() for name, column in columns.items()},
-        "locations": state.locations.cpu().numpy(),
-        "labels": state.labels.cpu().numpy(),
-        "returns": returns.cpu().numpy(),
+    values = {
+        **columns,
+        "locations": state.locations,
+        "labels": state.labels,
+        "looks": state.step,
+        "stopped": state.stopped,
+        "gains": gains,
+        "returns": returns,
     }
+    return {name: value.cpu().numpy() for name, value in values.items()}
+

@@ -1,25 +1,46 @@
 """What a policy is, and what it says of itself: what it wants to see, and how it acts."""
 
+import itertools
 import math
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from gf_env.envs import episodes
+from gf_env.envs.actions import Look
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
+
+
+class ChoiceCost(NamedTuple):
+    """What a policy's choices cost, in multiply-adds for one image.
+
+    Attributes:
+        first: the first choice of a patch in an episode.
+        later: each one after it.
+        stop: a choice to stop.
+    """
+
+    first: int
+    later: int
+    stop: int
+
+    def cumulative(self, looks: int) -> list[int]:
+        """Return what the choices of patches cost until each of `looks` looks, the glance first."""
+        each = [0, self.first] + [self.later] * max(0, looks - 2)
+        return list(itertools.accumulate(each[:looks]))
 
 
 @runtime_checkable
 class Policy(Protocol):
     """Anything that chooses actions as a Stable-Baselines3 model does.
 
-    A policy may also have three attributes: `observe`, a tuple of extra observation keys that it
+    A policy may also have four attributes: `observe`, a tuple of extra observation keys that it
     wants to see, none by default; `grid_size`, n where its actions number the patches of an n x n
-    grid; and `multiply_adds`, an int, what one choice for one image costs, 0 by default.
+    grid; `stop`, True where one of its actions ends the episode; and `multiply_adds`, what a choice
+    for one image costs, an int or a `ChoiceCost`, 0 by default.
     """
 
     def predict(
@@ -39,28 +60,28 @@ class Policy(Protocol):
             deterministic: take the likeliest action instead of a sample.
 
         Returns:
-            actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, and the state for the next
-            call.
+            actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, or those of
+            `gf_env.envs.actions` that may stop, and the state for the next call.
         """
         ...
 
 
 @runtime_checkable
 class PrivilegedPolicy(Protocol):
-    """A policy that may see everything, labels too; an upper bound, never a competitor."""
+    """A policy that may see everything, labels too; an upper bound, never a competitor.
 
-    def choose_locations(
+    It may have an attribute `stop`, True where its looks may stop.
+    """
+
+    def choose_looks(
         self, task: Task, state: episodes.Episodes, indices: NDArray[np.int64]
-    ) -> torch.Tensor:
+    ) -> Look:
         """Choose the next look of n episodes.
 
         Args:
             task: what is played.
             state: its episodes.
             indices: (n,) int64, which images of the task's data set they are on.
-
-        Returns:
-            locations (n, 2) float32 in [0, 1].
         """
         ...
 
@@ -94,9 +115,32 @@ def grid_size_of(policy: Any, given: int | None = None) -> int | None:
     space = getattr(policy, "action_space", None)
     if said is not None or not isinstance(space, spaces.Discrete):
         return said
-    size = math.isqrt(int(space.n))
-    if size**2 != space.n:
+    patches = int(space.n) - stops(policy)
+    size = math.isqrt(patches)
+    if size**2 != patches or not size:
         raise ValueError(
-            f"a grid has n x n patches, but the policy's actions are {space}; say grid_size"
+            f"a grid has n x n patches, and one action more to stop, but the policy's actions are "
+            f"{space}; say grid_size"
         )
     return size
+
+
+def stops(policy: Any) -> bool:
+    """Return whether one of a policy's actions ends the episode.
+
+    It is what the policy says, with an attribute `stop`, or follows from the `action_space` that
+    Stable-Baselines3 models have: three numbers instead of two, or one index more than a square.
+    """
+    if hasattr(policy, "stop"):
+        return bool(policy.stop)
+    space = getattr(policy, "action_space", None)
+    if isinstance(space, spaces.Discrete):
+        patches = int(space.n) - 1
+        return patches > 0 and math.isqrt(patches) ** 2 == patches
+    return isinstance(space, spaces.Box) and space.shape == (3,)
+
+
+def choice_cost(policy: Any) -> ChoiceCost:
+    """Return what a policy's choices cost, as its attribute `multiply_adds` says."""
+    said = getattr(policy, "multiply_adds", 0)
+    return said if isinstance(said, ChoiceCost) else ChoiceCost(said, said, said)

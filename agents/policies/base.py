@@ -1,6 +1,6 @@
 """The one interface of all policies: Stable-Baselines3's `predict` on batched observations.
 
-An SB3 model is a policy as it is. Policies that may see labels have `choose_locations` instead;
+An SB3 model is a policy as it is. Policies that may see labels have `choose_looks` instead;
 they are upper bounds.
 """
 

@@ -1,11 +1,14 @@
 """An upper bound that plans: whole episodes are tried with the true class known, by beam search."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from agents.policies.oracle import GridPatches
-from gf_env.envs.episodes import Episodes
+from gf_env.envs.actions import Look
+from gf_env.envs.episodes import Episodes, readout
 from gf_env.envs.task import Task
 from gf_env.network.classifiers import Classifier
 
@@ -32,43 +35,56 @@ class BeamSearchOracle:
     is 2,548 steps in all with the usual width of 8 and 14,602 with 49. The encoder sees each of
     the k patches once, and none with a feature bank.
 
+    With `stop` plans of any length are compared, the best is the one that gains most over what its
+    looks cost, and an episode stops where none gains more than that.
+
     Args:
         grid_size: n for n x n patches to choose from.
         width: sequences kept.
         batch_size: patches that the encoder sees at a time.
+        stop: see above.
+
+    Attributes:
+        stop: as given.
 
     Raises:
         ValueError: width below 1.
     """
 
-    def __init__(self, grid_size: int = 7, width: int = 8, batch_size: int = 4096) -> None:
+    def __init__(
+        self, grid_size: int = 7, width: int = 8, batch_size: int = 4096, *, stop: bool = False
+    ) -> None:
         if width < 1:
             raise ValueError(f"width must be 1 or more, got {width}")
         self._patches = GridPatches(grid_size, batch_size)
         self._width = width
+        self.stop = stop
 
     @torch.no_grad()
-    def choose_locations(
+    def choose_looks(
         self, task: Task, state: Episodes, indices: NDArray[np.int64] | None = None
-    ) -> torch.Tensor:
-        """Return the plans' first locations, (n, 2) float32 in [0, 1], for n episodes."""
+    ) -> Look:
+        """Return the plans' first looks, for n episodes."""
         pooled = self._patches.pooled(task, state)
         choices = pooled.shape[1]
         images_at_once = max(1, _PAIRS_AT_ONCE // (self._width * choices))
         chosen = torch.empty_like(state.labels)
+        reached = torch.empty_like(state.gain)
         for step in torch.unique(state.step).tolist():
             # an episode past its end still gets an answer
             looks = max(1, task.rules.sequence_length - step)
             for part in (state.step == step).nonzero()[:, 0].split(images_at_once):
-                chosen[part] = first_of_best(
+                chosen[part], reached[part] = first_of_best(
                     task.network.classifier,
                     state.hidden[part],
                     pooled[part],
                     state.labels[part],
                     looks=looks,
                     width=self._width,
+                    look_cost=task.rules.look_cost if self.stop else None,
                 )
-        return self._patches.locations(task)[chosen]
+        enough = reached <= readout(state).confidence if self.stop else None
+        return Look(self._patches.locations(task)[chosen], enough)
 
 
 def first_of_best(
@@ -79,8 +95,9 @@ def first_of_best(
     *,
     looks: int,
     width: int,
-) -> torch.Tensor:
-    """Return the first choice of each episode's best plan, (n,) int64 in [0, choices).
+    look_cost: float | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first choice of each episode's best plan and what it comes to.
 
     Args:
         classifier: what the looks go to.
@@ -89,22 +106,33 @@ def first_of_best(
         labels: (n,) int64, the true classes.
         looks: length of the plans, 1 or more.
         width: plans kept after each look.
+        look_cost: with it shorter plans are plans too, and each look takes so much off what they
+            come to; None: all plans are of full length.
+
+    Returns:
+        (n,) int64 in [0, choices), and (n,) float32: the true class's probability at the plan's
+        end, less the looks' cost.
     """
     choices = pooled.shape[1]
     hidden = hidden[:, None]  # (n, beam, H)
     first = torch.arange(choices, device=labels.device).expand(len(labels), -1)
+    chosen, reached = labels, pooled.new_full((len(labels),), -math.inf)
     for look in range(looks):
         probability = _probability_of_each(classifier, hidden, pooled, labels)
         count = width if look < looks - 1 else 1
-        kept = probability.topk(min(count, probability.shape[1]), dim=1).indices  # best first
+        best, kept = probability.topk(min(count, probability.shape[1]), dim=1)  # best first
         first = first.gather(1, kept if look == 0 else kept // choices)
+        if look_cost is not None or look == looks - 1:
+            ends = best[:, 0] - (look_cost or 0.0) * (look + 1)
+            chosen = torch.where(ends > reached, first[:, 0], chosen)
+            reached = torch.maximum(ends, reached)
         if look < looks - 1:
             # only the states of plans that are kept are needed
             before = _gather(hidden, kept // choices)
             newest = _gather(pooled, kept % choices)
             after = classifier.advance(newest.flatten(0, 1), before.flatten(0, 1))
             hidden = after.view(*kept.shape, -1)
-    return first[:, 0]
+    return chosen, reached
 
 
 def _probability_of_each(

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gf_env.envs.episodes import Episodes
+from gf_env.envs.actions import Look
+from gf_env.envs.episodes import Episodes, readout
 from gf_env.envs.task import Task
 from gf_env.geometry import Lattice
 
@@ -90,17 +91,26 @@ class GreedyOracle:
     Args:
         grid_size: n for n x n patches to choose from.
         batch_size: patches that the encoder sees at a time.
+        stop: stop where no next look gains more than a look costs.
+
+    Attributes:
+        stop: as given.
     """
 
-    def __init__(self, grid_size: int = 7, batch_size: int = 4096) -> None:
+    def __init__(
+        self, grid_size: int = 7, batch_size: int = 4096, *, stop: bool = False
+    ) -> None:
         self._patches = GridPatches(grid_size, batch_size)
+        self.stop = stop
 
     @torch.no_grad()
-    def choose_locations(
+    def choose_looks(
         self, task: Task, state: Episodes, indices: NDArray[np.int64] | None = None
-    ) -> torch.Tensor:
-        """Return the best locations (n, 2) float32 in [0, 1] for the next look of n episodes."""
-        return self._patches.locations(task)[self.confidences(task, state).argmax(1)]
+    ) -> Look:
+        """Return the best next looks of n episodes."""
+        best, choice = self.confidences(task, state).max(1)
+        enough = best - readout(state).confidence <= task.rules.look_cost
+        return Look(self._patches.locations(task)[choice], enough if self.stop else None)
 
     @torch.no_grad()
     def confidences(self, task: Task, state: Episodes) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from gf_env.datasets.base import Located, located
+from gf_env.envs.actions import Look
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.task import Task
 
@@ -47,10 +48,8 @@ class ObjectPolicy:
             raise ValueError("an order needs one object or more, got none")
         self._order = order
 
-    def choose_locations(
-        self, task: Task, state: Episodes, indices: NDArray[np.int64]
-    ) -> torch.Tensor:
-        """Return the locations, (n, 2) float32 in [0, 1], of the next objects of n episodes.
+    def choose_looks(self, task: Task, state: Episodes, indices: NDArray[np.int64]) -> Look:
+        """Return looks at the next objects of n episodes.
 
         Raises:
             ValueError: a data set that does not say where objects are, or has fewer of them.
@@ -69,7 +68,7 @@ class ObjectPolicy:
         shares = (corners.clip(0, travel) + 0.5) / max(travel, 1)
         locations = torch.from_numpy(shares.clip(0, 1).astype(np.float32)).to(task.device)
         lattice = task.actions.lattice
-        return locations if lattice is None else lattice.snap(locations)
+        return Look(locations if lattice is None else lattice.snap(locations))
 
     def _numbers(self, scenes: Located) -> Sequence[int]:
         if isinstance(self._order, str):

@@ -91,7 +91,7 @@ def _play(
     frames = draw_episodes(task, state)
     looks = min(task.rules.sequence_length - 1, located(task.dataset).num_needed)
     for _ in range(looks):
-        state, _, _ = task.step(state, Look(planner.choose_locations(task, state, indices)))
+        state, _, _ = task.step(state, planner.choose_looks(task, state, indices))
         frames += draw_episodes(task, state)
     right = bool((state.logits.argmax(1) == state.labels).all())
     return frames, right

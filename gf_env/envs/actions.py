@@ -2,6 +2,9 @@
 
 Each codec has a Gymnasium space and the only code that knows what its actions mean. Learners on the
 device use `look`; environments and the evaluation, which get NumPy arrays from policies, `decode`.
+
+To stop is an action too where the task allows it, as in DT-RAM ("Dynamic Computational Time for
+Visual Attention", Li et al. 2017, arXiv 1703.10332).
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -20,9 +23,11 @@ class Look(NamedTuple):
 
     Attributes:
         locations: (n, 2) float32 in [0, 1], (row, col).
+        stop: (n,) bool, those that end instead of looking; None: none does.
     """
 
     locations: torch.Tensor
+    stop: torch.Tensor | None = None
 
 
 class ActionCodec(Protocol):
@@ -31,10 +36,12 @@ class ActionCodec(Protocol):
     Attributes:
         grid_size: n where actions number n x n patches; None where they are locations.
         lattice: all patches that there are actions for; None where actions reach every patch.
+        stop: whether there is an action that ends the episode.
     """
 
     grid_size: int | None
     lattice: Lattice | None
+    stop: bool
 
     @property
     def space(self) -> spaces.Space[Any]:
@@ -57,7 +64,9 @@ class ActionCodec(Protocol):
         """Turn what a network on the device chose into a look.
 
         Args:
-            choices: (n, 2) locations, clipped to [0, 1], or (n,) int64 numbers of patches.
+            choices: (n, 2) locations, clipped to [0, 1], or (n,) int64 numbers of patches. With
+                stop, (n, 3), whose last number stops where it is above 0, or the number after the
+                last patch.
         """
         ...
 
@@ -73,23 +82,28 @@ class ActionCodec(Protocol):
 
 
 class LocationActions(ActionCodec):
-    """(row, col) in [-1, 1], from the top-left patch to the bottom-right one; clipped outside."""
+    """(row, col) in [-1, 1], from the top-left patch to the bottom-right one; clipped outside.
 
-    def __init__(self, device: torch.device) -> None:
+    With stop there is a third number, which ends the episode where it is above 0.
+    """
+
+    def __init__(self, device: torch.device, *, stop: bool = False) -> None:
         self.grid_size = self.lattice = None
+        self.stop = stop
         self._device = device
 
     @property
     @override
     def space(self) -> spaces.Box:
-        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+        return spaces.Box(-1.0, 1.0, (2 + self.stop,), np.float32)
 
     @override
     def decode(self, actions: Any, count: int) -> Look:
-        array = np.asarray(actions)
-        if array.shape != (count, 2) or array.dtype.kind not in "fiu":
+        array, size = np.asarray(actions), 2 + self.stop
+        if array.shape != (count, size) or array.dtype.kind not in "fiu":
+            names = "(row, col, stop)" if self.stop else "(row, col)"
             raise ValueError(
-                f"expected {count} (row, col) actions in [-1, 1], numbers of shape ({count}, 2), "
+                f"expected {count} {names} actions in [-1, 1], numbers of shape ({count}, {size}), "
                 f"got shape {array.shape} of {array.dtype}"
             )
         bad = np.flatnonzero(np.isnan(array).any(axis=1))
@@ -98,35 +112,49 @@ class LocationActions(ActionCodec):
                 f"actions must not be NaN, got {array[bad[0]]} in episode {bad[0]} and "
                 f"{len(bad)} of {count} in all"
             )
-        return Look(action_to_location(_on(self._device, array.astype(np.float32))))
+        numbers = _on(self._device, array.astype(np.float32))
+        return Look(action_to_location(numbers[:, :2]), self._stops(numbers))
 
     @override
     def encode(self, look: Look) -> NDArray[np.float32]:
         actions: NDArray[np.float32] = location_to_action(look.locations).cpu().numpy()
-        return actions
+        if not self.stop:
+            return actions
+        ends = np.zeros(len(actions), np.bool_) if look.stop is None else look.stop.cpu().numpy()
+        return np.column_stack([actions, np.where(ends, 1, -1).astype(np.float32)])
 
     @override
     def look(self, choices: torch.Tensor) -> Look:
-        return Look(choices.clamp(0, 1))
+        return Look(choices[:, :2].clamp(0, 1), self._stops(choices))
+
+    def _stops(self, numbers: torch.Tensor) -> torch.Tensor | None:
+        return numbers[:, 2] > 0 if self.stop else None
 
 
 class GridActions(ActionCodec):
-    """The number of a patch in a regular grid of n x n patches, row-major."""
+    """The number of a patch in a regular grid of n x n patches, row-major.
+
+    With stop, the number after the last patch ends the episode.
+    """
 
     lattice: Lattice
 
-    def __init__(self, grid: Lattice, device: torch.device) -> None:
-        self.grid_size, self.lattice = len(grid.lines), grid
-        self._device, self._locations = device, grid.locations(device)
+    def __init__(self, grid: Lattice, device: torch.device, *, stop: bool = False) -> None:
+        self.grid_size, self.lattice, self.stop = len(grid.lines), grid, stop
+        patches = grid.locations(device)
+        # whoever stops looks nowhere, and could as well say the centre
+        nowhere = torch.full((1, 2), 0.5, device=device)
+        self._device = device
+        self._locations = torch.cat([patches, nowhere]) if stop else patches
 
     @property
     @override
     def space(self) -> spaces.Discrete:
-        return spaces.Discrete(len(self.lattice))
+        return spaces.Discrete(len(self._locations))
 
     @override
     def decode(self, actions: Any, count: int) -> Look:
-        array, choices = np.asarray(actions), len(self.lattice)
+        array, choices = np.asarray(actions), len(self._locations)
         if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
             raise ValueError(
                 f"expected {count} grid indices, integers of shape ({count},), "
@@ -142,21 +170,30 @@ class GridActions(ActionCodec):
 
     @override
     def encode(self, look: Look) -> NDArray[np.int64]:
-        numbers: NDArray[np.int64] = self.lattice.index(look.locations).cpu().numpy()
-        return numbers
+        numbers = self.lattice.index(look.locations)
+        if look.stop is not None:
+            numbers = torch.where(look.stop, len(self.lattice), numbers)
+        actions: NDArray[np.int64] = numbers.cpu().numpy()
+        return actions
 
     @override
     def look(self, choices: torch.Tensor) -> Look:
-        return Look(self._locations[choices])
+        ends = choices == len(self.lattice) if self.stop else None
+        return Look(self._locations[choices], ends)
 
 
 def action_codec(
-    grid_size: int | None, image_size: int, patch_size: int, device: torch.device
+    grid_size: int | None,
+    image_size: int,
+    patch_size: int,
+    device: torch.device,
+    *,
+    stop: bool = False,
 ) -> ActionCodec:
     """Return the codec for n x n patches, or for locations where `grid_size` is None."""
     if grid_size is None:
-        return LocationActions(device)
-    return GridActions(Lattice.grid(grid_size, image_size, patch_size), device)
+        return LocationActions(device, stop=stop)
+    return GridActions(Lattice.grid(grid_size, image_size, patch_size), device, stop=stop)
 
 
 def _on(device: torch.device, array: NDArray[Any]) -> torch.Tensor:

@@ -3,7 +3,7 @@
 An episode is the paper's sequence of looks at one image (section 3.1) with the confidence gain as
 reward (section 3.2). This is the only copy of the rules; the environments convert to and from
 NumPy around it, and learners that live on the device call it directly. Nothing here waits for the
-device.
+device, but for a step in which some may stop: only the others are looked at.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class Rules:
         lattice: looks go to the nearest of its patches. None: to any patch.
         rivals: the patches that a contrastive reward's random looks are drawn from; the reward
             takes the mean over all of them, so that it has no noise of its own.
+        look_cost: taken off the reward of every look, 0 or more and finite, as features have a
+            price in active feature acquisition (Janisch et al., arXiv 1711.07364; AFABench, arXiv
+            2508.14734).
     """
 
     sequence_length: Annotated[int, Field(ge=2)]
@@ -45,6 +48,7 @@ class Rules:
     exit_thresholds: tuple[NonNegativeFloat, ...] | None = None
     lattice: Lattice | None = None
     rivals: Lattice | None = None
+    look_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     def __post_init__(self) -> None:
         """Check the reward's name, and what concerns several fields."""
@@ -73,6 +77,9 @@ class Episodes(NamedTuple):
         logits: (n, classes) float32.
         locations: (n, T - 1, 2) float32 in [0, 1], (row, col), where the episode has looked; 0.5
             where it has not.
+        gain: (n,) float32, what the newest action earned, the look's cost not taken off; 0 before
+            the first, and of an action that stopped.
+        stopped: (n,) bool, whether the agent has ended the episode; such an episode stays as it is.
         rows: (n,) int64 in [0, m), which of the images they are of, so that images need not be
             copied when some episodes are taken; None: episode i is of image i.
     """
@@ -85,6 +92,8 @@ class Episodes(NamedTuple):
     hidden: torch.Tensor
     logits: torch.Tensor
     locations: torch.Tensor
+    gain: torch.Tensor
+    stopped: torch.Tensor
     rows: torch.Tensor | None = None
 
     def own_images(self) -> torch.Tensor:
@@ -167,6 +176,7 @@ def reset(
         rows: (n,) int64 in [0, m), which images; None: all, n = m.
     """
     glimpse = glimpse_source.glance(images, rows)
+    count = len(labels)
     return Episodes(
         images=images,
         labels=labels,
@@ -175,7 +185,9 @@ def reset(
         glance_features=glimpse.features,
         hidden=glimpse.hidden,
         logits=glimpse.logits,
-        locations=glimpse.hidden.new_full((len(labels), rules.sequence_length - 1, 2), 0.5),
+        locations=glimpse.hidden.new_full((count, rules.sequence_length - 1, 2), 0.5),
+        gain=glimpse.hidden.new_zeros(count),
+        stopped=labels.new_zeros(count, dtype=torch.bool),
         rows=rows,
     )
 
@@ -184,18 +196,38 @@ def reset(
 def step(
     glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, look: Look
 ) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
-    """Look once more in every episode.
+    """Look once more in every episode, but for those that stop or have stopped.
 
     Args:
         glimpse_source: that of the episodes' reset.
         rules: see `Rules`.
-        episodes: none of them at its end.
-        look: where.
+        episodes: none of them at its end, unless it has stopped.
+        look: where, and who stops.
 
     Returns:
-        The episodes after it, rewards (n,) float32 and terminated (n,) bool.
+        The episodes after it, rewards (n,) float32 and terminated (n,) bool. An episode that stops
+        or has stopped is as it was, earns 0 and is terminated.
     """
-    locations = look.locations
+    if look.stop is None:
+        return _look_again(glimpse_source, rules, episodes, look.locations)
+    stopped = episodes.stopped | look.stop
+    after = episodes._replace(gain=torch.zeros_like(episodes.gain), stopped=stopped)
+    rewards, terminated = torch.zeros_like(episodes.gain), stopped
+    going = (~stopped).nonzero()[:, 0]
+    if len(going):
+        looked, earned, ended = _look_again(
+            glimpse_source, rules, after.take(going), look.locations[going]
+        )
+        after = after.put(going, looked)
+        rewards = rewards.index_copy(0, going, earned)
+        terminated = stopped.index_copy(0, going, ended)
+    return after, rewards, terminated
+
+
+def _look_again(
+    glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes, locations: torch.Tensor
+) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
+    """Look once more in every episode; return what `step` does."""
     if rules.lattice is not None:
         locations = rules.lattice.snap(locations)
     after = advance(glimpse_source, episodes, locations)
@@ -204,8 +236,9 @@ def step(
         if rules.reward in AGAINST_RANDOM
         else episodes.logits
     )
-    rewards = get_reward(rules.reward)(against, after.logits, episodes.labels)
-    return after, rewards, _terminated(rules, after)
+    gain = get_reward(rules.reward)(against, after.logits, episodes.labels)
+    rewards = gain - rules.look_cost if rules.look_cost else gain
+    return after._replace(gain=gain), rewards, _terminated(rules, after)
 
 
 @torch.no_grad()
@@ -246,10 +279,15 @@ def random_look(glimpse_source: GlimpseSource, rules: Rules, episodes: Episodes)
 
 def _terminated(rules: Rules, after: Episodes) -> torch.Tensor:
     terminated = after.step >= rules.sequence_length
+    return terminated if rules.exit_thresholds is None else terminated | is_sure(rules, after)
+
+
+def is_sure(rules: Rules, episodes: Episodes) -> torch.Tensor:
+    """Return where the largest probability reaches the exit threshold of its look, (n,) bool."""
     if rules.exit_thresholds is None:
-        return terminated
-    thresholds = _thresholds(rules.exit_thresholds, after.logits.device)
-    return terminated | (after.logits.softmax(1).amax(1) >= thresholds[after.step - 1])
+        return torch.zeros_like(episodes.stopped)
+    thresholds = _thresholds(rules.exit_thresholds, episodes.logits.device)
+    return episodes.logits.softmax(1).amax(1) >= thresholds[episodes.step - 1]
 
 
 @functools.lru_cache(maxsize=32)

@@ -45,7 +45,9 @@ class TaskArguments(TypedDict, total=False):
             network's own for other data sets, and for an object as data set with a network.
         reward: a name in `gf_env.envs.rewards.REWARDS`, `confidence_gain` by default.
         observe: extra observation keys, out of `gf_env.envs.observations.EXTRA_OBSERVATIONS`.
-        exit_thresholds: T probabilities; see `gf_env.envs.episodes.Rules`.
+        look_cost: taken off the reward of every look, 0 or more, 0 by default.
+        stop: whether there is an action that ends the episode; False by default.
+        exit_thresholds: T probabilities; see `gf_env.envs.episodes.Rules`. Not with `stop`.
         grid_size: n for n x n discrete actions; True for the n of the built-in task at its level, 7
             for other data sets; None for continuous ones.
         lattice_stride: continuous actions go to the nearest of the patches that start every so many
@@ -68,6 +70,8 @@ class TaskArguments(TypedDict, total=False):
     sequence_length: int | None
     reward: str
     observe: Sequence[str]
+    look_cost: float
+    stop: bool
     exit_thresholds: Sequence[float] | None
     grid_size: int | None
     lattice_stride: int | None
@@ -87,6 +91,8 @@ DEFAULTS: TaskArguments = {
     "sequence_length": None,
     "reward": "confidence_gain",
     "observe": (),
+    "look_cost": 0.0,
+    "stop": False,
     "exit_thresholds": None,
     "grid_size": None,
     "lattice_stride": None,
@@ -112,6 +118,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
     own = _played_with(given)
     given = _filled(given, own)
     check_observe(given["observe"])
+    _check_one_end(given)
     device = torch.device(given["device"])
     network = _resolve_network(given["network"], own, device)
     dataset = load_dataset(
@@ -122,7 +129,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         unreadable=given["unreadable"],
     )
     _check_fit(network, dataset)
-    actions = network_actions(network, given["grid_size"])
+    actions = network_actions(network, given["grid_size"], stop=given["stop"])
     strided = _strided(given, network)
     bank = _feature_bank(given, network, dataset, actions.lattice or strided)
     rules = _rules(given, network, strided if bank is None else bank.lattice)
@@ -171,10 +178,12 @@ def _played_with(given: TaskArguments) -> PlayedWith:
     return own if given["network"] is None else own._replace(sequence_length=None)
 
 
-def network_actions(network: GlanceFocusNet, grid_size: int | None) -> ActionCodec:
+def network_actions(
+    network: GlanceFocusNet, grid_size: int | None, *, stop: bool = False
+) -> ActionCodec:
     """Return the codec of actions on a network's images; see `gf_env.envs.actions.action_codec`."""
     config = network.config
-    return action_codec(grid_size, config.image_size, config.patch_size, network.device)
+    return action_codec(grid_size, config.image_size, config.patch_size, network.device, stop=stop)
 
 
 def _rules(given: TaskArguments, network: GlanceFocusNet, lattice: Lattice | None) -> Rules:
@@ -185,6 +194,7 @@ def _rules(given: TaskArguments, network: GlanceFocusNet, lattice: Lattice | Non
         None if thresholds is None else tuple(map(float, thresholds)),
         lattice,
         _cover(network) if given["reward"] in AGAINST_RANDOM else None,
+        given["look_cost"],
     )
 
 
@@ -215,6 +225,14 @@ def _feature_bank(
             "a feature bank leaves no encoder to run: leave out precision and compiled"
         )
     return bank_file.feature_bank(wanted, network, dataset, lattice)
+
+
+def _check_one_end(given: TaskArguments) -> None:
+    if given["stop"] and given["exit_thresholds"] is not None:
+        raise ValueError(
+            "stop=True leaves it to the agent when to end an episode, exit_thresholds to the "
+            "network; leave one of them out"
+        )
 
 
 def _check_names(arguments: TaskArguments) -> None:

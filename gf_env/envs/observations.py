@@ -19,6 +19,7 @@ _EXTRA: dict[str, Callable[[Episodes], torch.Tensor]] = {
     "glance": lambda state: state.glance_features,
     "locations": lambda state: location_to_action(state.locations),
     "step": lambda state: state.step[:, None].float(),
+    "probabilities": lambda state: state.logits.softmax(1),
 }
 EXTRA_OBSERVATIONS = tuple(_EXTRA)
 
@@ -32,7 +33,8 @@ def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[st
 
     Returns:
         `features` (n, channels, h, w) and `hidden_state` (n, H); where asked for, `glance`
-        (n, channels, h, w), `locations` (n, T - 1, 2) in [-1, 1] and `step` (n, 1). All float32.
+        (n, channels, h, w), `locations` (n, T - 1, 2) in [-1, 1], `step` (n, 1) and
+        `probabilities` (n, classes) in [0, 1]. All float32.
 
     Raises:
         ValueError: an unknown extra key.

@@ -63,7 +63,11 @@ class Task:
         blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
         label = torch.zeros(1, dtype=torch.int64, device=self.device)
         seen = self.observation(episodes.reset(self.network, self.rules, blank, label))
-        bounds = {"locations": (-1.0, 1.0), "step": (1.0, float(self.rules.sequence_length))}
+        bounds = {
+            "locations": (-1.0, 1.0),
+            "step": (1.0, float(self.rules.sequence_length)),
+            "probabilities": (0.0, 1.0),
+        }
         return spaces.Dict(
             {
                 key: spaces.Box(*bounds.get(key, (-np.inf, np.inf)), value.shape[1:], np.float32)
@@ -90,7 +94,7 @@ class Task:
         return episodes.reset(self.glimpse_source, self.rules, images, labels, rows)
 
     def step(self, state: Episodes, look: Look) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
-        """Look once more in each of n episodes; see `gf_env.envs.episodes.step`."""
+        """Look once more, or stop, in each of n episodes; see `gf_env.envs.episodes.step`."""
         return episodes.step(self.glimpse_source, self.rules, state, look)
 
     def pixels(self, state: Episodes) -> torch.Tensor:
@@ -116,6 +120,7 @@ class Task:
         """
         readout = episodes.readout(state)
         step = state.step.cpu().numpy().copy()
+        stopped = state.stopped.cpu().numpy().copy()
         spent = np.array(self.network.step_cost.cumulative(self.rules.sequence_length), np.int64)
         return {
             "index": indices.copy(),
@@ -127,6 +132,9 @@ class Task:
             "step": step,
             "patch": self._newest_patch(state),
             "multiply_adds": spent[step - 1],
+            "gain": state.gain.double().cpu().numpy(),
+            "cost": self.rules.look_cost * ((step > 1) & ~stopped),
+            "stopped": stopped,
         }
 
     def _newest_patch(self, state: Episodes) -> NDArray[np.int64]:

@@ -17,16 +17,11 @@ class StepCost(NamedTuple):
 
     steps: tuple[int, ...]
 
-    def cumulative(self, sequence_length: int, policy: int = 0) -> list[int]:
-        """Return the sum after each of `sequence_length` steps.
-
-        Args:
-            sequence_length: T.
-            policy: multiply-adds of one choice of a patch; after step t there were t - 1.
-        """
+    def cumulative(self, sequence_length: int) -> list[int]:
+        """Return the sum after each of `sequence_length` steps."""
         beyond = max(0, sequence_length - len(self.steps))
         costs = (self.steps + self.steps[-1:] * beyond)[:sequence_length]
-        return [spent + step * policy for step, spent in enumerate(itertools.accumulate(costs))]
+        return list(itertools.accumulate(costs))
 
 
 def count_multiply_adds(run: Callable[[], object]) -> int:

@@ -36,7 +36,7 @@ def test_with_enough_width_it_is_the_best_of_all_sequences(task, grid_size, widt
     state = task.start(np.arange(6))
     best = best_end(task, state, grid_size, looks=3)
     for _ in range(3):
-        state, _, _ = task.step(state, Look(oracle.choose_locations(task, state)))
+        state, _, _ = task.step(state, oracle.choose_looks(task, state))
     assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-6)
 
 
@@ -67,8 +67,8 @@ def test_by_hand(width, expected):
 
 def test_with_width_1_it_is_greedy(task):
     state = task.start(np.arange(6))
-    chosen = agents.BeamSearchOracle(3, 1).choose_locations(task, state)
-    assert torch.equal(chosen, agents.GreedyOracle(3).choose_locations(task, state))
+    chosen = agents.BeamSearchOracle(3, 1).choose_looks(task, state).locations
+    assert torch.equal(chosen, agents.GreedyOracle(3).choose_looks(task, state).locations)
 
 
 @pytest.mark.parametrize("changes", [{}, {"classifier": "cascaded", "first_step": "own_head"}])
@@ -82,14 +82,14 @@ def test_episodes_may_be_at_different_steps(tiny_dataset, changes):
     twice, _, _ = task.step(once, Look(torch.full((6, 2), 0.75)))
     odd = torch.tensor([1, 4])
     mixed = fresh.put(odd, once.take(odd)).put(torch.tensor([5]), twice.take(torch.tensor([5])))
-    chosen = oracle.choose_locations(task, mixed)
+    chosen = oracle.choose_looks(task, mixed).locations
     for row, state in enumerate([fresh, once, fresh, fresh, once, twice]):
-        assert torch.equal(chosen[row], oracle.choose_locations(task, state)[row])
+        assert torch.equal(chosen[row], oracle.choose_looks(task, state).locations[row])
 
 
 def test_memory_is_bounded_by_slices_that_make_no_difference(task, monkeypatch):
     state, oracle, seen = task.start(np.arange(6)), agents.BeamSearchOracle(3, 4), []
-    at_once = oracle.choose_locations(task, state)
+    at_once = oracle.choose_looks(task, state).locations
     logits_of_each = task.network.classifier.logits_of_each
 
     def spy(pooled, hidden):
@@ -100,7 +100,7 @@ def test_memory_is_bounded_by_slices_that_make_no_difference(task, monkeypatch):
     for pairs, largest in ((100, 2 * 4 * 9), (20, 2 * 9)):  # images apart, then plans too
         seen.clear()
         monkeypatch.setattr(beam_search, "_PAIRS_AT_ONCE", pairs)
-        assert torch.equal(oracle.choose_locations(task, state), at_once)
+        assert torch.equal(oracle.choose_looks(task, state).locations, at_once)
         assert max(seen) == largest
 
 

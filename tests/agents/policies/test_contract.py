@@ -38,12 +38,12 @@ def test_policies_see_no_labels(name):
 
 
 @pytest.mark.parametrize("make", [agents.GreedyOracle, agents.BeamSearchOracle])
-def test_oracles_choose_locations(make, tiny_network, tiny_dataset):
+def test_oracles_choose_looks(make, tiny_network, tiny_dataset):
     oracle = make(3)
     assert isinstance(oracle, agents.PrivilegedPolicy)
     assert not isinstance(oracle, agents.Policy)
     task = make_task(network=tiny_network, dataset=tiny_dataset)
-    locations = oracle.choose_locations(task, task.start(np.arange(5)))
+    locations = oracle.choose_looks(task, task.start(np.arange(5))).locations
     assert (locations.shape, locations.dtype) == ((5, 2), torch.float32)
     assert 0 <= locations.min() <= locations.max() <= 1
 

@@ -21,7 +21,7 @@ def test_greedy_oracle_is_the_best_of_all_tries(
     grid = Lattice.grid(3, 16, 8).locations()
     for _ in range(3):
         oracle = agents.GreedyOracle(3, batch_size=20)
-        chosen = oracle.choose_locations(task, state)
+        chosen = oracle.choose_looks(task, state).locations
         tried = []
         for location in grid:
             after, _, _ = task.step(state, Look(location.expand(4, 2)))
@@ -38,5 +38,5 @@ def test_what_it_remembers_belongs_to_one_network_and_one_batch(tiny_network, ti
     oracle = agents.GreedyOracle(3)
     for indices in (np.arange(4), np.arange(4, 8)):
         state = task.start(indices)
-        fresh = agents.GreedyOracle(3).choose_locations(task, state)
-        assert torch.equal(oracle.choose_locations(task, state), fresh)
+        fresh = agents.GreedyOracle(3).choose_looks(task, state).locations
+        assert torch.equal(oracle.choose_looks(task, state).locations, fresh)
