@@ -5,6 +5,7 @@ from .policies.beam_search import BeamSearchOracle as BeamSearchOracle
 from .policies.belief_search import BeliefConfig as BeliefConfig
 from .policies.belief_search import BeliefNetwork as BeliefNetwork
 from .policies.belief_search import BeliefPolicy as BeliefPolicy
+from .policies.learned_stopping import LearnedStopping as LearnedStopping
 from .policies.oracle import GreedyOracle as GreedyOracle
 from .policies.paper import PaperPolicy as PaperPolicy
 from .policies.paper import PatchProposalConfig as PatchProposalConfig
@@ -23,3 +24,4 @@ from .policies.rules import RandomPolicy as RandomPolicy
 from .policies.rules import RasterPolicy as RasterPolicy
 from .policies.rules import SequencePolicy as SequencePolicy
 from .policies.saliency import SaliencyPolicy as SaliencyPolicy
+from .policies.stopping import StopWhenSure as StopWhenSure

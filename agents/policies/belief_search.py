@@ -22,6 +22,7 @@ from agents.policies.network_policy import NetworkPolicy, Tensors
 from gf_env.configuration import configuration
 from gf_env.geometry import Lattice
 from gf_env.network.cost import count_multiply_adds
+from gf_env.policy import ChoiceCost
 
 FILE_KIND = "agents.BeliefPolicy.v1"
 
@@ -205,11 +206,15 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         return torch.zeros(count, 2 * self.network.config.places**2 + 1, device=self.device)
 
     @functools.cached_property
-    def multiply_adds(self) -> int:
-        """Of an episode's first choice for one image; those after it cost less."""
+    def multiply_adds(self) -> ChoiceCost:
+        """Of choices for one image: first from the glance, then from what each look shows."""
         glance = self._blank()["glance"]
-        unseen = torch.ones(1, self.network.config.places**2, device=self.device)
-        return count_multiply_adds(lambda: self.network.choose(self.network(glance), unseen))
+        belief = unseen = torch.ones(1, self.network.config.places**2, device=self.device)
+        patches = torch.zeros(1, dtype=torch.int64, device=self.device)
+        choosing = count_multiply_adds(lambda: self.network.choose(belief, unseen))
+        seeing = count_multiply_adds(lambda: self.network(glance))
+        weighing = count_multiply_adds(lambda: self.network.evidence(glance, patches))
+        return ChoiceCost(seeing + choosing, weighing + choosing, stop=0)
 
     def choose(
         self, seen: Tensors, memory: torch.Tensor, deterministic: bool
@@ -218,8 +223,7 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         size = self.network.config.places**2
         logits, unseen, last = torch.split(memory, [size, size, 1], dim=1)
         new = last[:, 0] == 0
-        newest = self.network.evidence(seen["features"], (last[:, 0].long() - 1).clamp(min=0))
-        logits = torch.where(new[:, None], self.network(seen["glance"]), logits + newest)
+        logits = self._weigh(seen, logits, new, last[:, 0].long() - 1)
         # whoever has looked everywhere begins again
         unseen = torch.where((new | (unseen.sum(1) == 0))[:, None], 1.0, unseen)
         covered = self.network.choose(logits, unseen)
@@ -231,3 +235,15 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         if self.network.config.search_on:
             unseen = unseen * (1 - self.network.coverage[chosen])
         return chosen, torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)
+
+    def _weigh(
+        self, seen: Tensors, logits: torch.Tensor, new: torch.Tensor, newest: torch.Tensor
+    ) -> torch.Tensor:
+        """Return logits after the glance of new episodes, and after the newest patch of others."""
+        rows, others = new.nonzero()[:, 0], (~new).nonzero()[:, 0]
+        if len(rows):
+            logits = logits.index_copy(0, rows, self.network(seen["glance"][rows]))
+        if len(others):
+            evidence = self.network.evidence(seen["features"][others], newest[others])
+            logits = logits.index_add(0, others, evidence)
+        return logits

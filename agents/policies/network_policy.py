@@ -14,6 +14,7 @@ from torch import nn
 from typing_extensions import Self
 
 from gf_env.network.cost import count_multiply_adds
+from gf_env.policy import ChoiceCost
 from gf_env.storage.assets import find_tensor_file
 from gf_env.storage.tensors import load_module, save_tensors
 
@@ -77,7 +78,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         return next(self.network.parameters()).device
 
     @functools.cached_property
-    def multiply_adds(self) -> int:
+    def multiply_adds(self) -> int | ChoiceCost:
         """Of one choice for one image, a critic's included; counted when first asked for."""
         memory = self.initial_memory(1)
         return count_multiply_adds(lambda: self.choose(self._blank(), memory, True))

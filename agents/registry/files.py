@@ -4,12 +4,16 @@ Files are ours, those of the paper's release, or models that Stable-Baselines3 s
 """
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agents.policies.base import Policy
-from agents.policies.belief_search import BeliefPolicy
+from agents.policies.learned_stopping import LearnedStopping
+from agents.policies.network_policies import NETWORK_POLICIES
+from agents.policies.network_policy import NetworkPolicy
 from agents.policies.paper import PaperPolicy
-from agents.policies.recurrent import RecurrentPolicy
 from agents.policies.release import load_official_policy
+from agents.policies.stopping import StoppingPolicy, StopWhenSure
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
 from gf_env.network.release import load_official_checkpoint
 from gf_env.storage.assets import find_tensor_file
@@ -18,7 +22,12 @@ from gf_env.storage.tensors import TensorFileError, tensor_file_kind
 OFFICIAL_SUFFIXES = (".pth.tar", ".pth", ".pt")
 SB3_SUFFIX = ".zip"
 
-_LOADERS = {each.file_kind: each.load for each in (BeliefPolicy, PaperPolicy, RecurrentPolicy)}
+_SAVED: tuple[type[NetworkPolicy[Any] | StoppingPolicy], ...] = (
+    *NETWORK_POLICIES.values(),
+    StopWhenSure,
+    LearnedStopping,
+)
+_LOADERS: Mapping[str, Callable[..., Policy]] = {each.file_kind: each.load for each in _SAVED}
 
 
 def is_official(name: str) -> bool:

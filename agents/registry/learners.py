@@ -4,15 +4,19 @@ A learner here makes a policy for a task. The benchmark finds learners by the na
 `package.module:function`.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce
-from agents.learners.base import OnUpdate
+from pydantic import Field
+
+from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce, stopping
+from agents.learners.base import OnUpdate, Update
 from agents.policies.base import Policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.sb3 import learners
+from gf_env.configuration import configuration
 from gf_env.envs.make_task import TaskArguments, make_task
 
 Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
@@ -36,12 +40,61 @@ def _train_sb3(task_arguments: TaskArguments, config: Any, on_update: OnUpdate |
     return learners.train(config, on_update, **task_arguments)
 
 
+@configuration
+class WhereAndWhenConfig(stopping.StoppingConfig):
+    """Settings of a learner that first learns where to look, then when to stop."""
+
+    where: str = "belief"
+    """The name of the learner of the former, with the same seed."""
+    where_settings: Mapping[str, Any] = Field(default_factory=dict)
+    """Its settings."""
+
+    def __post_init__(self) -> None:
+        """Refuse a learner or settings that do not exist."""
+        super().__post_init__()
+        self.where_config()
+
+    def where_config(self) -> Any:
+        """Return its configuration."""
+        return make_config(get_learner(self.where), self.where, self.where_settings, self.seed)
+
+
+def _train_where_and_when(
+    task_arguments: TaskArguments, config: WhereAndWhenConfig, on_update: OnUpdate | None
+) -> Policy:
+    """Train where to look as if looks were free, then when to stop at their price."""
+    where: TaskArguments = {**task_arguments, "stop": False, "look_cost": 0.0}
+    done = [Update(0, 0, 0.0, {})]
+
+    def before(update: Update) -> None:
+        done.append(update)
+        if on_update is not None:
+            on_update(update)
+
+    def after(update: Update) -> None:
+        last = done[-1]
+        if on_update is not None:
+            on_update(
+                dataclasses.replace(
+                    update,
+                    number=last.number + update.number,
+                    steps=last.steps + update.steps,
+                    seconds=last.seconds + update.seconds,
+                )
+            )
+
+    policy = get_learner(config.where).train(where, config.where_config(), before)
+    price: TaskArguments = {**task_arguments, "stop": False}
+    return stopping.train(make_task(**price), policy, config, after)
+
+
 LEARNERS: Mapping[str, Learner] = {
     "paper-ppo": Learner(paper_ppo.PaperPPOConfig, _on_tasks(paper_ppo.train)),
     "recurrent-ppo": Learner(recurrent_ppo.RecurrentPPOConfig, _on_tasks(recurrent_ppo.train)),
     "reinforce": Learner(reinforce.ReinforceConfig, _on_tasks(reinforce.train)),
     "imitation": Learner(imitation.ImitationConfig, _on_tasks(imitation.train)),
     "belief": Learner(belief_search.BeliefLearnerConfig, _on_tasks(belief_search.train)),
+    "stopping": Learner(WhereAndWhenConfig, _train_where_and_when),
     **{
         f"sb3-{algorithm.lower()}": Learner(
             functools.partial(learners.SB3Config, algorithm), _train_sb3

@@ -1,12 +1,12 @@
 """Adaptive inference that really stops: images leave the batch as soon as they are sure.
 
 The paper's early exit (section 3.3), which its release only computes afterwards from episodes of
-full length. Here later looks run on fewer images, so that time falls as multiply-adds do.
+full length. Here later looks run on fewer images, so that time falls as multiply-adds do. Or the
+policy says itself which images have been looked at enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +18,9 @@ from gf_env.envs.episodes import Episodes, Rules
 from gf_env.envs.make_task import check_network, network_actions
 from gf_env.envs.observations import check_observe, observation
 from gf_env.inference.budgets import per_step
+from gf_env.inference.policy_memory import check_memory, extend_memory, take_memory
 from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.policy import Policy, grid_size_of, observed_by
+from gf_env.policy import Policy, grid_size_of, observed_by, stops
 
 REFILL = 0.25
 """Share of a batch that has to be free before waiting images fill it. A glance at a few images
@@ -48,7 +49,7 @@ class AdaptiveClassifier:
     Args:
         network: in eval mode.
         policy: chooses the patches, deterministically, and sees what it would see in an
-            environment.
+            environment. Where it can stop, it decides when an image has been looked at enough.
         sequence_length: T, the most looks; the network's own by default.
         grid_size: n for policies with n x n grid actions; by default what the policy says, see
             `gf_env.evaluate`.
@@ -79,7 +80,9 @@ class AdaptiveClassifier:
         check_network(network, self._rules)
         self._observe = observed_by(policy)
         check_observe(self._observe)
-        self._actions = network_actions(network, grid_size_of(policy, grid_size))
+        self._actions = network_actions(
+            network, grid_size_of(policy, grid_size), stop=stops(policy)
+        )
 
     @property
     def sequence_length(self) -> int:
@@ -101,7 +104,7 @@ class AdaptiveClassifier:
             exit_thresholds: T values; an image leaves after the first look t at which its largest
                 probability reaches value t, after the glance too, and after look T at the latest,
                 whatever the last value is. `inf` lets nobody leave; see `gf_env.exit_thresholds`.
-                None: all T looks at every image.
+                None: all T looks at every image, or as many as a policy that stops takes.
             batch_size: the most images that are looked at at a time; once a quarter of them has
                 left, waiting ones take their places. None: all at once.
 
@@ -111,9 +114,14 @@ class AdaptiveClassifier:
         Raises:
             TypeError: images that are no tensor.
             ValueError: images of another shape than the network's; thresholds of a wrong length,
-                negative or NaN; actions of a wrong shape or NaN; a policy's state whose rows
-                cannot be told apart; a batch_size below 1.
+                negative or NaN, or any for a policy that stops; actions of a wrong shape or NaN; a
+                policy's state whose rows cannot be told apart; a batch_size below 1.
         """
+        if exit_thresholds is not None and self._actions.stop:
+            raise ValueError(
+                f"{type(self.policy).__name__} decides itself when to stop; leave exit_thresholds "
+                "out, or give a policy that cannot stop"
+            )
         thresholds = _check_thresholds(exit_thresholds, self.sequence_length)
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
@@ -129,7 +137,7 @@ class AdaptiveClassifier:
                 running = _join(running, results.record(new))
                 started += len(new.images)
             elif running is not None:
-                running = results.record(self._look_again(running))
+                running = self._look_again(running, results)
         return results.classification()
 
     def _start(self, images: torch.Tensor, first: int, count: int) -> _Running:
@@ -140,15 +148,22 @@ class AdaptiveClassifier:
         state = episodes.reset(self.network, self._rules, images, torch.zeros_like(rows), rows)
         return _Running(state, rows, None)
 
-    def _look_again(self, running: _Running) -> _Running:
-        """Let the policy choose a patch in each image and look at it."""
+    def _look_again(self, running: _Running, results: _Results) -> _Running | None:
+        """Let the policy choose a patch in each image, look at it, and return who is left."""
         state, count = running.state, len(running.images)
         seen = observation(state, self._observe)
         starts = (state.step == 1).cpu().numpy()
         actions, memory = self.policy.predict(seen, running.memory, starts, deterministic=True)
-        _check_memory(memory, count)
-        locations = self._actions.decode(actions, count).locations
-        return _Running(episodes.advance(self.network, state, locations), running.images, memory)
+        check_memory(memory, count)
+        look = self._actions.decode(actions, count)
+        asked, locations = running._replace(memory=memory), look.locations
+        going: _Running | None = asked
+        if look.stop is not None:
+            going, locations = results.leave(asked, look.stop), locations[~look.stop]
+        if going is None:
+            return None
+        after = episodes.advance(self.network, going.state, locations)
+        return results.record(going._replace(state=after))
 
 
 class _Running(NamedTuple):
@@ -166,7 +181,7 @@ class _Running(NamedTuple):
 
     def take(self, rows: torch.Tensor) -> _Running:
         """Return those in `rows`, (r,) int64."""
-        memory = _take_memory(self.memory, rows.cpu().numpy())
+        memory = take_memory(self.memory, rows.cpu().numpy())
         return _Running(self.state.take(rows), self.images[rows], memory)
 
 
@@ -177,7 +192,7 @@ def _join(running: _Running | None, new: _Running | None) -> _Running | None:
     return _Running(
         running.state.join(new.state),
         torch.cat([running.images, new.images]),
-        _extend_memory(running.memory, len(new.images)),
+        extend_memory(running.memory, len(new.images)),
     )
 
 
@@ -198,13 +213,17 @@ class _Results:
     def record(self, running: _Running) -> _Running | None:
         """Write down the images that are sure or at their end; return the others, None for none."""
         step = running.state.step
-        now = running.state.logits.softmax(1)
-        sure = now.amax(1).double() >= self._thresholds[step - 1]
-        stay = (~(sure | (step >= self._steps))).nonzero()[:, 0]
+        sure = running.state.logits.softmax(1).amax(1).double() >= self._thresholds[step - 1]
+        return self.leave(running, sure | (step >= self._steps))
+
+    def leave(self, running: _Running, leaving: torch.Tensor) -> _Running | None:
+        """Write down the images that leave, (k,) bool; return the others, None for none."""
+        stay = (~leaving).nonzero()[:, 0]
         if len(stay) and len(stay) == len(running.images):
             return running
         # those that stay are written too: that saves a selection, and a later result replaces it
-        self._probabilities[running.images], self._looks[running.images] = now, step
+        self._probabilities[running.images] = running.state.logits.softmax(1)
+        self._looks[running.images] = running.state.step
         return running.take(stay) if len(stay) else None
 
     def classification(self) -> Classification:
@@ -231,48 +250,3 @@ def _check_images(images: torch.Tensor) -> torch.Tensor:
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise ValueError(f"expected uint8 or normalised float images, got {images.dtype}")
     return images
-
-
-def _check_memory(memory: Any, count: int) -> None:
-    """Check that a policy's state has one row for each of `count` episodes."""
-
-    def check(part: Any, axis: int) -> None:
-        shape = tuple(getattr(part, "shape", ()))
-        if len(shape) <= axis or shape[axis] != count:
-            found = f"shape {shape}" if shape else type(part).__name__
-            raise ValueError(
-                f"expected the policy's state to be None, an array with {count} rows, or a tuple "
-                f"of arrays (layers, {count}, size), so that images can leave; got {found}"
-            )
-
-    _in_every_array(memory, check)
-
-
-def _take_memory(memory: Any, rows: NDArray[np.int64]) -> Any:
-    """Return the rows of a policy's state that belong to the episodes in `rows`."""
-    return _in_every_array(memory, lambda part, axis: part[:, rows] if axis else part[rows])
-
-
-def _extend_memory(memory: Any, count: int) -> Any:
-    """Return a policy's state with rows for `count` episodes that it has not seen yet.
-
-    What is in them does not matter: `episode_start` tells the policy to clear them.
-    """
-
-    def extend(part: Any, axis: int) -> Any:
-        shape = list(part.shape)
-        shape[axis] = count
-        if isinstance(part, torch.Tensor):
-            return torch.cat([part, part.new_zeros(shape)], dim=axis)
-        return np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis)
-
-    return _in_every_array(memory, extend)
-
-
-def _in_every_array(memory: Any, change: Callable[[Any, int], Any]) -> Any:
-    """Return a policy's state, each array changed by `change(array, axis of the episodes)`."""
-    if memory is None:
-        return None
-    if isinstance(memory, tuple):  # as sb3-contrib's recurrent policies have it
-        return tuple(change(part, 1) for part in memory)
-    return change(memory, 0)
