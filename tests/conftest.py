@@ -48,6 +48,12 @@ def tiny_dataset() -> ArrayDataset:
     return random_dataset()
 
 
+@pytest.fixture
+def tiny(tiny_network, tiny_dataset):
+    """A task's arguments: a small network with random weights, and twenty images of noise."""
+    return {"network": tiny_network, "dataset": tiny_dataset}
+
+
 @pytest.fixture(scope="session")
 def target_task():
     """The toy task: class 1 everywhere, one bright pixel, patches of three eighths of the width."""

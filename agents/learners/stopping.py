@@ -1,28 +1,30 @@
-"""Learns when to stop a policy that only says where to look; see `agents.policies.learned_stopping`.
+"""Learns when to stop a policy that only says where to look.
 
 Where the looks go is settled, so when to stop them is a problem of optimal stopping, and it is
 solved backwards by regression, after Longstaff and Schwartz, "Valuing American Options by
 Simulation" (Review of Financial Studies 14(1), 2001). The policy runs every image to the end. After
 the last but one look a network learns what the last one gains less its cost; after each earlier
 look it learns what the next one gains, less its cost, and what comes after it as the networks
-already trained would stop. Rewards are all that it learns from.
+already trained would stop. Rewards are all that it learns from. The policy that
+comes out is `agents.policies.learned_stopping.LearnedStopping`.
 """
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from agents.learners.base import Metrics, OnUpdate, gradient_step, report_updates, set_learning_rate
 from agents.policies.base import Policy
 from agents.policies.learned_stopping import LearnedStopping, StopConfig, StopNetwork
 from agents.policies.recurrent_network import check_sees
-from gf_env.configuration import Fraction, configuration
+from agents.policies.stopping import check_goes_on
+from gf_env.configuration import configuration
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
 from gf_env.policy import observed_by
@@ -47,7 +49,7 @@ class StoppingConfig:
     """Observations that decide, out of `agents.policies.recurrent_network.SEES`."""
     hidden_size: PositiveInt = 64
     """Of the two hidden layers of each network."""
-    dropout: Fraction = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Between them, in training."""
     max_seconds: PositiveFloat = math.inf
     """Stop after the update in which this much time has passed."""
@@ -74,6 +76,7 @@ def train(
     Raises:
         ValueError: a policy that stops, or that has other actions than the task.
     """
+    check_goes_on(policy)
     seen, gains = run_to_the_end(task, policy, config.sees)
     shapes = {name: tuple(value.shape[2:]) for name, value in seen.items()}
     about = StopConfig(shapes, len(gains), config.hidden_size, config.dropout)

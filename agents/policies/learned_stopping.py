@@ -7,18 +7,18 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 from typing_extensions import Self, override
 
 from agents.policies.base import Policy
 from agents.policies.stopping import STEP, Observation, StoppingPolicy, look_up
-from gf_env.configuration import Fraction, configuration
+from gf_env.configuration import configuration
 from gf_env.network.cost import count_multiply_adds
 
 
@@ -32,7 +32,7 @@ class StopConfig:
     """T - 1: after how many looks there is something to decide."""
     hidden_size: PositiveInt = 64
     """Of its two hidden layers."""
-    dropout: Fraction = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Between them, in training."""
 
 

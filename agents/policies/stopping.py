@@ -19,6 +19,7 @@ from typing_extensions import Self, override
 from agents.policies.base import Policy, batch_size
 from agents.policies.network_policies import NETWORK_POLICIES
 from agents.policies.network_policy import NetworkPolicy
+from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.inference.policy_memory import check_memory, spread_memory, take_memory
 from gf_env.policy import ChoiceCost, choice_cost, grid_size_of, observed_by, stops
 from gf_env.storage.assets import find_tensor_file
@@ -56,18 +57,12 @@ class StoppingPolicy(abc.ABC):
     def __init__(
         self, policy: Policy, sees: Sequence[str], *, grid_size: int | None = None
     ) -> None:
-        if not isinstance(policy, Policy):
-            raise TypeError(
-                f"{type(policy).__name__} is no policy that can do without labels: it needs a "
-                "method predict(observation, state, episode_start, deterministic)"
-            )
-        if stops(policy):
-            raise ValueError(
-                f"{type(policy).__name__} already stops; give a policy that only says where to look"
-            )
+        check_goes_on(policy)
         self.policy = policy
-        extra = [name for name in sees if name != "hidden_state" and name != "features"]
-        self.observe = tuple(dict.fromkeys([*observed_by(policy), *extra]))
+        observed = observed_by(policy)
+        extra = [name for name in sees if name in EXTRA_OBSERVATIONS]
+        self.observe = tuple(dict.fromkeys([*observed, *extra]))
+        self._shown = ("features", "hidden_state", *observed)
         self.grid_size = grid_size_of(policy, grid_size)
 
     @abc.abstractmethod
@@ -116,6 +111,8 @@ class StoppingPolicy(abc.ABC):
             actions = np.full(count, self.grid_size**2)
         if not len(going):
             return actions, state
+        # a model of Stable-Baselines3 refuses what it does not know
+        observation = {name: observation[name] for name in self._shown if name in observation}
         every = len(going) == count
         if not every:
             observation = {name: value[going] for name, value in observation.items()}
@@ -179,6 +176,24 @@ class StoppingPolicy(abc.ABC):
     @abc.abstractmethod
     def _make(cls, policy: Policy, config: dict[str, Any]) -> Self:
         """Return it with a rule of a configuration that `_rule` returned, untrained."""
+
+
+def check_goes_on(policy: object) -> None:
+    """Check that something only says where to look.
+
+    Raises:
+        TypeError: no policy, or one that must see labels.
+        ValueError: a policy that stops.
+    """
+    if not isinstance(policy, Policy):
+        raise TypeError(
+            f"{type(policy).__name__} is no policy that can do without labels: it needs a method "
+            "predict(observation, state, episode_start, deterministic)"
+        )
+    if stops(policy):
+        raise ValueError(
+            f"{type(policy).__name__} already stops; give a policy that only says where to look"
+        )
 
 
 def _parts(policy: nn.Module, rule: nn.Module | None) -> nn.ModuleDict:

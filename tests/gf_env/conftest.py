@@ -6,12 +6,6 @@ from gf_env.datasets import load_dataset
 
 
 @pytest.fixture
-def tiny(tiny_network, tiny_dataset):
-    """A task's arguments: a small network with random weights, and twenty images of noise."""
-    return {"network": tiny_network, "dataset": tiny_dataset}
-
-
-@pytest.fixture
 def digits(network):
     """A task's arguments: the built-in network, and twenty scenes."""
     return {"network": network, "dataset": load_dataset("cluttered-digits", "test", size=20)}

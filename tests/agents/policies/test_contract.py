@@ -165,7 +165,8 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
         (recurrent_policy(), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + GRU + HEADS),
         (recurrent_policy(recurrent=False), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS),
         (recurrent_policy(feature_channels=0), (4 * 4 + 6 + 6) * 16 + GRU + HEADS),
-        (NETWORKS["belief"](), 16 * 8 + 8 * 16 + 16 * 9),
+        # from the glance, from a look's features (6 x 6 places around it), and choosing
+        (NETWORKS["belief"](), (16 * 8 + 8 * 16 + 16 * 9, 16 * 16 + 16 * 36 + 16 * 9, 0)),
     ],
     ids=["paper", "recurrent", "without-gru", "feature-maps-as-they-are", "belief"],
 )

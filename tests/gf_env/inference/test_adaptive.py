@@ -148,6 +148,35 @@ def test_waiting_images_take_the_places_of_those_that_left(cascaded_network, nam
         assert min(seen[: len(seen) // 2]) > 12
 
 
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_a_policy_that_stops_at_thresholds(cascaded_network, name, batch_size):
+    """It fares as at the same thresholds of the classifier, and as in an evaluation."""
+    dataset = random_dataset(60)
+    images = dataset.images(np.arange(60))
+    policy = POLICIES[name](cascaded_network)
+    plain = gf_env.evaluate(policy, network=cascaded_network, dataset=dataset)
+    thresholds = thresholds_between(plain.max_probability)
+    expected = AdaptiveClassifier(cascaded_network, policy).classify(images, thresholds)
+    stopping = agents.StopWhenSure(policy, thresholds)
+    seen = rows_encoded(cascaded_network.local_encoder)
+    done = AdaptiveClassifier(cascaded_network, stopping).classify(images, batch_size=batch_size)
+    assert torch.equal(done.looks, expected.looks)
+    assert torch.allclose(done.probabilities, expected.probabilities, atol=1e-5)
+    assert sum(seen) == int((done.looks - 1).sum())
+    evaluated = gf_env.evaluate(stopping, network=cascaded_network, dataset=dataset)
+    assert evaluated.looks.tolist() == done.looks.tolist()
+    ended = evaluated.max_probability[:, -1]
+    np.testing.assert_allclose(ended, done.max_probability, atol=1e-5)
+
+
+def test_a_policy_that_stops_takes_no_thresholds(tiny_network, tiny_dataset):
+    policy = agents.StopWhenSure(agents.CentrePolicy(), 0.5)
+    classifier = AdaptiveClassifier(tiny_network, policy)
+    with pytest.raises(ValueError, match=r"StopWhenSure decides itself.*exit_thresholds"):
+        classifier.classify(tiny_dataset.images(np.arange(2)), [0.5] * 5)
+
+
 def test_grid_policies(tiny, tiny_network, tiny_dataset):
     plain = gf_env.evaluate(LastPatch(), **tiny, grid_size=3)
     images = tiny_dataset.images(np.arange(20))
