@@ -147,7 +147,10 @@ def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> li
     except ResultsError:
         return []
     sizes = config.image_size, config.patch_size
-    found = (search_behaviour(each["correct"], each["locations"], *sizes) for each in arrays)
+    found = (
+        search_behaviour(each["correct"], each["locations"], *sizes, each.get("looks"))
+        for each in arrays
+    )
     return [each for each in found if each is not None]
 
 

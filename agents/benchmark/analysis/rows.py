@@ -73,7 +73,8 @@ def collect(suite: Suite, folder: ResultsFolder) -> Collected:
 def _is_finite(row: Result) -> bool:
     numbers = [row.budgeted_area or 0.0]
     for metrics in (row.metrics(), row.metrics(deterministic=False)):
-        numbers += [*metrics.accuracy, metrics.mean_return]
+        spent = metrics.mean_gain, metrics.mean_looks, metrics.mean_multiply_adds
+        numbers += [*metrics.accuracy, metrics.mean_return, *(each or 0.0 for each in spent)]
     return bool(np.isfinite(numbers).all())
 
 
