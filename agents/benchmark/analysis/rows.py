@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,29 @@ def _is_finite(row: Result) -> bool:
 def last_accuracy(rows: list[Result]) -> NDArray[np.float64]:
     """Return (seeds,) float64, accuracy after the last look."""
     return np.array([row.metrics().accuracy[-1] for row in rows])
+
+
+class Spending(NamedTuple):
+    """What a run's episodes gained and spent with the likeliest actions, means over images."""
+
+    gain: float
+    looks: float
+    multiply_adds: float
+
+
+def spending(row: Result) -> Spending:
+    """Return what a finished run gained and spent.
+
+    Where its row does not say so, looks had no price yet and all were taken.
+    """
+    metrics = row.metrics()
+    if (
+        metrics.mean_gain is None
+        or metrics.mean_looks is None
+        or metrics.mean_multiply_adds is None
+    ):
+        return Spending(metrics.mean_return, len(metrics.accuracy), row.multiply_adds[-1])
+    return Spending(metrics.mean_gain, metrics.mean_looks, metrics.mean_multiply_adds)
 
 
 def right_at_the_end(
