@@ -116,6 +116,11 @@ def test_suites_that_come_with_the_package(name):
     assert suite.description
     names = {entry.name for entry in suite.entries}
     assert {suite.random, suite.oracle, suite.reference} <= names
+    compared = {name for each in suite.curves for name in (*each.learned, each.against)}
+    assert (
+        compared | {name for each in suite.differences for name in (each.ours, each.theirs)}
+        <= names
+    )
     learners = [entry for entry in suite.entries if entry.kind == "learner"]
     assert all(len(entry.seeds or suite.seeds) >= 5 for entry in learners)
     keys = [run.key for run in suite.runs()]
