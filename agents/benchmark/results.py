@@ -32,12 +32,39 @@ class Metrics:
     """What a policy did on the evaluated images, all numbers means over images.
 
     Attributes:
-        accuracy: after each of T looks.
-        mean_return: of the episodes, by confidence gain.
+        accuracy: after each of T looks; of an episode that was stopped, after its last look.
+        mean_return: of the episodes, by confidence gain less the looks' cost.
+        mean_gain: the confidence gain alone; None, as the two below, in rows from before looks had
+            a price, whose episodes were of full length.
+        mean_looks: taken in an episode, the glance included.
+        mean_multiply_adds: spent on an episode, with those of the policy where it says so.
     """
 
     accuracy: tuple[float, ...]
     mean_return: float
+    mean_gain: float | None = None
+    mean_looks: float | None = None
+    mean_multiply_adds: float | None = None
+
+
+Tradeoff = tuple[float, float, float]
+"""A setting, the accuracy that it gives, and the mean multiply-adds of an image."""
+
+
+@dataclass(frozen=True)
+class Exits:
+    """What a policy that never stops gives where images leave once the network is sure.
+
+    They pay for the looks and choices until they leave, and not for a choice to stop.
+
+    Attributes:
+        budgeted: a point for each budget of the paper; see `gf_env.budgeted_curve`.
+        confident: a point for each confidence, the same after all looks; see
+            `gf_env.inference.budgets.confident_curve`.
+    """
+
+    budgeted: tuple[Tradeoff, ...]
+    confident: tuple[Tradeoff, ...]
 
 
 @dataclass(frozen=True)
@@ -74,9 +101,12 @@ class Result:
         made: versions, machine, and when.
         deterministic: metrics with the likeliest actions.
         sampled: metrics with sampled actions.
-        multiply_adds: after each of T looks, the policy's included where it says so.
+        multiply_adds: after each of T looks, the policy's included where it says so, of an episode
+            that is not stopped.
         budgeted_area: mean accuracy over mean costs from the glance's to that of all T looks, of
-            images that leave once the network is sure, with the likeliest actions.
+            images that leave once the network is sure, with the likeliest actions; None where the
+            policy decides itself when to stop.
+        exits: likewise; None too in rows from before they were kept.
         training: None for what has not learned here.
     """
 
@@ -95,6 +125,7 @@ class Result:
     sampled: Metrics | None = None
     multiply_adds: tuple[int, ...] = ()
     budgeted_area: float | None = None
+    exits: Exits | None = None
     training: Training | None = None
 
     def metrics(self, *, deterministic: bool = True) -> Metrics:
@@ -190,7 +221,8 @@ class ResultsFolder:
         """Return a run's arrays by name.
 
         `correct` (n, T) bool, `confidence` (n, T) float32, `locations` (n, T - 1, 2) float32 in
-        [0, 1], `labels` and `indices` (n,) int64; of the deterministic evaluation.
+        [0, 1], `labels` and `indices` (n,) int64; of the deterministic evaluation. Where the
+        policy stops, `looks` (n,) int64 too: how many were taken, the glance included.
 
         Raises:
             ResultsError: they are not there or damaged.

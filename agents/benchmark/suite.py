@@ -95,8 +95,8 @@ class Setting:
 
 
 _ON_A_LATTICE = ("grid_size", "lattice_stride")
-_OF_EVALUATION = (*_ON_A_LATTICE, "sequence_length")
-_TASK_ARGUMENTS = (*_OF_EVALUATION, "reward", "precision", "num_scenes")
+_OF_EVALUATION = (*_ON_A_LATTICE, "sequence_length", "look_cost")
+_TASK_ARGUMENTS = (*_OF_EVALUATION, "stop", "reward", "precision", "num_scenes")
 
 
 @configuration
@@ -109,9 +109,10 @@ class Entry:
         learner: in its place, see `agents.registry.learners.get_learner`.
         settings: of either.
         task: how it acts and what it learns from: `grid_size`, `lattice_stride`,
-            `sequence_length`, `reward`, `precision` and `num_scenes` of
-            `gf_env.envs.make_task.TaskArguments`. The latter three are of training only; a
-            `sequence_length` takes the place of the setting's.
+            `sequence_length`, `look_cost`, `stop`, `reward`, `precision` and `num_scenes` of
+            `gf_env.envs.make_task.TaskArguments`. The latter four are of training only: whether
+            episodes can be stopped in an evaluation follows from the policy. A `sequence_length`
+            takes the place of the setting's; returns are less the cost of looks.
         feature_bank: learn on a feature bank where the actions allow one.
         seeds: None for the suite's.
     """
@@ -156,8 +157,13 @@ class Entry:
         return "bound" if self.policy in BOUNDS else "given"
 
     @property
+    def look_cost(self) -> float:
+        """What a look costs, in training and in the returns of its evaluation."""
+        return float(self.task.get("look_cost", 0.0))
+
+    @property
     def evaluation_task(self) -> TaskArguments:
-        """Task arguments of its evaluation: what its actions mean, and how many it has."""
+        """Task arguments of its evaluation: what its actions mean and cost, how many it has."""
         kept = {key: value for key, value in self.task.items() if key in _OF_EVALUATION}
         return cast(TaskArguments, kept)
 
@@ -243,6 +249,23 @@ class Difference:
 
 
 @configuration
+class Curves:
+    """A comparison of policies that stop with one that never does, by accuracy at equal cost.
+
+    Attributes:
+        name: what is compared.
+        learned: names of entries that stop, each at another price of a look; together they are a
+            curve.
+        against: name of the entry that does not. Its curves are those of images that leave by
+            thresholds, and those of as many looks for all.
+    """
+
+    name: str
+    learned: Annotated[tuple[str, ...], Field(min_length=1)]
+    against: str
+
+
+@configuration
 class Suite:
     """Policies x settings x seeds.
 
@@ -256,6 +279,7 @@ class Suite:
         oracle: name of the entry at its upper end.
         reference: name of the entry that others are compared with image by image.
         differences: pairs of entries that are compared by their returns too.
+        curves: policies that stop, compared with others by accuracy at equal cost.
     """
 
     name: str
@@ -267,6 +291,7 @@ class Suite:
     oracle: str = "greedy oracle"
     reference: str = "paper's learner"
     differences: tuple[Difference, ...] = ()
+    curves: tuple[Curves, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that there are policies and settings, and no two of a name."""

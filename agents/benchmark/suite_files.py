@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.benchmark.suite import Difference, Entry, Setting, Suite
+from agents.benchmark.suite import Curves, Difference, Entry, Setting, Suite
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,9 +26,9 @@ def load_suite(name_or_path: str) -> Suite:
     """Return a suite by its name (see `suite_names`) or TOML file.
 
     A file has `description`, `seeds`, optionally `random`, `oracle` and `reference`,
-    `[[settings]]`, `[[policies]]` and `[[differences]]` with the fields of `Setting`, `Entry` and
-    `Difference`; `include`, names of suites whose policies come first; and `[base]`, fields that
-    all policies of the file start from.
+    `[[settings]]`, `[[policies]]`, `[[differences]]` and `[[curves]]` with the fields of `Setting`,
+    `Entry`, `Difference` and `Curves`; `include`, names of suites whose policies come first; and
+    `[base]`, fields that all policies of the file start from.
 
     Raises:
         ValueError: no such suite, or one that cannot be.
@@ -52,12 +52,13 @@ def _parse(name: str, content: dict[str, Any]) -> Suite:
     ]
     own = [_make(Entry, "policy", _merge(base, policy)) for policy in content.pop("policies", [])]
     settings = content.pop("settings", [{"name": "cluttered digits"}])
-    pairs = content.pop("differences", [])
+    pairs, curves = content.pop("differences", []), content.pop("curves", [])
     return Suite(
         name=name,
         entries=(*included, *own),
         settings=tuple(_make(Setting, "setting", setting) for setting in settings),
         differences=tuple(_make(Difference, "difference", pair) for pair in pairs),
+        curves=tuple(_make(Curves, "curves", each) for each in curves),
         **content,
     )
 

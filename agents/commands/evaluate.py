@@ -22,6 +22,7 @@ from gf_env.envs.make_task import own_network
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import budgeted_curve
 from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.policy import stops
 
 RANDOM, ORACLE, RELEASED = "random", "greedy oracle (sees labels)", "the checkpoint's policy"
 Policies = Mapping[str, Policy | PrivilegedPolicy]
@@ -33,7 +34,8 @@ SHOWN_BUDGETS = 4
 class Evaluate:
     """Evaluate policies on a frozen network, beside the blind rules and the greedy oracle.
 
-    Prints the accuracy after each look (anytime prediction). For the named policies also the
+    Prints the accuracy after each look (anytime prediction), and where a policy decides itself when
+    to stop, how many looks it took and what they cost. For the other named policies also the
     accuracy at several mean costs when images leave once the network is sure (budgeted batch); the
     thresholds come from another split.
 
@@ -95,7 +97,8 @@ class Evaluate:
         count = len(results[RANDOM].labels)
         console.print(table(rows, f"{count:,} images of {self.split}: accuracy after each look"))
         if held_out is not None:
-            for name, evaluation in evaluate_all(named, console, **held_out).items():
+            others = {name: policy for name, policy in named.items() if not stops(policy)}
+            for name, evaluation in evaluate_all(others, console, **held_out).items():
                 console.print(_budgets(name, evaluation, results[name]))
 
     def _arguments(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> dict[str, Any]:

@@ -24,14 +24,12 @@ from gf_env.datasets import Dataset
 from gf_env.datasets.batches import Loading
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.adaptive import AdaptiveClassifier
-from gf_env.inference.budgets import BUDGETS, budgeted_batch, exit_thresholds
+from gf_env.inference.budgets import BUDGETS, CONFIDENCES, budgeted_batch, exit_thresholds
 from gf_env.network.cost import count_multiply_adds
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, measure_accuracy
 
 ANYTIME, BUDGETED, CONFIDENT, PLAIN = "anytime", "budgeted", "confident", "plain"
-CONFIDENCES = (*(k / 20 for k in range(4, 20)), 0.97, 0.99, 0.995, 0.999)
-"""Thresholds of the largest probability at which an image leaves, after any look."""
 
 
 @dataclass(frozen=True)

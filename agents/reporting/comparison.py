@@ -22,12 +22,16 @@ class Row:
         mean_return: of the episodes.
         gap_closed: share of the way from random to the oracle, by accuracy after the last look;
             None without an oracle, and where it is no better than random.
+        mean_looks: taken in an episode, the glance included.
+        mean_multiply_adds: spent on an episode, the policy's included where it says so.
     """
 
     name: str
     accuracy: tuple[float, ...]
     mean_return: float
     gap_closed: float | None
+    mean_looks: float
+    mean_multiply_adds: float
 
 
 def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str | None) -> list[Row]:
@@ -51,16 +55,19 @@ def compare(evaluations: Mapping[str, Evaluation], *, random: str, oracle: str |
     for name, evaluation in evaluations.items():
         accuracy = tuple(evaluation.accuracy.tolist())
         gap_closed = (accuracy[-1] - low) / (high - low) if high > low else None
-        rows.append(Row(name, accuracy, evaluation.mean_return, gap_closed))
+        spent = evaluation.mean_looks, evaluation.mean_multiply_adds
+        rows.append(Row(name, accuracy, evaluation.mean_return, gap_closed, *spent))
     return rows
 
 
 def table(rows: list[Row], title: str) -> Table:
-    """Return the rows as a terminal table."""
+    """Return the rows as a terminal table, with what was spent where that is not all looks."""
     made = Table(title=title)
     made.add_column("policy")
     looks = [f"look {number}" for number in range(2, len(rows[0].accuracy) + 1)]
-    for name in ("glance", *looks, "mean return", "gap closed"):
+    some_stop = any(row.mean_looks < len(row.accuracy) for row in rows)
+    spent = ("mean looks", "multiply-adds") if some_stop else ()
+    for name in ("glance", *looks, "mean return", "gap closed", *spent):
         made.add_column(name, justify="right")
     for row in rows:
         made.add_row(
@@ -68,6 +75,7 @@ def table(rows: list[Row], title: str) -> Table:
             *(f"{value:.3f}" for value in row.accuracy),
             f"{row.mean_return:.3f}",
             "" if row.gap_closed is None else f"{row.gap_closed:.0%}",
+            *((f"{row.mean_looks:.2f}", f"{row.mean_multiply_adds / 1e6:,.2f} M") * some_stop),
         )
     return made
 

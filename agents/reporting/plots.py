@@ -24,13 +24,17 @@ _SIDE = 2.5
 
 @dataclass(frozen=True)
 class Episodes:
-    """What there must be of an `Evaluation` to draw it; its fields are those of that."""
+    """What there must be of an `Evaluation` to draw it; its fields are those of that.
+
+    Without `looks`, all were taken.
+    """
 
     correct: NDArray[np.bool_]
     confidence: NDArray[np.float32]
     locations: NDArray[np.float32]
     labels: NDArray[np.int64]
     indices: NDArray[np.int64]
+    looks: NDArray[np.int64] | None = None
 
 
 def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
@@ -79,7 +83,8 @@ def _draw_episode(
     config = task.network.config
     axes.imshow(scene.permute(1, 2, 0).numpy(), cmap="gray")
     axes.set(xticks=[], yticks=[])
-    locations = torch.from_numpy(evaluation.locations[number])
+    taken = None if evaluation.looks is None else int(evaluation.looks[number]) - 1
+    locations = torch.from_numpy(evaluation.locations[number, :taken])
     corners = geometry.corners(locations, config.image_size, config.patch_size)
     for look, corner in enumerate(corners.tolist()):
         _draw_patch(axes, corner, config.patch_size, look)

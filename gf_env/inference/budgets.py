@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 BUDGETS = tuple(p / 20 for p in range(1, 40))
 """The paper's 39 values of q: small ones make most images leave early, large ones late."""
 
+CONFIDENCES = (*(k / 20 for k in range(4, 20)), 0.97, 0.99, 0.995, 0.999)
+"""Thresholds of the largest probability at which an image leaves, after any look; ours."""
+
 
 class BudgetedResult(NamedTuple):
     """What a set of thresholds gives.
@@ -40,6 +43,22 @@ class BudgetPoint(NamedTuple):
 
     q: float
     thresholds: NDArray[np.float64]
+    accuracy: float
+    mean_cost: float
+    exit_shares: NDArray[np.float64]
+
+
+class ConfidencePoint(NamedTuple):
+    """What one confidence for all looks gives.
+
+    Attributes:
+        confidence: an image leaves once its largest probability reaches it.
+        accuracy: share of images that are right when they leave.
+        mean_cost: mean cumulative cost at leaving, in the units given.
+        exit_shares: (T,) float64, share of images that leave after each step.
+    """
+
+    confidence: float
     accuracy: float
     mean_cost: float
     exit_shares: NDArray[np.float64]
@@ -135,21 +154,52 @@ def budgeted_curve(
         ValueError: shapes that do not fit each other, or values outside [0, 1].
     """
     held_out = _time_first("validation_max_probability", validation_max_probability)
-    sure = _time_first("max_probability", max_probability)
+    sure, right = _images("max_probability", max_probability, correct)
     if len(held_out) != len(sure):
         raise ValueError(
             "validation_max_probability and max_probability must have the same number of steps T, "
             f"got {len(held_out)} and {len(sure)}"
         )
-    right = np.asarray(correct)
-    if right.shape != sure.shape[::-1]:
-        raise ValueError(f"correct must have shape {sure.shape[::-1]}, got {right.shape}")
     points = []
     for q in BUDGETS:
         thresholds = exit_thresholds(held_out, q)
         result = budgeted_batch(sure, right.T, cumulative_cost, thresholds)
         points.append(BudgetPoint(q, thresholds, *result))
     return points
+
+
+def confident_curve(
+    max_probability: ArrayLike, correct: ArrayLike, cumulative_cost: ArrayLike
+) -> list[ConfidencePoint]:
+    """Return accuracy and mean cost at each of `CONFIDENCES`; nothing is searched.
+
+    Args:
+        max_probability: (n, T) in [0, 1].
+        correct: (n, T) bool.
+        cumulative_cost: (T,), cost of the first t steps.
+
+    Raises:
+        ValueError: shapes that do not fit each other, or values outside [0, 1].
+    """
+    sure, right = _images("max_probability", max_probability, correct)
+    return [
+        ConfidencePoint(
+            confidence,
+            *budgeted_batch(sure, right.T, cumulative_cost, np.full(len(sure), confidence)),
+        )
+        for confidence in CONFIDENCES
+    ]
+
+
+def _images(
+    name: str, max_probability: ArrayLike, correct: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return probabilities (T, n), and (n, T) of what is right, after checking that they fit."""
+    sure = _time_first(name, max_probability)
+    right = np.asarray(correct)
+    if right.shape != sure.shape[::-1]:
+        raise ValueError(f"correct must have shape {sure.shape[::-1]}, got {right.shape}")
+    return sure, right
 
 
 def _time_first(name: str, values: ArrayLike) -> NDArray[np.float64]:

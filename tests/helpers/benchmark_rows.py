@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from agents.benchmark.results import DONE, FAILED, Metrics, Result, ResultsFolder, Training
-from agents.benchmark.suite import Entry, Setting, Suite
+from agents.benchmark.results import DONE, FAILED, Exits, Metrics, Result, ResultsFolder, Training
+from agents.benchmark.suite import Curves, Entry, Setting, Suite
 
 MADE = {
     "at": "2030-01-02T03:04:05+00:00",
@@ -15,6 +15,8 @@ MADE = {
     "load_before": 0.5,
 }
 RANDOM, ORACLE, PAPER, OTHER = "random", "greedy oracle", "paper's learner", "other learner"
+PRICES = {0.1: (110, 0.5), 0.01: (200, 0.7), 0.001: (300, 0.8)}
+"""What made-up policies that stop spend and reach, by the price of a look."""
 LEVELS = {RANDOM: 0.5, ORACLE: 0.9, PAPER: 0.7, OTHER: 0.8}
 
 
@@ -109,4 +111,42 @@ def fill(path, suite, accuracy=level) -> ResultsFolder:
         if last is not None:
             folder.append(make_row(run, last))
             folder.write_arrays(run.key, make_arrays(last))
+    return folder
+
+
+def stopping_suite(seeds=(0, 1, 2, 3, 4), **changes) -> Suite:
+    """The suite with a policy that stops for each of the prices, against the paper's learner."""
+    stopping = [
+        Entry(f"price {price}", learner="reinforce", task={"stop": True, "look_cost": price})
+        for price in PRICES
+    ]
+    curves = Curves("stopping", tuple(entry.name for entry in stopping), PAPER)
+    entries = (*make_suite().entries, *stopping)
+    return make_suite(seeds=seeds, **{"entries": entries, "curves": (curves,), **changes})
+
+
+def fill_stopping(path, suite, better=lambda seed: 0.0) -> ResultsFolder:
+    """Write all rows and arrays; `better(seed)` is added to the accuracy of those that stop.
+
+    All of the paper's learner are right in .4, .6 and .8 of the images after each look; exits by
+    thresholds are 5 points above the straight lines between these.
+    """
+    folder = fill(path, suite, lambda run: None if run.entry.look_cost else level(run))
+    for run in suite.runs():
+        if run.entry.name == PAPER:
+            metrics = Metrics((0.4, 0.6, 0.8), 0.4, 0.4, 3.0, 300.0)
+            exits = Exits(
+                budgeted=((0.5, 0.55, 150.0), (1.5, 0.75, 250.0)), confident=((0.9, 0.65, 200.0),)
+            )
+            folder.append(make_row(run, 0.8, deterministic=metrics, exits=exits))
+        if run.entry.look_cost:
+            cost, accuracy = PRICES[run.entry.look_cost]
+            last, looks = accuracy + better(run.seed), cost / 100
+            gain = last - 0.4
+            own = Metrics(
+                (0.4, last, last), gain - run.entry.look_cost * (looks - 1), gain, looks, cost
+            )
+            folder.append(make_row(run, last, deterministic=own, sampled=own, budgeted_area=None))
+            arrays = make_arrays(last)
+            folder.write_arrays(run.key, {**arrays, "looks": np.arange(10) % 2 + 1})
     return folder

@@ -61,6 +61,26 @@ def differences(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str
                 yield f"Difference {each.name}{where}, {each.mean_return.note}."
 
 
+def curves(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
+    """Yield why comparisons of policies that stop are missing, or what to be wary of in them."""
+    entries = {entry.name for entry in suite.entries}
+    for wanted in suite.curves:
+        for name in sorted({*wanted.learned, wanted.against} - entries):
+            yield f"No curve {wanted.name}: the suite has no {name}."
+    for setting in settings:
+        where = place(suite, setting.name)
+        for each in setting.curves:
+            if not each.seeds:
+                yield f"No curve {each.name}{where}: no seed has all of its runs."
+            elif len(each.rivals) < 3:
+                yield (
+                    f"Curve {each.name}{where} is not compared with exits by thresholds: "
+                    f"{each.against} stops by itself, or its rows are from before they were kept."
+                )
+            for note in dict.fromkeys(area.note for area in each.areas if area.note):
+                yield f"Curve {each.name}{where}, {note}."
+
+
 def few_seeds(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
     """Yield whose intervals are missing or not to be trusted, by the reason.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.benchmark.analysis import caveats
+from agents.benchmark.analysis.accuracy_at_cost import compare_curves
 from agents.benchmark.analysis.report import (
     Aggregate,
     DifferenceReport,
@@ -20,7 +21,13 @@ from agents.benchmark.analysis.report import (
     SettingReport,
     TrainingCost,
 )
-from agents.benchmark.analysis.rows import Collected, collect, last_accuracy, right_at_the_end
+from agents.benchmark.analysis.rows import (
+    Collected,
+    collect,
+    last_accuracy,
+    right_at_the_end,
+    spending,
+)
 from agents.benchmark.analysis.search_behaviour import SearchBehaviour, search_behaviour
 from agents.benchmark.analysis.statistics import (
     Interval,
@@ -59,6 +66,7 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
         *not_compared,
         *caveats.ends(suite, settings),
         *caveats.differences(suite, settings),
+        *caveats.curves(suite, settings),
         *caveats.few_seeds(suite, settings),
         *caveats.not_everywhere(settings),
         *caveats.different(provenance),
@@ -97,7 +105,8 @@ def _setting(found: Collected, setting: Setting, not_compared: list[str]) -> Set
     pairs = found.suite.differences
     images = max((each.shape[1] for each in correct.values()), default=None)
     differences = tuple(_difference_of_returns(found, setting, each) for each in pairs)
-    return SettingReport(setting.name, images, tuple(lines), differences)
+    curves = tuple(compare_curves(found, setting, each) for each in found.suite.curves)
+    return SettingReport(setting.name, images, tuple(lines), differences, curves)
 
 
 def _rank(kind: str, metric: Interval | None) -> tuple[bool, bool, float]:
@@ -110,6 +119,7 @@ def _entry(found: Collected, setting: Setting, entry: Entry, correct: _Correct) 
         return EntryReport(entry.name, entry.kind)
     likeliest = [row.metrics() for row in rows]
     sampled = [row.metrics(deterministic=False) for row in rows]
+    spent = [spending(row) for row in rows]
     searches = _searches(setting, rows, found.folder)
     return EntryReport(
         name=entry.name,
@@ -121,6 +131,10 @@ def _entry(found: Collected, setting: Setting, entry: Entry, correct: _Correct) 
             for seeds in zip(*(each.accuracy for each in likeliest), strict=True)
         ),
         mean_return=_over_seeds([each.mean_return for each in likeliest]),
+        look_cost=entry.look_cost,
+        mean_gain=_over_seeds([each.gain for each in spent]),
+        mean_looks=_over_seeds([each.looks for each in spent]),
+        mean_multiply_adds=_over_seeds([each.multiply_adds for each in spent]),
         gap=_over_seeds(_shares_of_gap(found, setting, entry)),
         budgeted_area=_over_seeds([row.budgeted_area for row in rows]),
         sampled_accuracy=_over_seeds([each.accuracy[-1] for each in sampled]),
@@ -147,7 +161,10 @@ def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> li
     except ResultsError:
         return []
     sizes = config.image_size, config.patch_size
-    found = (search_behaviour(each["correct"], each["locations"], *sizes) for each in arrays)
+    found = (
+        search_behaviour(each["correct"], each["locations"], *sizes, each.get("looks"))
+        for each in arrays
+    )
     return [each for each in found if each is not None]
 
 

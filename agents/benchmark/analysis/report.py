@@ -33,7 +33,11 @@ class EntryReport:
         kind: see `agents.benchmark.suite.Entry.kind`.
         seeds: of finished runs.
         accuracy: after each of T looks.
-        mean_return: of the episodes.
+        mean_return: of the episodes, less the looks' cost.
+        look_cost: what a look costs.
+        mean_gain: of the episodes, the looks' cost not taken off.
+        mean_looks: taken in an episode, the glance included.
+        mean_multiply_adds: spent on an episode.
         gap: share of the way from random to the oracle by accuracy after the last look. Both ends
             are means over seeds and taken as they are: the interval is of the entry's seeds.
         budgeted_area: mean accuracy over mean costs; see `agents.benchmark.results.Result`.
@@ -54,6 +58,10 @@ class EntryReport:
     seeds: tuple[int, ...] = ()
     accuracy: tuple[Interval, ...] = ()
     mean_return: Interval | None = None
+    look_cost: float = 0.0
+    mean_gain: Interval | None = None
+    mean_looks: Interval | None = None
+    mean_multiply_adds: Interval | None = None
     gap: Interval | None = None
     budgeted_area: Interval | None = None
     sampled_accuracy: Interval | None = None
@@ -84,6 +92,49 @@ class DifferenceReport:
 
 
 @dataclass(frozen=True)
+class PriceReport:
+    """A policy that stops, beside other ways to stop that cost as much; means over seeds.
+
+    Attributes:
+        name: the entry's.
+        look_cost: what a look cost it.
+        accuracy: at the end of its episodes.
+        mean_looks: taken in an episode, the glance included.
+        mean_multiply_adds: spent on an episode.
+        differences: to the accuracy of each rival at the same mean multiply-adds.
+    """
+
+    name: str
+    look_cost: float | None = None
+    accuracy: Interval | None = None
+    mean_looks: Interval | None = None
+    mean_multiply_adds: Interval | None = None
+    differences: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class CurvesReport:
+    """Policies that stop, compared with other ways to stop; all empty where no seed has all runs.
+
+    Attributes:
+        name: what is compared.
+        against: name of the entry that never stops.
+        seeds: those that have all runs.
+        prices: the policies that stop, in the suite's order.
+        rivals: what the ways to stop are called.
+        areas: mean difference in accuracy to each rival at equal mean multiply-adds; see
+            `agents.benchmark.analysis.accuracy_at_cost`.
+    """
+
+    name: str
+    against: str
+    seeds: tuple[int, ...] = ()
+    prices: tuple[PriceReport, ...] = ()
+    rivals: tuple[str, ...] = ()
+    areas: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
 class SettingReport:
     """All entries on one setting.
 
@@ -92,12 +143,14 @@ class SettingReport:
         images: how many were evaluated; None where no arrays are there.
         lines: bounds first, then by accuracy after the last look, then what has no metrics.
         differences: those that the suite names, in its order.
+        curves: likewise.
     """
 
     name: str
     images: int | None
     lines: tuple[EntryReport, ...]
     differences: tuple[DifferenceReport, ...] = ()
+    curves: tuple[CurvesReport, ...] = ()
 
 
 @dataclass(frozen=True)

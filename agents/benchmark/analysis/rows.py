@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,13 +74,37 @@ def collect(suite: Suite, folder: ResultsFolder) -> Collected:
 def _is_finite(row: Result) -> bool:
     numbers = [row.budgeted_area or 0.0]
     for metrics in (row.metrics(), row.metrics(deterministic=False)):
-        numbers += [*metrics.accuracy, metrics.mean_return]
+        spent = metrics.mean_gain, metrics.mean_looks, metrics.mean_multiply_adds
+        numbers += [*metrics.accuracy, metrics.mean_return, *(each or 0.0 for each in spent)]
     return bool(np.isfinite(numbers).all())
 
 
 def last_accuracy(rows: list[Result]) -> NDArray[np.float64]:
     """Return (seeds,) float64, accuracy after the last look."""
     return np.array([row.metrics().accuracy[-1] for row in rows])
+
+
+class Spending(NamedTuple):
+    """What a run's episodes gained and spent with the likeliest actions, means over images."""
+
+    gain: float
+    looks: float
+    multiply_adds: float
+
+
+def spending(row: Result) -> Spending:
+    """Return what a finished run gained and spent.
+
+    Where its row does not say so, looks had no price yet and all were taken.
+    """
+    metrics = row.metrics()
+    if (
+        metrics.mean_gain is None
+        or metrics.mean_looks is None
+        or metrics.mean_multiply_adds is None
+    ):
+        return Spending(metrics.mean_return, len(metrics.accuracy), row.multiply_adds[-1])
+    return Spending(metrics.mean_gain, metrics.mean_looks, metrics.mean_multiply_adds)
 
 
 def right_at_the_end(

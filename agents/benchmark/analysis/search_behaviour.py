@@ -24,16 +24,22 @@ class SearchBehaviour(NamedTuple):
 
 
 def search_behaviour(
-    correct: NDArray[np.bool_], locations: NDArray[np.float32], image_size: int, patch_size: int
+    correct: NDArray[np.bool_],
+    locations: NDArray[np.float32],
+    image_size: int,
+    patch_size: int,
+    looks: NDArray[np.int64] | None = None,
 ) -> SearchBehaviour | None:
-    """Return how a policy searches on after a miss; None where there was no miss.
+    """Return how a policy searches on after a miss; None where there was none, or no look after.
 
     Args:
         correct: (n, T) bool, after each look.
         locations: (n, T - 1, 2) float32 in [0, 1], (row, col).
         image_size: S in pixels.
         patch_size: P in pixels.
+        looks: (n,) int64 in [1, T], how many were taken, the glance included; None: all.
     """
+    taken = np.full(len(correct), correct.shape[1]) if looks is None else looks
     again: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     for start in range(0, len(correct), _IMAGES_AT_ONCE):
@@ -42,7 +48,7 @@ def search_behaviour(
         for look in range(locations.shape[1]):
             patch = _covered(locations[part, look], image_size, patch_size)
             if look > 0:
-                missed = ~correct[part, look]
+                missed = ~correct[part, look] & (taken[part] > look + 1)
                 overlap = (patch & shown)[missed].sum((1, 2))
                 again.append(overlap / patch_size**2)
                 right.append(correct[part, look + 1][missed])

@@ -1,11 +1,12 @@
 """A report as tables of text, whatever they are shown on: each a list of columns."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from agents.benchmark.analysis.report import Report, SettingReport
+from agents.benchmark.analysis.report import CurvesReport, PriceReport, Report, SettingReport
 from agents.benchmark.analysis.statistics import Interval
 
 
@@ -68,6 +69,11 @@ def points(interval: Interval | None) -> Cell:
     return _cell(interval, lambda value: f"{round(100 * value, 1) + 0.0:+.1f}")
 
 
+def millions(interval: Interval | None) -> Cell:
+    """Return `8.31` and `[8.20, 8.44]`."""
+    return _cell(interval, lambda value: f"{value / 1e6:,.2f}")
+
+
 def _cell(interval: Interval | None, text: Callable[[float], str]) -> Cell:
     if interval is None:
         return Cell()
@@ -105,6 +111,15 @@ _COST = (
     Column("steps", partial(_count, attribute="steps")),
     Column("seconds", partial(_count, attribute="seconds")),
     Column("steps/s", partial(_count, attribute="steps_per_second")),
+)
+_PRICE = Column("price", lambda line: Cell(f"{line.look_cost:g}" if line.look_cost else ""))
+_SPENT = Column("M multiply-adds", lambda line: millions(line.mean_multiply_adds))
+_STOPPING = (
+    _PRICE,
+    Column("gain", lambda line: share(line.mean_gain)),
+    Column("return", lambda line: share(line.mean_return)),
+    Column("looks", lambda line: share(line.mean_looks, digits=2), brief=True),
+    _SPENT,
 )
 _DIFFERENCE = (
     Column("difference", lambda each: Cell(each.name), is_text=True),
@@ -147,8 +162,38 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
         (f"looks 3 to {looks} that follow a miss", _SEARCH),
     ):
         yield _table(f"{where}: {title}", (*ENTRY, *columns), setting.lines)
+    if any(map(stops_or_pays, setting.lines)):
+        yield _table(f"{where}: what was gained and spent", (*ENTRY, *_STOPPING), setting.lines)
+    for each in setting.curves:
+        yield _curves_table(f"{where}: {each.name}", each)
     if setting.differences:
         yield _table(f"{where}: differences of mean returns", _DIFFERENCE, setting.differences)
+
+
+def stops_or_pays(line: Any) -> bool:
+    """Return whether an entry took fewer looks than it could have, or paid for them."""
+    took_all = line.mean_looks is None or line.mean_looks.estimate == len(line.accuracy)
+    return not took_all or line.look_cost > 0
+
+
+def _curves_table(title: str, curves: CurvesReport) -> TextTable:
+    """Return the table of policies that stop, and of the means over the range that they cover."""
+    more = (
+        Column(name, partial(_more_than, number=number))
+        for number, name in enumerate(curves.rivals)
+    )
+    accuracy = Column("accuracy", lambda line: share(line.accuracy), brief=True)
+    spent = dataclasses.replace(_SPENT, brief=True)
+    columns = (ENTRY[0], _PRICE, accuracy, spent, *more)
+    whole = PriceReport("mean over the curve", differences=curves.areas)
+    lines = (*curves.prices, whole) if curves.prices else ()
+    return _table(
+        f"{title}, points of accuracy more than others at equal multiply-adds", columns, lines
+    )
+
+
+def _more_than(line: Any, number: int) -> Cell:
+    return points(line.differences[number])
 
 
 def _gap_on(aggregate: Any, number: int) -> Cell:

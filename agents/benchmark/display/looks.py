@@ -55,14 +55,14 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
     """Draw how often the centres of patches are where, a row an entry and a column a look.
 
     Colours are on one scale in a row, by the square root of counts, so that rare locations show
-    beside frequent ones. All seeds are taken together; entries without arrays are left out.
+    beside frequent ones. All seeds are taken together; entries without arrays are left out, and
+    looks that were not taken.
     """
     config = setting.open_network().config
     maps = []
     for name in names:
-        seeds = [each.locations for each in _episodes(found, setting, name)]
-        if seeds:
-            by_look = np.concatenate(seeds).swapaxes(0, 1)  # (T - 1, seeds * n, 2)
+        by_look = _locations_by_look(_episodes(found, setting, name))
+        if by_look:
             size = config.image_size, config.patch_size
             maps.append((name, [centre_counts(each, *size) for each in by_look]))
     if not maps:
@@ -76,6 +76,18 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
     what = "centres of patches; the brighter the more, on one scale in a row"
     set_title(figure, setting.name, what)
     return figure
+
+
+def _locations_by_look(seeds: Sequence[Episodes]) -> list[NDArray[np.float32]]:
+    """Return for each look after the glance (m, 2) float32, where those went that took it."""
+    if not seeds:
+        return []
+    locations = np.concatenate([each.locations for each in seeds])  # (seeds * n, T - 1, 2)
+    most = locations.shape[1] + 1
+    looks = np.concatenate(
+        [np.full(len(each.labels), most) if each.looks is None else each.looks for each in seeds]
+    )
+    return [locations[looks > look, look - 1] for look in range(1, most)]
 
 
 def _episodes(
@@ -102,7 +114,8 @@ def _draw_maps(
     for axes in grid[len(maps) :].flat:
         axes.set_axis_off()
     for line, (name, looks) in zip(grid, maps, strict=False):
-        scale = PowerNorm(0.5, vmin=0, vmax=max(counts.max() for counts in looks))
+        most = max(1, *(counts.max() for counts in looks))  # nobody may have looked
+        scale = PowerNorm(0.5, vmin=0, vmax=most)
         for axes, counts in zip(line, looks, strict=False):
             axes.imshow(counts, cmap="magma", norm=scale)
             axes.set(xticks=[], yticks=[])

@@ -15,6 +15,7 @@ from agents.benchmark.display.cells import Cell, percent, share
 from agents.benchmark.display.learning_curves import learning_curves
 from agents.benchmark.display.looks import draw_some_episodes, heat_maps
 from agents.benchmark.display.scores import scores
+from agents.benchmark.display.stopping import stopping
 from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, ends, plain, set_title
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Suite
@@ -32,9 +33,9 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
         suite: gives entries their styles.
         folder: that the report was made of.
         output: folder for `accuracy_per_look.png`, `gap.png`, `learning_curves.png`,
-            `heat_maps.png` and `episodes.png`. Where there is more than one setting, each has a
-            folder of its own in it, and beside these stand `gap.png` over all settings and
-            `scores.png`.
+            `heat_maps.png`, `stopping.png` and `episodes.png`. Where there is more than one
+            setting, each has a folder of its own in it, and beside these stand `gap.png` over all
+            settings and `scores.png`.
 
     Raises:
         ResultsError: the rows are damaged.
@@ -56,6 +57,7 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
         write(gap(report, each.lines, each.name, styles), place / "gap.png")
         write(learning_curves(setting, order, found, styles), place / "learning_curves.png")
         write(heat_maps(setting, order, found), place / "heat_maps.png")
+        write(stopping(setting, each, found), place / "stopping.png")
         path = place / "episodes.png"
         if draw_some_episodes(path, setting, _few(report, each), found):
             written.append(path)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.benchmark.analysis.report import Report
-from agents.benchmark.display.cells import ENTRY, TextTable, text_tables
+from agents.benchmark.display.cells import ENTRY, TextTable, stops_or_pays, text_tables
 
 KINDS = {
     "bound": "bound: sees labels",
@@ -66,12 +66,6 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 
 def _explanation(report: Report) -> str:
-    differences = (
-        "*return more*: mean over seeds of the return of one less that of the other, with an "
-        "interval over both sides' seeds. "
-        if any(setting.differences for setting in report.settings)
-        else ""
-    )
     return (
         "Interquartile means over seeds with 95% stratified bootstrap intervals, of the likeliest "
         f"actions but where sampled ones are named. *gap*: share of the way from {report.random} "
@@ -82,9 +76,31 @@ def _explanation(report: Report) -> str:
         "is sure. *seen again*: share of a patch that earlier patches of the episode had shown, "
         "and *put right*: share of looks after which the network was right, both of looks that "
         "follow one after which it was wrong. *steps*, *seconds*: of training. "
-        f"{differences}"
+        f"{''.join(_on_comparisons(report))}"
         f"Kinds: {'; '.join(KINDS.values())}."
     )
+
+
+def _on_comparisons(report: Report) -> Iterator[str]:
+    """Yield sentences on the tables that only some reports have."""
+    if any(setting.differences for setting in report.settings):
+        yield (
+            "*return more*: mean over seeds of the return of one less that of the other, with an "
+            "interval over both sides' seeds. "
+        )
+    if any(stops_or_pays(line) for setting in report.settings for line in setting.lines):
+        yield (
+            "*price*: what a look costs. *gain*: the return before that is taken off. *looks*: of "
+            "an episode, the glance included. *M multiply-adds*: millions of an episode, with the "
+            "policy's where it says so. "
+        )
+    if any(setting.curves for setting in report.settings):
+        yield (
+            "*points more than others*: accuracy of a policy that stops less that of other ways to "
+            "stop at the same mean multiply-adds, for the same seed; means over seeds with 95% "
+            "bootstrap intervals. *mean over the curve*: from the cheapest to the dearest policy "
+            "that stops, where each side has the upper concave hull of its points. "
+        )
 
 
 def _terminal_table(table: TextTable) -> Table:

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,16 @@ import numpy as np
 from scipy.integrate import trapezoid
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.results import DONE, FAILED, Metrics, Result, ResultsFolder, Training
+from agents.benchmark.results import (
+    DONE,
+    FAILED,
+    Exits,
+    Metrics,
+    Result,
+    ResultsFolder,
+    Tradeoff,
+    Training,
+)
 from agents.benchmark.suite import Run, Setting
 from agents.learners.base import Update
 from agents.policies.base import Policy, PrivilegedPolicy
@@ -21,7 +30,8 @@ from agents.reporting.provenance import machine, versions
 from gf_env.datasets.base import dataset_digest
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.evaluation import Evaluation, evaluate
-from gf_env.inference.budgets import BudgetPoint, budgeted_curve
+from gf_env.inference.budgets import BudgetPoint, ConfidencePoint, budgeted_curve, confident_curve
+from gf_env.policy import stops
 
 OnProgress = Callable[[str], None]
 """Is called with a line on how far a run is."""
@@ -58,19 +68,16 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
         if isinstance(policy, PrivilegedPolicy)
         else _evaluate(policy, run, run.setting.split, deterministic=False)
     )
-    held_out = _evaluate(policy, run, run.setting.threshold_split)
-    curve = budgeted_curve(
-        held_out.max_probability, test.max_probability, test.correct, test.multiply_adds
-    )
-    folder.write_arrays(run.key, {name: getattr(test, name) for name in _ARRAYS})
+    kept = (*_ARRAYS, "looks") if stops(policy) else _ARRAYS
+    folder.write_arrays(run.key, {name: getattr(test, name) for name in kept})
     return make_row(
         run,
         time.perf_counter() - began,
         deterministic=_metrics(test),
         sampled=_metrics(sampled),
         multiply_adds=tuple(test.multiply_adds.tolist()),
-        budgeted_area=budgeted_area(curve, test),
         training=training,
+        **({} if stops(policy) else _leaving_once_sure(policy, run, test)),
     )
 
 
@@ -176,7 +183,30 @@ def _evaluate(
 
 
 def _metrics(evaluation: Evaluation) -> Metrics:
-    return Metrics(tuple(evaluation.accuracy.tolist()), evaluation.mean_return)
+    return Metrics(
+        accuracy=tuple(evaluation.accuracy.tolist()),
+        mean_return=evaluation.mean_return,
+        mean_gain=evaluation.mean_gain,
+        mean_looks=evaluation.mean_looks,
+        mean_multiply_adds=evaluation.mean_multiply_adds,
+    )
+
+
+def _leaving_once_sure(
+    policy: Policy | PrivilegedPolicy, run: Run, test: Evaluation
+) -> dict[str, Any]:
+    """Return what a row says of images that leave once the network is sure."""
+    held_out = _evaluate(policy, run, run.setting.threshold_split)
+    found = test.max_probability, test.correct, test.multiply_adds
+    budgeted = budgeted_curve(held_out.max_probability, *found)
+    return {
+        "budgeted_area": budgeted_area(budgeted, test),
+        "exits": Exits(_tradeoffs(budgeted), _tradeoffs(confident_curve(*found))),
+    }
+
+
+def _tradeoffs(points: Sequence[BudgetPoint | ConfidencePoint]) -> tuple[Tradeoff, ...]:
+    return tuple((point[0], point.accuracy, point.mean_cost) for point in points)
 
 
 def budgeted_area(curve: list[BudgetPoint], evaluation: Evaluation) -> float:

@@ -110,7 +110,7 @@ def _build_banks(runs: Iterable[Run]) -> None:
     """
     built = []
     for run in runs:
-        bank = run.setting, run.entry.evaluation_task
+        bank = run.setting, {**run.entry.evaluation_task, "look_cost": None}  # whatever it is
         if "feature_bank" in run.entry.training_task and bank not in built:
             built.append(bank)
             with suppress(ValueError, OSError):

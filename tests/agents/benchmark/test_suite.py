@@ -64,6 +64,10 @@ def test_what_it_learns_and_acts_with():
     shorter = Entry("a", learner="paper-ppo", task={"sequence_length": 2, "num_scenes": 10**7})
     assert shorter.training_task == shorter.task
     assert shorter.evaluation_task == {"sequence_length": 2}
+    stopping = Entry("a", learner="paper-ppo", task={"stop": True, "look_cost": 0.01})
+    assert stopping.training_task == stopping.task
+    assert stopping.evaluation_task == {"look_cost": 0.01}
+    assert (stopping.look_cost, shorter.look_cost) == (0.01, 0)
 
 
 def test_a_level_is_a_data_set_of_its_own():

@@ -1,6 +1,6 @@
 import pytest
 
-from agents.benchmark.suite import Difference
+from agents.benchmark.suite import Curves, Difference
 from agents.benchmark.suite_files import load_suite, suite_names
 
 
@@ -42,6 +42,11 @@ seeds = [7]
 name = "discount"
 ours = "other"
 theirs = "short"
+
+[[curves]]
+name = "stopping"
+learned = ["other"]
+against = "short"
 """
 
 
@@ -56,6 +61,7 @@ def test_a_file(tmp_path):
     assert suite.settings[0].sequence_length == 3
     assert suite.settings[1].num_images == 10
     assert suite.differences == (Difference("discount", "other", "short"),)
+    assert suite.curves == (Curves("stopping", ("other",), "short"),)
 
 
 def test_runs_go_seed_by_seed(tmp_path):
@@ -86,6 +92,8 @@ POLICY = "[[policies]]\nname = 'random'\npolicy = 'random'"
          "setting 'x': Setting: num_images must be"),
         ((SEEDS, NOTHING_SAID, "[[differences]]\nname = 'x'\nours = 'random'", POLICY),
          "difference 'x': Difference: theirs"),
+        ((SEEDS, NOTHING_SAID, "[[curves]]\nname = 'x'\nagainst = 'random'\nlearned = []", POLICY),
+         "curves 'x': Curves: learned"),
         ((SEEDS, NOTHING_SAID, "colour = 1", POLICY), "colour"),
         (("include = ['references']", SEEDS, NOTHING_SAID, POLICY), "twice: \\['random'\\]"),
         (("include = ['nothing']", SEEDS, NOTHING_SAID), "unknown suite 'nothing'"),
@@ -108,6 +116,11 @@ def test_suites_that_come_with_the_package(name):
     assert suite.description
     names = {entry.name for entry in suite.entries}
     assert {suite.random, suite.oracle, suite.reference} <= names
+    compared = {name for each in suite.curves for name in (*each.learned, each.against)}
+    assert (
+        compared | {name for each in suite.differences for name in (each.ours, each.theirs)}
+        <= names
+    )
     learners = [entry for entry in suite.entries if entry.kind == "learner"]
     assert all(len(entry.seeds or suite.seeds) >= 5 for entry in learners)
     keys = [run.key for run in suite.runs()]

@@ -8,7 +8,7 @@ from gf_env.envs.make_task import make_task
 from gf_env.evaluation import Evaluation
 
 
-def evaluation(right, indices=None):
+def evaluation(right, indices=None, looks=3):
     """Ten images, three looks, of which `right` tell the share of right images after each."""
     correct = np.arange(10)[:, None] < 10 * np.array(right)
     return Evaluation(
@@ -18,8 +18,12 @@ def evaluation(right, indices=None):
         locations=np.full((10, 2, 2), 0.5, np.float32),
         labels=np.zeros(10, np.int64),
         indices=np.arange(10) if indices is None else indices,
+        looks=np.full(10, looks),
+        stopped=np.full(10, looks < 3),
+        gains=np.full(10, right[-1] - right[0], np.float32),
         returns=np.full(10, right[-1] - right[0], np.float32),
         multiply_adds=np.array([1, 2, 3]),
+        spent=np.full(10, looks),
     )
 
 
@@ -53,6 +57,16 @@ def test_a_gap_of_nothing_is_said_so(evaluations):
     assert comparison.table(rows, "title").row_count == 3
 
 
+def test_what_is_spent_is_shown_where_a_policy_stops(evaluations):
+    assert len(comparison.table(compare(evaluations), "title").columns) == 6
+    evaluations["mine"] = evaluation((0.4, 0.7, 0.7), looks=2)
+    rows = compare(evaluations)
+    assert [(row.mean_looks, row.mean_multiply_adds) for row in rows] == [(3, 3), (2, 2), (3, 3)]
+    *_, looks, spent = comparison.table(rows, "title").columns
+    assert list(looks.cells) == ["3.00", "2.00", "3.00"]
+    assert spent.header == "multiply-adds"
+
+
 def test_results_and_figures_are_written(evaluations, tmp_path):
     rows = compare(evaluations)
     comparison.write_results(tmp_path / "out" / "results.json", rows, {"task": "toy"})
@@ -62,6 +76,7 @@ def test_results_and_figures_are_written(evaluations, tmp_path):
     assert comparison.table(rows, "title").row_count == 3
     plots.plot_accuracy(tmp_path / "accuracy.png", rows, "title")
     task = make_task(split="validation", sequence_length=3)
+    evaluations["mine"] = evaluation((0.4, 0.7, 0.7), looks=2)
     plots.draw_episodes(tmp_path / "episodes.png", task, evaluations, images=2)
     for name in ("accuracy.png", "episodes.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

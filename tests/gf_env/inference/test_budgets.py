@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import gf_env
-from gf_env.inference.budgets import BUDGETS
+from gf_env.inference.budgets import BUDGETS, CONFIDENCES, confident_curve
 
 SURE = np.array([[0.9, 0.8, 0.3, 0.6], [0.5, 0.4, 0.7, 0.9], [0.9, 0.9, 0.9, 0.9]])
 
@@ -128,3 +128,16 @@ def test_curve_of_arrays_that_do_not_fit():
         gf_env.budgeted_curve(SURE.T, SURE.T, right.T, [1, 2, 3])
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         gf_env.budgeted_curve(SURE.T, SURE.T * 2, right, [1, 2, 3])
+
+
+def test_one_confidence_for_all_looks_by_hand():
+    sure = np.array([[0.5, 0.95, 1.0], [0.2, 0.4, 0.6]])
+    correct = np.array([[0, 1, 1], [1, 0, 1]], bool)
+    points = {point.confidence: point for point in confident_curve(sure, correct, [1, 3, 10])}
+    assert [*points] == list(CONFIDENCES)
+    # both leave at once; the first after its second look, the other takes all three
+    assert points[0.2][1:3] == (0.5, 1.0)
+    assert points[0.9][1:3] == (1.0, (3 + 10) / 2)
+    assert points[0.9].exit_shares.tolist() == [0, 0.5, 0.5]
+    with pytest.raises(ValueError, match=r"correct must have shape \(2, 3\), got \(3, 2\)"):
+        confident_curve(sure, correct.T, [1, 3, 10])

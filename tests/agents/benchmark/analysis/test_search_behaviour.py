@@ -36,3 +36,13 @@ def test_many_images_are_as_few():
 
 def test_without_a_miss_there_is_nothing_to_tell():
     assert search_behaviour(np.ones((4, 3), bool), np.zeros((4, 2, 2), np.float32), 8, 4) is None
+
+
+def test_looks_that_were_not_taken_do_not_count():
+    locations = np.zeros((3, 3, 2), np.float32)
+    locations[0, 2] = 1
+    correct = np.array([[0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
+    # the second image was left after its second look, the third after the glance
+    found = search_behaviour(correct, locations, 8, 4, np.array([4, 2, 1]))
+    assert found == (0.5, 0.5)
+    assert search_behaviour(correct, locations, 8, 4, np.array([2, 2, 1])) is None

@@ -11,14 +11,26 @@ from agents.benchmark.display.learning_curves import common_curve
 from agents.benchmark.display.looks import centre_counts, heat_maps
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
 from agents.benchmark.display.scores import scores
+from agents.benchmark.display.stopping import stopping
 from agents.benchmark.display.style import choose_styles
 from agents.benchmark.results import Metrics, ResultsFolder, Training
 from agents.benchmark.suite import Entry
 from tests.helpers import benchmark_rows as rows
-from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite, spread
+from tests.helpers.benchmark_rows import (
+    ORACLE,
+    OTHER,
+    PAPER,
+    RANDOM,
+    fill,
+    fill_stopping,
+    make_suite,
+    spread,
+    stopping_suite,
+)
 
 PLOTS = ("accuracy_per_look", "gap", "learning_curves", "heat_maps", "episodes")
 SUITE = make_suite()
+SETTING = SUITE.settings[0]
 
 
 def write(path, suite=SUITE, accuracy=spread):
@@ -127,6 +139,37 @@ def test_entries_may_look_less_often(tmp_path):
     maps = heat_maps(SUITE.settings[0], [PAPER, OTHER], collect(SUITE, folder))
     drawn = [axes.axison for axes in maps.subfigs[0].axes]
     assert drawn == [True, True, True, False]
+
+
+def test_stopping_is_drawn_beside_other_ways_to_stop(tmp_path):
+    suite = stopping_suite()
+    folder = fill_stopping(tmp_path, suite, lambda seed: seed / 100)
+    report = make_report(suite, folder)
+    figure = stopping(SETTING, report.settings[0], collect(suite, folder))
+    left, right = figure.subfigs[0].axes
+    assert [text.get_text() for text in left.texts] == ["0.1", "0.01", "0.001"]
+    # at the dearest of the prices fixed looks are as good, and seeds are .02 better in the mean
+    assert min(line.get_ydata()[-1] for line in right.lines[1:]) == pytest.approx(2)
+    legend = [text.get_text() for text in figure.subfigs[0].legends[0].get_texts()]
+    assert len(legend) == 4 and "fixed looks" in legend[-1]
+    written = write_plots(report, suite, folder, tmp_path / "plots")
+    assert [path.name for path in written][-2:] == ["stopping.png", "episodes.png"]
+    assert (
+        stopping(
+            SETTING,
+            make_report(suite, ResultsFolder(tmp_path / "none")).settings[0],
+            collect(suite, ResultsFolder(tmp_path / "none")),
+        )
+        is None
+    )
+
+
+def test_looks_that_were_not_taken_are_on_no_map(tmp_path):
+    suite = stopping_suite(seeds=(0,))
+    found = collect(suite, fill_stopping(tmp_path, suite))
+    maps = heat_maps(SETTING, ["price 0.1"], found)
+    # half of ten images took one look after the glance, and none took two
+    assert [axes.images[0].get_array().sum() for axes in maps.subfigs[0].axes] == [5, 0]
 
 
 def test_learners_have_colours_and_the_rest_is_grey():

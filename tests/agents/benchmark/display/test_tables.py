@@ -14,7 +14,17 @@ from agents.benchmark.display.cells import percent, share, text_tables
 from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Difference, Entry
-from tests.helpers.benchmark_rows import ORACLE, OTHER, PAPER, RANDOM, fill, make_suite, spread
+from tests.helpers.benchmark_rows import (
+    ORACLE,
+    OTHER,
+    PAPER,
+    RANDOM,
+    fill,
+    fill_stopping,
+    make_suite,
+    spread,
+    stopping_suite,
+)
 from tests.helpers.paths import ROOT
 
 PUBLISHED = sorted((ROOT / "docs" / "results").iterdir())
@@ -84,6 +94,27 @@ def test_cells_by_hand(report):
     more, none = ([cell.text for cell in row] for row in differences.rows)
     assert more[:3] == ["more", OTHER, PAPER] and more[3].startswith("-.100 [-.")
     assert none == ["none", OTHER, "nobody", ""]
+
+
+def test_tables_of_policies_that_stop_by_hand(tmp_path):
+    suite = stopping_suite()
+    report = make_report(suite, fill_stopping(tmp_path, suite))
+    (spent, curves) = text_tables(report)[-2:]
+    cells = {row[0].text: [cell.estimate for cell in row[1:]] for row in spent.rows}
+    assert cells["price 0.01"] == ["learner", "0.01", ".300", ".290", "2.00", "0.00"]
+    assert cells[RANDOM][1] == ""
+    assert curves.title.startswith("digits, 10 images: stopping, points of accuracy more")
+    assert [column.name for column in curves.columns[-3:]] == [
+        "paper's budgets",
+        "one confidence",
+        "fixed looks",
+    ]
+    rows = {row[0].text: [cell.text for cell in row[-3:]] for row in curves.rows}
+    assert rows["price 0.01"] == ["+5.0 [+5.0, +5.0]"] * 2 + ["+10.0 [+10.0, +10.0]"]
+    assert rows["mean over the curve"][-1] == "+6.9 [+6.9, +6.9]"
+    text = markdown(report)
+    assert "*price*" in text and "*mean over the curve*" in text
+    assert max(map(len, printed(terminal_tables(report)).splitlines())) <= 110
 
 
 def test_markdown_has_the_cells_of_all_metrics_and_what_is_missing(report):

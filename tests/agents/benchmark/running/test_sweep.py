@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.results import ResultsError, ResultsFolder
 from agents.benchmark.running import one_run, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
-from agents.benchmark.suite import Entry, Setting, Suite
+from agents.benchmark.suite import Curves, Entry, Setting, Suite
+from gf_env.inference.budgets import CONFIDENCES
 
 CENTRE, RANDOM = (Entry(name, policy=name) for name in ("centre", "random"))
 
@@ -96,6 +98,44 @@ def test_a_row_has_what_the_policy_did(folder):
     assert arrays["locations"].shape == (24, 4, 2)
     assert np.allclose(arrays["correct"].mean(0), row.deterministic.accuracy)
     assert row.task["images digest"] and row.made["torch"] and row.made["cpu"]
+
+
+def test_what_a_policy_that_stops_has_spent(folder):
+    """Of 20 images 4 each take 1 to 5 looks; all but the last 4 choose to stop."""
+    task = {"look_cost": 0.5}
+    stopping = Entry("stopping", policy="tests.helpers.policies:StopsEarly", task=task)
+    suite = Suite("mine", "a test", (0,), (Setting("few", num_images=20),), (stopping, RANDOM))
+    suite = dataclasses.replace(suite, curves=(Curves("early", ("stopping",), "random"),))
+    row, other = (one_run.execute(run, folder, lambda line: None) for run in suite.runs())
+    found = row.deterministic
+    assert found.mean_looks == 3
+    assert found.mean_return == pytest.approx(found.mean_gain - 2 * 0.5)
+    assert row.multiply_adds[1] - row.multiply_adds[0] > 1000
+    assert found.mean_multiply_adds == np.mean(row.multiply_adds) + 0.8 * 10
+    assert row.exits is row.budgeted_area is None
+    arrays = folder.arrays(row.key)
+    assert arrays["looks"].tolist() == [1, 2, 3, 4, 5] * 4
+    for each in (row, other):
+        folder.append(each)
+    assert folder.read() == [row, other]
+    (curves,) = make_report(suite, folder).settings[0].curves
+    assert curves.prices[0].mean_multiply_adds.estimate == found.mean_multiply_adds
+    assert len(curves.areas) == 3
+
+
+def test_what_images_cost_that_leave_once_the_network_is_sure(folder):
+    row = only_run(suite_of(RANDOM), folder)
+    found = row.deterministic
+    assert (found.mean_looks, found.mean_multiply_adds) == (5, row.multiply_adds[-1])
+    assert found.mean_gain == found.mean_return
+    assert (len(row.exits.budgeted), len(row.exits.confident)) == (39, len(CONFIDENCES))
+    for points in (row.exits.budgeted, row.exits.confident):
+        settings, _, costs = zip(*points, strict=True)
+        assert list(settings) == sorted(settings)
+        assert row.multiply_adds[0] <= costs[0] < costs[-1] <= row.multiply_adds[-1]
+    assert "looks" not in folder.arrays(row.key)
+    folder.append(row)
+    assert folder.read() == [row]
 
 
 def test_upper_bounds_do_not_sample(folder):
