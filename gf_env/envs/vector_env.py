@@ -254,8 +254,10 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 def _with_masks(info: dict[str, Array], mask: NDArray[np.bool_]) -> Infos:
     """Return vector infos: values zeroed where the mask is False, the mask as `_key`."""
     infos: Infos = {}
+    others = None if mask.all() else ~mask
     for key, value in info.items():
         kept = value.copy()
-        kept[~mask] = 0
+        if others is not None:
+            kept[others] = 0
         infos[key], infos[f"_{key}"] = kept, mask.copy()
     return infos
