@@ -61,11 +61,7 @@ BUILTIN_TASKS = {
     task.name: task
     for task in (
         BuiltinTask(
-            "cluttered-digits",
-            "GlanceFocus",
-            ("cluttered-digits",) * 3,
-            (5, 5, 5),
-            stop_cost=0.05,
+            "cluttered-digits", "GlanceFocus", ("cluttered-digits",) * 3, (5, 5, 5), stop_cost=0.05
         ),
         BuiltinTask(
             "hidden-digits",

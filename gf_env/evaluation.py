@@ -208,4 +208,3 @@ def _run_episodes(
         "returns": returns,
     }
     return {name: value.cpu().numpy() for name, value in values.items()}
-

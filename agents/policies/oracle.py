@@ -97,9 +97,7 @@ class GreedyOracle:
         stop: as given.
     """
 
-    def __init__(
-        self, grid_size: int = 7, batch_size: int = 4096, *, stop: bool = False
-    ) -> None:
+    def __init__(self, grid_size: int = 7, batch_size: int = 4096, *, stop: bool = False) -> None:
         self._patches = GridPatches(grid_size, batch_size)
         self.stop = stop
 

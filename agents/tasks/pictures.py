@@ -12,7 +12,6 @@ from PIL import Image
 from agents.policies.planner import ObjectPolicy
 from agents.reporting.plots import save
 from gf_env.datasets.base import located
-from gf_env.envs.actions import Look
 from gf_env.envs.make_task import make_task
 from gf_env.envs.rendering import draw_episodes
 from gf_env.envs.task import Task
