@@ -41,16 +41,23 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     the bottom-right one, (0, 0) the centre. Values outside are clipped. With `lattice_stride` or a
     feature bank they go to the nearest patch that there is.
     Grid ids: `Discrete(grid_size ** 2)`, a regular grid of the same patches, row-major.
+    With `stop` there is an action that ends the episode instead of looking: in
+    `Box(-1, 1, (3,), float32)`, (row, col, stop), wherever the last number is above 0; in
+    `Discrete(grid_size ** 2 + 1)`, the last index. It may be the first action, too.
 
     ## Observation space
     `Dict` of float32: `features` (channels, h, w), the feature map of the newest look;
     `hidden_state` (H,), the state of the network's recurrent classifier. `observe` adds `glance`
     (channels, h, w), the feature map of the glance; `locations` (T - 1, 2) in [-1, 1], the actions
-    so far, 0 where there is none yet; `step` (1,), looks so far.
+    so far, 0 where there is none yet; `step` (1,), looks so far; `probabilities` (classes,) in
+    [0, 1], what the network takes each class for.
 
     ## Rewards
-    The gain in the true class's probability, p_t - p_(t-1), so that the return is p_T - p_1.
-    `reward` picks another: `cross_entropy_decrease`, `correctness_gain`, or `contrastive`, the
+    The gain in the true class's probability less what a look costs, p_t - p_(t-1) - `look_cost`,
+    so that the return of k looks after the glance is p_(k+1) - p_1 - k `look_cost`. To stop
+    earns 0 and costs nothing; the encoder does not run. `look_cost` is 0 but in the ids that may
+    stop, and may be set in every id.
+    `reward` picks another gain: `cross_entropy_decrease`, `correctness_gain`, or `contrastive`, the
     probability against its mean after random looks; see `gf_env.envs.rewards`.
 
     ## Starting state
@@ -58,19 +65,27 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     `reset(options={"index": i})`.
 
     ## Episode end
-    `terminated` after T - 1 actions, or once the largest probability reaches `exit_thresholds`.
+    `terminated` after T - 1 looks, once the agent stops (with `stop`), or once the largest
+    probability reaches `exit_thresholds` (not with `stop`: one of the two ends an episode).
+    What is seen and known after a stop is what was before it.
     Never `truncated`: the horizon is part of the task.
 
     ## Info
     `index`, `label`, `prediction`, `confidence` (of the true class), `max_probability`, `correct`,
     `step` (looks so far), `patch` (top, left, height, width in pixels; the whole image at the
-    glance), `multiply_adds` (of the network, so far); at the end also `is_success`.
+    glance), `multiply_adds` (of the network, so far), `gain` and `cost` (of the newest action,
+    whose reward is gain less cost; 0 at the glance and of a stop), `stopped` (by the agent); at the
+    end also `is_success`.
 
     ## Registered ids
     Those of the table, and each with grid actions: `GlanceFocusGrid-v0`,
     `GlanceFocusSearchGrid-v0`, `GlanceFocusSignpostsGrid-v0`, `GlanceFocusSumsGrid-v0`. The grid is
     7 x 7; 3 x 3 and 11 x 11 at the levels `easy` and `hard` of `GlanceFocusSearchGrid-v0`, whose
-    scenes are smaller and larger. An id says which data set, and nothing else of `arguments`.
+    scenes are smaller and larger.
+    `GlanceFocusStop-v0` and `GlanceFocusStopGrid-v0` are the two of `cluttered-digits` with
+    `stop=True` and a price as `look_cost`. The others say which data set, and nothing else of
+    `arguments` but the grid.
+    The price is `stop_cost` in `gf_env.builtin_tasks`, the same at all levels.
 
     ## Version history
     v0: first version, of all ids.
@@ -79,8 +94,8 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`: `dataset`, `level`, `split`,
             `num_scenes`, `unreadable`, `network`, `sequence_length`, `reward`, `observe`,
-            `exit_thresholds`, `grid_size`, `lattice_stride`, `feature_bank`, `precision`,
-            `compiled`, `device`.
+            `look_cost`, `stop`, `exit_thresholds`, `grid_size`, `lattice_stride`, `feature_bank`,
+            `precision`, `compiled`, `device`.
 
     Raises:
         TypeError: an argument that does not exist.
@@ -126,14 +141,15 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
 
     @torch.inference_mode()
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Look at one patch.
+        """Look at one patch, or stop.
 
         Args:
-            action: (row, col) in [-1, 1], or a grid index.
+            action: (row, col) in [-1, 1], or a grid index; with `stop`, (row, col, stop), or the
+                index after the last patch to stop.
 
         Raises:
             ResetNeeded: before the first reset or after the end.
-            ValueError: NaN or a wrong shape.
+            ValueError: NaN, a wrong shape, or an index outside the action space.
         """
         episode = checks.started(self._episode)
         if self._ended:

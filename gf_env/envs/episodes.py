@@ -202,7 +202,7 @@ def step(
         glimpse_source: that of the episodes' reset.
         rules: see `Rules`.
         episodes: none of them at its end, unless it has stopped.
-        look: where, and who stops.
+        look: where, and who stops; where it does not say, none may have stopped before.
 
     Returns:
         The episodes after it, rewards (n,) float32 and terminated (n,) bool. An episode that stops

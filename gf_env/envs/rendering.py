@@ -1,4 +1,7 @@
-"""What an episode looks like: the image with its patches, the newest looks, the probabilities."""
+"""What an episode looks like: the image with its patches, the newest looks, the probabilities.
+
+Above them, how many looks were taken and what they have cost, and, at the end, why it ended.
+"""
 
 import functools
 
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gf_env import geometry
-from gf_env.envs.episodes import Episodes
+from gf_env.envs.episodes import Episodes, Rules, is_sure
 from gf_env.envs.task import Task
 from gf_env.network import preprocessing
 
@@ -34,8 +37,10 @@ PATCH_COLOURS = (
     (230, 110, 50),
     (170, 140, 255),
 )
+_ENDS = ("the agent stopped", "all looks taken", "the network is sure")
 
 Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
@@ -56,9 +61,11 @@ def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
     small = preprocessing.resize(images.float(), config.patch_size, config.glance_interpolation)
     glances = small.round().clamp(0, 255).to(torch.uint8)
     probabilities = state.logits.softmax(1).cpu().numpy()
+    ends = why_ended(task.rules, state)
     return [
         _draw(
             task,
+            ends[n],
             _to_rgb(images[n]),
             _to_rgb(glances[n]),
             corners[n, : int(state.step[n]) - 1].tolist(),
@@ -69,12 +76,25 @@ def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
     ]
 
 
+def why_ended(rules: Rules, state: Episodes) -> list[str | None]:
+    """Return for each episode why it has ended, in a few words; None: it goes on."""
+    # the glance alone ends none: an episode has one action at least
+    sure = is_sure(rules, state) & (state.step > 1)
+    over = state.step >= rules.sequence_length
+    columns = (state.stopped.tolist(), over.tolist(), sure.tolist())
+    return [
+        next((why for why, holds in zip(_ENDS, each, strict=True) if holds), None)
+        for each in zip(*columns, strict=True)
+    ]
+
+
 def _to_rgb(image: torch.Tensor) -> Image.Image:
     return Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def _draw(
     task: Task,
+    end: str | None,
     image: Image.Image,
     glance: Image.Image,
     corners: list[list[int]],
@@ -86,14 +106,7 @@ def _draw(
     canvas = Image.new("RGB", (width, SCENE + 2 * MARGIN + LINE), BACKGROUND)
     pen = ImageDraw.Draw(canvas)
     classes = task.network.config.classes
-    prediction = int(probabilities.argmax())
-    pen.text(
-        (MARGIN, MARGIN // 2),
-        f"look {1 + len(corners)} of {task.rules.sequence_length}    class {classes[label]}    "
-        f"predicted {classes[prediction]} ({probabilities[prediction]:.2f})",
-        fill=RIGHT if prediction == label else WRONG,
-        font=_font(15),
-    )
+    _draw_header(pen, task, 1 + len(corners), end, probabilities, label)
     top = MARGIN + LINE
     _draw_scene(canvas, image, corners, task.network.config.patch_size, (MARGIN, top))
     _draw_look(canvas, glance, "glance", INK, (left, top))
@@ -106,6 +119,42 @@ def _draw(
     bars_top = top + LOOK + LINE + MARGIN
     _draw_bars(pen, probabilities, classes, label, (left, bars_top, width - MARGIN, top + SCENE))
     return np.asarray(canvas).copy()
+
+
+def _draw_header(
+    pen: ImageDraw.ImageDraw,
+    task: Task,
+    looks: int,
+    end: str | None,
+    probabilities: NDArray[np.float32],
+    label: int,
+) -> None:
+    """Draw one line; names of classes are cut so that what else it says fits."""
+    rules, classes, font = task.rules, task.network.config.classes, _font(15)
+    prediction, line = int(probabilities.argmax()), MARGIN // 2
+    right = pen.im.size[0] - MARGIN
+    if end is not None:
+        pen.text((right, line), end, fill=INK, font=font, anchor="ra")
+        right -= round(font.getlength(end)) + MARGIN
+    paid = f", cost {rules.look_cost * (looks - 1):.4g}" if rules.look_cost else ""
+    header = (
+        f"look {looks} of {rules.sequence_length}{paid}    class {{}}    "
+        f"predicted {{}} ({probabilities[prediction]:.2f})"
+    )
+    room = (right - MARGIN - font.getlength(header.format("", ""))) / 2
+    names = [_cut(classes[k], room, font) for k in (label, prediction)]
+    colour = RIGHT if prediction == label else WRONG
+    pen.text((MARGIN, line), header.format(*names), fill=colour, font=font)
+
+
+def _cut(name: str, room: float, font: Font) -> str:
+    """Return as much of a name as there is room for, in pixels."""
+    if font.getlength(name) <= room:
+        return name
+    kept = len(name)
+    while kept > 1 and font.getlength(f"{name[:kept]}…") > room:
+        kept -= 1
+    return f"{name[:kept]}…"
 
 
 def _draw_scene(
@@ -173,5 +222,5 @@ def _patch_colour(number: int) -> Colour:
 
 
 @functools.cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int) -> Font:
     return ImageFont.load_default(size)

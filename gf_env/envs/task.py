@@ -130,22 +130,21 @@ class Task:
             "max_probability": readout.max_probability.double().cpu().numpy(),
             "correct": readout.correct.cpu().numpy(),
             "step": step,
-            "patch": self._newest_patch(state),
+            "patch": self._newest_patch(state, step),
             "multiply_adds": spent[step - 1],
             "gain": state.gain.double().cpu().numpy(),
             "cost": self.rules.look_cost * ((step > 1) & ~stopped),
             "stopped": stopped,
         }
 
-    def _newest_patch(self, state: Episodes) -> NDArray[np.int64]:
+    def _newest_patch(self, state: Episodes, step: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (n, 4) int64: top, left, height, width; the whole image for the glance."""
         size, patch = self.network.config.image_size, self.network.config.patch_size
-        newest = (state.step - 2).clamp(min=0)[:, None, None].expand(-1, 1, 2)
-        corners = geometry.corners(state.locations.gather(1, newest)[:, 0], size, patch)
-        boxes = torch.cat([corners, torch.full_like(corners, patch)], dim=1)
-        whole = torch.tensor([0, 0, size, size], device=self.device)
-        boxes = torch.where((state.step == 1)[:, None], whole, boxes)
-        return boxes.cpu().numpy()
+        newest = state.locations.cpu().numpy()[np.arange(len(step)), np.maximum(step - 2, 0)]
+        boxes = np.full((len(step), 4), patch)
+        boxes[:, :2] = geometry.corners(torch.from_numpy(newest), size, patch).numpy()
+        boxes[step == 1] = (0, 0, size, size)
+        return boxes
 
     def check_index(self, index: Any) -> int:
         """Return an image's index.

@@ -114,15 +114,16 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
 
     @torch.inference_mode()
     def step(self, actions: Any) -> tuple[Observation, Array, Array, Array, Infos]:
-        """Look at one patch in each image.
+        """Look at one patch in each image, or stop there.
 
         Args:
-            actions: (N, 2) in [-1, 1], (row, col), or (N,) grid indices.
+            actions: (N, 2) in [-1, 1], (row, col), or (N,) grid indices; with `stop`, (N, 3) or
+                one index more. An environment whose episode has ended takes no notice of its own.
 
         Raises:
             ResetNeeded: before the first reset, or, with autoreset disabled, when an episode has
                 ended.
-            ValueError: NaN or a wrong shape.
+            ValueError: NaN, a wrong shape, or an index outside the action space.
         """
         episodes = checks.started(self._episodes)
         ended_before = np.flatnonzero(self._ended)
@@ -254,8 +255,10 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 def _with_masks(info: dict[str, Array], mask: NDArray[np.bool_]) -> Infos:
     """Return vector infos: values zeroed where the mask is False, the mask as `_key`."""
     infos: Infos = {}
+    others = None if mask.all() else ~mask
     for key, value in info.items():
         kept = value.copy()
-        kept[~mask] = 0
+        if others is not None:
+            kept[others] = 0
         infos[key], infos[f"_{key}"] = kept, mask.copy()
     return infos

@@ -44,17 +44,30 @@ def to_float16(found, expected, err_msg):
     np.testing.assert_allclose(found, expected, atol=tolerance(expected), err_msg=err_msg)
 
 
-def random_actions(space, rng):
-    """Locations anywhere, also outside and off a lattice, or numbers of patches."""
+def random_actions(space, rng, stop=False):
+    """Locations anywhere, also outside and off a lattice, or numbers of patches.
+
+    With stop they are a vector environment's that may stop, and one in four does.
+    """
     if isinstance(space, gym.spaces.Box):
-        return rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
-    return rng.integers(space.nvec if hasattr(space, "nvec") else space.n)
+        actions = rng.uniform(-1.2, 1.2, space.shape).astype(np.float32)
+    else:
+        actions = rng.integers(space.nvec if hasattr(space, "nvec") else space.n)
+    if not stop:
+        return actions
+    ends = rng.random(len(actions)) < 0.25
+    if isinstance(space, gym.spaces.Box):
+        actions[:, 2] = np.where(ends, 0.1, -0.1)
+        return actions
+    # any patch in the place of a stop by chance
+    return np.where(ends, space.nvec - 1, actions % (space.nvec - 1))
 
 
 def assert_vector_envs_alike(found, expected, close, steps=14):
     """Equal from the same seed on, in any mode; return how many episodes ended, and in how many
     steps some did and others did not."""
     envs, rng, count = (found, expected), np.random.default_rng(0), found.num_envs
+    stop = found.unwrapped.task.actions.stop
     assert_alike(*(env.reset(seed=11) for env in envs), close)
     ended, ends, partial = np.zeros(count, bool), 0, 0
     for _ in range(steps):
@@ -62,7 +75,7 @@ def assert_vector_envs_alike(found, expected, close, steps=14):
             seed = [int(each) for each in rng.integers(0, 1000, count)]
             masks = ({"reset_mask": ended.copy()} for _ in envs)
             assert_alike(*(env.reset(seed=seed, options=next(masks)) for env in envs), close)
-        actions = random_actions(found.action_space, rng)
+        actions = random_actions(found.action_space, rng, stop)
         results = [env.step(actions) for env in envs]
         assert_alike(*results, close)
         ended = results[1][2]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,25 @@ def test_with_enough_width_it_is_the_best_of_all_sequences(task, grid_size, widt
     assert torch.allclose(episodes.readout(state).confidence, best, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("share", "lengths"), [(0.0, {1, 4}), (0.5, {1, 4}), (1.0, {1, 2, 4}), (100.0, {1})]
+)
+def test_with_stop_it_is_the_best_of_all_sequences_of_all_lengths(task, share, lengths):
+    """Prices are shares of what a good first look earns."""
+    start = state = task.start(np.arange(20))
+    first = episodes.readout(start).confidence
+    ends = [best_end(task, start, 2, looks) for looks in range(4)]
+    price = share * float((ends[1] - first).median())
+    task = dataclasses.replace(task, rules=dataclasses.replace(task.rules, look_cost=price))
+    best = torch.stack([end - price * looks for looks, end in enumerate(ends)]).max(0).values
+    oracle, earned = agents.BeamSearchOracle(2, 16, stop=True), torch.zeros(20)
+    for _ in range(3):
+        state, rewards, _ = task.step(state, oracle.choose_looks(task, state))
+        earned += rewards
+    assert torch.allclose(earned, best - first, atol=1e-6)
+    assert {*state.step.tolist()} == lengths
+
+
 TABLE = {1: 0.6, 2: 0.5, 3: 0.4, 11: 0.7, 12: 0.7, 13: 0.6, 21: 0.2, 22: 0.8, 33: 0.9}
 
 
@@ -59,10 +80,30 @@ def test_by_hand(width, expected):
     """Greedy goes 1, 1 to 0.7; two kept find 2, 2 and its 0.8; three find 3, 3 and its 0.9."""
     arguments = TableClassifier(), torch.zeros(1, 1), torch.tensor([[[1.0], [2.0], [3.0]]])
     labels = torch.tensor([1])
-    first = beam_search.first_of_best(*arguments, labels, looks=2, width=width)
+    first, reached = beam_search.first_of_best(*arguments, labels, looks=2, width=width)
     assert first.tolist() == [expected]
-    one_look = beam_search.first_of_best(*arguments, labels, looks=1, width=width)
+    assert reached.tolist() == pytest.approx([0.7 + 0.1 * expected])
+    one_look, reached = beam_search.first_of_best(*arguments, labels, looks=1, width=width)
     assert one_look.tolist() == [0]
+    assert reached.tolist() == pytest.approx([0.6])
+
+
+@pytest.mark.parametrize(
+    ("look_cost", "expected", "comes_to"), [(0.0, 2, 0.9), (0.2, 2, 0.5), (0.35, 0, 0.25)]
+)
+def test_shorter_plans_by_hand(look_cost, expected, comes_to):
+    """3, 3 has 0.9 after two looks, 1 has 0.6 after one."""
+    first, reached = beam_search.first_of_best(
+        TableClassifier(),
+        torch.zeros(1, 1),
+        torch.tensor([[[1.0], [2.0], [3.0]]]),
+        torch.tensor([1]),
+        looks=2,
+        width=3,
+        look_cost=look_cost,
+    )
+    assert first.tolist() == [expected]
+    assert reached.tolist() == pytest.approx([comes_to])
 
 
 def test_with_width_1_it_is_greedy(task):

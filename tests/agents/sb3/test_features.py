@@ -13,6 +13,7 @@ SHAPES = {
     "hidden_state": (5,),
     "locations": (4, 2),
     "step": (1,),
+    "probabilities": (3,),
 }
 SPACE = spaces.Dict(
     {key: spaces.Box(-np.inf, np.inf, shape, np.float32) for key, shape in SHAPES.items()}
@@ -31,6 +32,7 @@ def test_width(observations, sees, encoder):
     extractor = GlanceFocusExtractor(SPACE, sees, encoder)
     maps = 32 * 6 if encoder == "conv" else 128 * 6
     sizes = {"features": maps, "glance": maps, "hidden_state": 5, "locations": 8, "step": 1}
+    sizes["probabilities"] = 3
     assert extractor.features_dim == sum(sizes[key] for key in sees or SEES)
     assert extractor(observations).shape == (7, extractor.features_dim)
 

@@ -1,8 +1,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 
 from agents.sb3 import GlanceFocusVecEnv
+from gf_env.envs.actions import Look
 from tests.helpers.compare import assert_alike
 
 
@@ -38,6 +40,36 @@ def test_bridge_is_the_vector_env():
             for name in ("is_success", "index"):
                 assert info[name] == infos["final_info"][name][row]
             assert bridge.reset_infos[row]["index"] == infos["index"][row]
+
+
+@pytest.mark.parametrize("env_id", ["GlanceFocusStop-v0", "GlanceFocusStopGrid-v0"])
+def test_episodes_that_stop(env_id):
+    bridge = make(env_id=env_id, look_cost=0.25)
+    price, before = 0.25, bridge.reset()
+    known = [*bridge.reset_infos]
+    stops = np.array([True, False, True, False])
+    actions = bridge.vector_env.task.actions.encode(
+        Look(torch.full((4, 2), 0.3), torch.from_numpy(stops))
+    )
+    _, rewards, dones, infos = bridge.step(actions)
+    assert dones.tolist() == stops.tolist()
+    assert not rewards[stops].any()
+    for row, info in enumerate(infos):
+        assert info["stopped"] is bool(stops[row])
+        assert info["cost"] == (0 if stops[row] else price)
+        assert rewards[row] == pytest.approx(info["gain"] - info["cost"], abs=1e-6)
+        if stops[row]:
+            expected = {key: value[row] for key, value in before.items()}
+            assert_alike(info["terminal_observation"], expected)
+            assert info["TimeLimit.truncated"] is False
+            assert info["is_success"] is info["correct"]
+            for name in ("index", "step", "confidence", "multiply_adds"):
+                assert info[name] == known[row][name]
+            fresh = bridge.reset_infos[row]
+            assert (fresh["step"], fresh["stopped"], fresh["cost"]) == (1, False, 0)
+    *_, dones, infos = bridge.step(actions)  # the new episodes stop at once, too
+    assert dones.tolist() == stops.tolist()
+    assert [info["step"] for info in infos] == [1, 3, 1, 3]
 
 
 def test_options_choose_images():

@@ -6,6 +6,7 @@ import warnings
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
@@ -13,10 +14,11 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 import agents
 import gf_env
 from gf_env.builtin_tasks import BUILTIN_TASKS, LEVELS
+from gf_env.envs.actions import Look
 from gf_env.envs.registration import ENV_IDS
 from tests.helpers.compare import assert_vector_envs_alike, to_float16, to_rounding
 
-OBSERVE = ("glance", "locations", "step")
+OBSERVE = ("glance", "locations", "step", "probabilities")
 ALLOWED_WARNINGS = (
     # feature maps are what a network's last layer gives: they have no bounds
     "minimum value is -infinity",
@@ -32,6 +34,11 @@ ALLOWED_WARNINGS = (
 NUM_ENVS = 4
 
 every_id = pytest.mark.parametrize("env_id", ENV_IDS)
+# the agent stops or the network exits, not both
+every_end = pytest.mark.parametrize(
+    ("env_id", "exits"),
+    [(env_id, exits) for env_id in ENV_IDS for exits in (False, True)[: 2 - ("Stop" in env_id)]],
+)
 
 
 @every_id
@@ -45,9 +52,8 @@ def test_checkers_have_no_objection(env_id, check):
         assert any(allowed in str(warning.message) for allowed in ALLOWED_WARNINGS), warning
 
 
-@every_id
+@every_end
 @pytest.mark.parametrize("mode", AutoresetMode)
-@pytest.mark.parametrize("exits", [False, True])
 def test_vector_environment_equals_single_ones(env_id, mode, exits):
     arguments = {"split": "validation", "observe": OBSERVE}
     if exits:
@@ -61,7 +67,7 @@ def test_vector_environment_equals_single_ones(env_id, mode, exits):
             assert getattr(native, name) == getattr(reference, name)
     ends, partial = assert_vector_envs_alike(native, reference, to_rounding, steps=12)
     assert ends >= NUM_ENVS
-    assert (partial > 0) == exits
+    assert (partial > 0) == (exits or "Stop" in env_id)
     assert native.np_random_seed == reference.np_random_seed
 
 
@@ -93,19 +99,22 @@ def test_feature_bank_equals_pixels(env_id):
 def test_levels(task, level):
     row = BUILTIN_TASKS[task].at(level)
     kind = gf_env.load_dataset(row.dataset, "validation").spec
-    for form, space in (
-        ("", gym.spaces.Box(-1, 1, (2,), np.float32)),
-        ("Grid", gym.spaces.Discrete(row.grid_size**2)),
-    ):
+    box, choices = gym.spaces.Box, row.grid_size**2
+    forms = {"": box(-1, 1, (2,), np.float32), "Grid": gym.spaces.Discrete(choices)}
+    if BUILTIN_TASKS[task].stop_cost is not None:
+        forms["Stop"] = box(-1, 1, (3,), np.float32)
+        forms["StopGrid"] = gym.spaces.Discrete(choices + 1)
+    for form, space in forms.items():
         env_id = f"{BUILTIN_TASKS[task].id_stem}{form}-v0"
         env = gym.make(env_id, split="validation", level=level, render_mode="rgb_array")
         played = env.unwrapped.task
         assert played.dataset.name == row.dataset
         assert played.rules.sequence_length == row.sequence_length
         assert env.action_space == space
-        env.action_space.seed(0)
+        assert played.rules.look_cost == (BUILTIN_TASKS[task].stop_cost if "Stop" in form else 0)
         _, info = env.reset(seed=0)
         assert info["patch"].tolist() == [0, 0, kind.image_size, kind.image_size]
-        ends = [env.step(env.action_space.sample())[2] for _ in range(row.sequence_length - 1)]
+        looks = played.actions.encode(Look(torch.full((row.sequence_length - 1, 2), 0.3)))
+        ends = [env.step(action)[2] for action in looks]
         assert ends == [False] * (row.sequence_length - 2) + [True]
         assert env.render().shape == (436, 800, 3)

@@ -23,6 +23,8 @@ def test_spaces():
         "locations": (4, 2),
         "step": (1,),
     }
+    classes = make(observe=("probabilities",)).observation_space["probabilities"]
+    assert classes == gym.spaces.Box(0, 1, (10,), np.float32)
     assert set(make().observation_space.spaces) == {"features", "hidden_state"}
     assert make("GlanceFocusGrid-v0").action_space == gym.spaces.Discrete(49)
     assert make("GlanceFocusGrid-v0", grid_size=3).action_space == gym.spaces.Discrete(9)
@@ -47,8 +49,8 @@ def test_info_and_return():
     _, info = env.reset(seed=3)
     assert {key: type(value) for key, value in info.items()} == {
         **dict.fromkeys(("index", "label", "prediction", "step", "multiply_adds"), int),
-        **dict.fromkeys(("confidence", "max_probability"), float),
-        "correct": bool,
+        **dict.fromkeys(("confidence", "max_probability", "gain", "cost"), float),
+        **dict.fromkeys(("correct", "stopped"), bool),
         "patch": np.ndarray,
     }
     labels = gf_env.load_dataset("cluttered-digits", "validation").labels
@@ -65,6 +67,9 @@ def test_info_and_return():
         assert info["patch"].tolist() == [0, 54, 24, 24]  # 0.75 of a travel of 72
         assert info["correct"] == (info["prediction"] == info["label"])
         assert ("is_success" in info) == terminated
+        assert info["gain"] == reward
+        assert info["cost"] == 0
+        assert info["stopped"] is False
         costs.append(info["multiply_adds"])
         total += reward
     assert info["is_success"] is info["correct"]
@@ -135,6 +140,13 @@ def test_sequence_length_and_exits():
         ({"observe": "step"}, "takes a tuple"),
         ({"render_mode": "ansi"}, "unknown render_mode 'ansi'.*rgb_array"),
         ({"exit_thresholds": (0.5,)}, "each of 5 steps, got 1"),
+        ({"look_cost": -0.1}, "look_cost must be greater than or equal to 0, got -0.1"),
+        ({"look_cost": np.nan}, "look_cost must be .*, got nan"),
+        ({"look_cost": np.inf}, "look_cost must be a finite number, got inf"),
+        (
+            {"stop": True, "exit_thresholds": (0.9,) * 5},
+            "stop=True leaves it to the agent .*; leave one of them out",
+        ),
         ({"sequence_length": 0}, "sequence_length must be greater than or equal to 2, got 0"),
         ({"grid_size": 0}, "grid_size must be 1 or more, got 0"),
         ({"lattice_stride": 0}, "a pixel or more, got 0"),
@@ -164,21 +176,28 @@ def test_a_network_in_training_mode_is_refused(tiny):
         gym.make("GlanceFocus-v0", **tiny)
 
 
-@pytest.mark.parametrize("action", [[np.nan, 0], [0, 0, 0], [[0, 0]], 0.5, "left", None])
-def test_bad_actions_lose_nothing(action):
-    env, other = (make().unwrapped for _ in range(2))
+@pytest.mark.parametrize(
+    ("stop", "action"),
+    [
+        *((False, each) for each in ([np.nan, 0], [0, 0, 0], [[0, 0]], 0.5, "left", None)),
+        *((True, each) for each in ([0, 0, np.nan], [0, 0], [[0, 0, 1]])),
+    ],
+)
+def test_bad_actions_lose_nothing(stop, action):
+    env, other = (make(stop=stop).unwrapped for _ in range(2))
     env.reset(seed=0)
     other.reset(seed=0)
     with pytest.raises(ValueError, match=r"NaN|shape"):
         env.step(action)
-    good = np.zeros(2, np.float32)
+    good = np.zeros(2 + stop, np.float32)
     assert_alike(env.step(good), other.step(good))
 
 
-def test_bad_grid_actions():
-    env = make("GlanceFocusGrid-v0").unwrapped
+@pytest.mark.parametrize(("stop", "outside"), [(False, 49), (True, 50)])
+def test_bad_grid_actions(stop, outside):
+    env = make("GlanceFocusGrid-v0", stop=stop).unwrapped
     env.reset(seed=0)
-    for action in (49, -1, 2.0, np.array([1, 2])):
+    for action in (outside, -1, 2.0, np.array([1, 2])):
         with pytest.raises(ValueError, match="grid indices"):
             env.step(action)
 

@@ -169,6 +169,8 @@ def test_exits_at_the_threshold_or_above(started):
             "exit_thresholds.1 must be",
         ),
         ({"sequence_length": 5, "reward": "contrastive"}, "needs rivals"),
+        ({"sequence_length": 5, "look_cost": -1e-9}, "look_cost must be greater .* 0, got -1e-09"),
+        ({"sequence_length": 5, "look_cost": float("nan")}, "look_cost must be"),
     ],
 )
 def test_impossible_rules(arguments, message):

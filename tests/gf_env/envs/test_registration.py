@@ -13,8 +13,16 @@ from gf_env.builtin_tasks import BUILTIN_TASKS
 from gf_env.envs.registration import ENV_IDS
 
 
-def test_two_ids_a_task():
-    assert len(ENV_IDS) == 2 * len(BUILTIN_TASKS)
+def test_two_ids_a_task_and_two_more_with_a_price():
+    priced = [task for task in BUILTIN_TASKS.values() if task.stop_cost is not None]
+    assert [task.name for task in priced] == ["cluttered-digits"]
+    assert len(ENV_IDS) == 2 * len(BUILTIN_TASKS) + 2 * len(priced)
+    for env_id, arguments in ENV_IDS.items():
+        stops = {key: arguments.get(key) for key in ("stop", "look_cost")}
+        price = BUILTIN_TASKS[arguments["dataset"]].stop_cost
+        assert stops == {"stop": True, "look_cost": price} or "Stop" not in env_id
+        assert "Stop" in env_id or set(stops.values()) == {None}
+    assert {"GlanceFocusStop-v0", "GlanceFocusStopGrid-v0"} < {*ENV_IDS}
     assert {"GlanceFocus-v0", "GlanceFocusGrid-v0", "GlanceFocusSearch-v0"} < {*ENV_IDS}
     assert {*ENV_IDS} <= {*gym.registry}
 

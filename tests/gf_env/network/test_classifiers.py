@@ -105,7 +105,7 @@ def test_costs_of_a_cascade_grow():
     steps = network.step_cost.steps
     encoder = steps[0] - 128 * 3
     assert steps == tuple(encoder + max(1, looks) * 128 * 3 for looks in (1, 2, 3, 4, 5))
-    assert network.step_cost.cumulative(2, policy=7) == [steps[0], steps[0] + steps[1] + 7]
+    assert network.step_cost.cumulative(2) == [steps[0], steps[0] + steps[1]]
 
 
 def test_an_environment_around_a_cascade(tiny_dataset):
