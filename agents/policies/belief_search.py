@@ -217,7 +217,7 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         return ChoiceCost(seeing + choosing, weighing + choosing, stop=0)
 
     def choose(
-        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+        self, seen: Tensors, memory: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose the next patches; see `NetworkPolicy.choose`."""
         size = self.network.config.places**2
@@ -227,9 +227,9 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         # whoever has looked everywhere begins again
         unseen = torch.where((new | (unseen.sum(1) == 0))[:, None], 1.0, unseen)
         covered = self.network.choose(logits, unseen)
-        if not deterministic:
+        if generator is not None:
             belief = (logits.softmax(1) * unseen).cpu() + torch.finfo(torch.float32).tiny
-            place = torch.multinomial(belief, 1, generator=self._generator)[:, 0]
+            place = torch.multinomial(belief, 1, generator=generator)[:, 0]
             covered = (covered + 1) * self.network.coverage.T[place.to(covered.device)]
         chosen = covered.argmax(1)
         if self.network.config.search_on:

@@ -59,14 +59,14 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
 
     @abc.abstractmethod
     def choose(
-        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+        self, seen: Tensors, memory: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose the next patches of n episodes, on the network's device.
 
         Args:
             seen: (n, ...) float32 each, by name, as `shapes` has them.
             memory: (n, m) float32.
-            deterministic: the likeliest actions instead of samples.
+            generator: of samples; None for the likeliest actions.
 
         Returns:
             actions, as `predict` has them, and the memory after them.
@@ -81,7 +81,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
     def multiply_adds(self) -> int | ChoiceCost:
         """Of one choice for one image, a critic's included; counted when first asked for."""
         memory = self.initial_memory(1)
-        return count_multiply_adds(lambda: self.choose(self._blank(), memory, True))
+        return count_multiply_adds(lambda: self.choose(self._blank(), memory, None))
 
     def _blank(self) -> dict[str, torch.Tensor]:
         """Return what it sees of one image, all zeros."""
@@ -119,7 +119,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         if state is not None:
             new = np.zeros(count, np.bool_) if episode_start is None else episode_start
             memory = torch.from_numpy(np.asarray(state) * ~new[:, None]).to(memory)
-        actions, memory = self.choose(seen, memory, deterministic)
+        actions, memory = self.choose(seen, memory, None if deterministic else self._generator)
         return actions.cpu().numpy(), memory.cpu().numpy()
 
     def _seen(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:

@@ -9,13 +9,10 @@ from typing import Literal, get_args
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import nn
-from typing_extensions import override
 
 from agents.policies.network_policy import NetworkPolicy, Tensors
 from gf_env.configuration import configuration
-from gf_env.datasets.batches import Batch
 from gf_env.geometry import location_to_action
-from gf_env.training.samplers import LocationSampler
 
 FILE_KIND = "agents.PaperPolicy.v1"
 StateEncoder = Literal["conv", "flat"]
@@ -84,39 +81,6 @@ class PatchProposalNetwork(nn.Module):
         noise = torch.randn(mean.shape, generator=generator, device=generator.device)
         return (mean + self.config.action_std * noise.to(mean.device)).clamp(0, 1)
 
-    @torch.no_grad()
-    def sample(
-        self, features: torch.Tensor, hidden: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw the next look.
-
-        Returns:
-            Location (n, 2) in [0, 1] and the state after it; arguments as `forward` has them.
-        """
-        mean, _, hidden = self(features, hidden)
-        return self.perturb(mean, generator), hidden
-
-
-class PolicySampler(LocationSampler):
-    """The patches that a policy's network draws, for stage 3.
-
-    Args:
-        network: frozen; its state is the memory.
-    """
-
-    def __init__(self, network: PatchProposalNetwork) -> None:
-        self._network = network
-
-    @override
-    def start(self, batch: Batch, features: torch.Tensor) -> torch.Tensor:
-        return self._network.initial_state(features)
-
-    @override
-    def sample(
-        self, features: torch.Tensor, memory: torch.Tensor, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._network.sample(features, memory, generator)
-
 
 class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):
     """The patch proposal network as a `Policy`; its state is the GRU's.
@@ -140,9 +104,9 @@ class PaperPolicy(NetworkPolicy[PatchProposalNetwork]):
         return torch.zeros(count, self.network.config.hidden_size, device=self.device)
 
     def choose(
-        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+        self, seen: Tensors, memory: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose the next patches; see `NetworkPolicy.choose`."""
         mean, _, memory = self.network(seen["features"], memory)
-        locations = mean if deterministic else self.network.perturb(mean, self._generator)
+        locations = mean if generator is None else self.network.perturb(mean, generator)
         return location_to_action(locations), memory

@@ -37,10 +37,10 @@ class RecurrentPolicy(NetworkPolicy[RecurrentPolicyNetwork]):
         return self.network.initial_state(count)
 
     def choose(
-        self, seen: Tensors, memory: torch.Tensor, deterministic: bool
+        self, seen: Tensors, memory: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose the next patches; see `NetworkPolicy.choose`."""
         choice, _, memory = self.network(seen, memory)
         actor = self.network.actor
-        chosen = actor.likeliest(choice) if deterministic else actor.sample(choice, self._generator)
+        chosen = actor.likeliest(choice) if generator is None else actor.sample(choice, generator)
         return actor.to_actions(chosen), memory

@@ -13,9 +13,10 @@ from pathlib import Path
 from rich.progress import Progress
 
 from agents.learners.paper_ppo import PaperLearner
-from agents.policies.paper import PaperPolicy, PolicySampler
+from agents.policies.paper import PaperPolicy
 from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
+from agents.policies.sampler import PolicySampler
 from agents.stages.config import PHASES, TrainConfig
 from agents.stages.starting_classifiers import Learned, start_encoder
 from gf_env.datasets import Dataset, load_dataset
@@ -180,9 +181,8 @@ class TrainingRun:
         policy = PaperPolicy.load(self._needed("stage2"))
         policy.network.to(self.loading.device).eval().requires_grad_(False)
         network = self._network().requires_grad_(True)
-        self._train_looks(
-            "stage3", network, PolicySampler(policy.network), lambda: policy, recipe.stage3
-        )
+        sampler = PolicySampler(policy, network.config)
+        self._train_looks("stage3", network, sampler, lambda: policy, recipe.stage3)
 
     def _train_looks(
         self,

@@ -56,6 +56,10 @@ class ActionCodec(Protocol):
         """
         ...
 
+    def to_look(self, actions: torch.Tensor) -> Look:
+        """Turn actions on the device, (n, ...) values of the space, into a look, unchecked."""
+        ...
+
     def encode(self, look: Look) -> NDArray[Any]:
         """Return the actions that mean a look, or the nearest one that there is."""
         ...
@@ -112,8 +116,11 @@ class LocationActions(ActionCodec):
                 f"actions must not be NaN, got {array[bad[0]]} in episode {bad[0]} and "
                 f"{len(bad)} of {count} in all"
             )
-        numbers = _on(self._device, array.astype(np.float32))
-        return Look(action_to_location(numbers[:, :2]), self._stops(numbers))
+        return self.to_look(_on(self._device, array.astype(np.float32)))
+
+    @override
+    def to_look(self, actions: torch.Tensor) -> Look:
+        return Look(action_to_location(actions[:, :2]), self._stops(actions))
 
     @override
     def encode(self, look: Look) -> NDArray[np.float32]:
@@ -166,7 +173,11 @@ class GridActions(ActionCodec):
                 f"grid indices must be in [0, {choices}), got {array[bad[0]]} in episode {bad[0]} "
                 f"and {len(bad)} of {count} in all"
             )
-        return self.look(_on(self._device, array.astype(np.int64)))
+        return self.to_look(_on(self._device, array.astype(np.int64)))
+
+    @override
+    def to_look(self, actions: torch.Tensor) -> Look:
+        return self.look(actions)
 
     @override
     def encode(self, look: Look) -> NDArray[np.int64]:

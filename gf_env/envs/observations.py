@@ -5,17 +5,38 @@ The newest feature map and the classifier's state, as the paper's policies do or
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gf_env.envs.episodes import Episodes
 from gf_env.geometry import location_to_action
 
 Observation = dict[str, NDArray[np.float32]]
 
-_EXTRA: dict[str, Callable[[Episodes], torch.Tensor]] = {
+
+class Shown(Protocol):
+    """What observations are made of: episodes, or the looks of a network that is trained.
+
+    Attributes as of `gf_env.envs.episodes.Episodes`.
+    """
+
+    @property
+    def step(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def features(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def glance_features(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def hidden(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def logits(self) -> torch.Tensor: ...  # noqa: D102
+    @property
+    def locations(self) -> torch.Tensor: ...  # noqa: D102
+
+
+_EXTRA: dict[str, Callable[[Shown], torch.Tensor]] = {
     "glance": lambda state: state.glance_features,
     "locations": lambda state: location_to_action(state.locations),
     "step": lambda state: state.step[:, None].float(),
@@ -24,7 +45,7 @@ _EXTRA: dict[str, Callable[[Episodes], torch.Tensor]] = {
 EXTRA_OBSERVATIONS = tuple(_EXTRA)
 
 
-def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[str, torch.Tensor]:
+def observation_tensors(state: Shown, observe: Sequence[str] = ()) -> dict[str, torch.Tensor]:
     """Return what a policy may see of n episodes.
 
     Args:
@@ -44,7 +65,7 @@ def observation_tensors(state: Episodes, observe: Sequence[str] = ()) -> dict[st
     return seen | {key: _EXTRA[key](state) for key in observe}
 
 
-def observation(state: Episodes, observe: Sequence[str] = ()) -> Observation:
+def observation(state: Shown, observe: Sequence[str] = ()) -> Observation:
     """Return `observation_tensors` as fresh, C-contiguous float32 arrays."""
     seen = observation_tensors(state, observe)
     return {key: np.array(value.cpu().numpy(), order="C") for key, value in seen.items()}

@@ -75,8 +75,7 @@ class ContentsObjective(PresenceObjective):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return logits, what is there and what counts, (n, contents) each."""
         images, patch = batch.images, self.module.config.input_size
-        memory = self._sampler.start(batch, images)
-        locations, _ = self._sampler.sample(images, memory, generator)
+        locations, _ = self._sampler.sample(None, self._sampler.start(batch), generator)
         corners = geometry.corners(locations, images.shape[-1], patch)
         logits = self.module(crop(images, corners, patch)).float()
         objects, contents = self._objects(batch, images.device)

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from gf_env.datasets.batches import Batch
-from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.network.glance_focus_net import GlanceFocusNet, Glimpse
 from gf_env.network.image_classifier import ImageClassifier
-from gf_env.training.samplers import LocationSampler
+from gf_env.training.samplers import LocationSampler, Looked
 
 
 class Objective(nn.Module):
@@ -110,13 +110,13 @@ class LooksObjective(Objective):
         steps = network.config.sequence_length
         glimpse = network.glance(images)
         own_logits = network.global_encoder.own_logits(glimpse.pooled)
-        memory = sampler.start(batch, glimpse.features.detach().float())
+        memory, looked = sampler.start(batch), _after_the_glance(glimpse, labels, steps)
         total = self._loss(glimpse.logits, own_logits, labels)
         for _ in range(steps - 1):
             with torch.no_grad():
-                features = glimpse.features.detach().float()
-                locations, memory = sampler.sample(features, memory, generator)
+                locations, memory = sampler.sample(looked, memory, generator)
             glimpse = network.focus(images, locations, glimpse.hidden)
+            looked = _after_a_look(looked, glimpse, locations)
             own_logits = network.local_encoder.own_logits(glimpse.pooled)
             total = total + self._loss(glimpse.logits, own_logits, labels)
         return total / steps
@@ -126,3 +126,29 @@ class LooksObjective(Objective):
     ) -> torch.Tensor:
         own = F.cross_entropy(own_logits.float(), labels)
         return F.cross_entropy(logits.float(), labels) + self.auxiliary_weight * own
+
+
+def _after_the_glance(glimpse: Glimpse, labels: torch.Tensor, steps: int) -> Looked:
+    """Return what a sampler may see after the glance of episodes with so many looks."""
+    features = glimpse.features.detach().float()
+    return Looked(
+        step=torch.ones_like(labels),
+        features=features,
+        glance_features=features,
+        hidden=glimpse.hidden.detach().float(),
+        logits=glimpse.logits.detach().float(),
+        locations=features.new_full((len(labels), steps - 1, 2), 0.5),
+    )
+
+
+def _after_a_look(looked: Looked, glimpse: Glimpse, locations: torch.Tensor) -> Looked:
+    """Return what a sampler may see after one look more at locations (n, 2)."""
+    slot = (looked.step[:, None, None] - 1).expand(-1, 1, 2)
+    return Looked(
+        step=looked.step + 1,
+        features=glimpse.features.detach().float(),
+        glance_features=looked.glance_features,
+        hidden=glimpse.hidden.detach().float(),
+        logits=glimpse.logits.detach().float(),
+        locations=looked.locations.scatter(1, slot, locations[:, None].float()),
+    )

@@ -5,7 +5,7 @@ joined, few random patches say anything; there a share of the looks goes to obje
 data set knows.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from typing_extensions import override
@@ -14,25 +14,40 @@ from gf_env.datasets.base import Dataset, located
 from gf_env.datasets.batches import Batch
 
 
+class Looked(NamedTuple):
+    """What n images have shown until now, without gradients; as `gf_env.envs.episodes.Episodes`.
+
+    Attributes:
+        step: (n,) int64, looks taken so far, the glance included.
+        features: (n, channels, h, w) float32, feature map of the newest look.
+        glance_features: likewise, of the glance.
+        hidden: (n, H) float32, the classifier's state.
+        logits: (n, classes) float32.
+        locations: (n, T - 1, 2) float32 in [0, 1], where the looks were; 0.5 of those to come.
+    """
+
+    step: torch.Tensor
+    features: torch.Tensor
+    glance_features: torch.Tensor
+    hidden: torch.Tensor
+    logits: torch.Tensor
+    locations: torch.Tensor
+
+
 class LocationSampler(Protocol):
     """Chooses the locations of the looks while a network is trained."""
 
-    def start(self, batch: Batch, features: torch.Tensor) -> torch.Tensor:
-        """Return the sampler's memory before the first choice, (n, ...).
-
-        Args:
-            batch: the images.
-            features: (n, channels, h, w), the glance's.
-        """
+    def start(self, batch: Batch) -> torch.Tensor:
+        """Return the sampler's memory before the first choice, (n, ...)."""
         ...
 
     def sample(
-        self, features: torch.Tensor, memory: torch.Tensor, generator: torch.Generator
+        self, looked: Looked | None, memory: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return locations (n, 2) in [0, 1], drawn with the generator, and the memory after it.
 
         Args:
-            features: (n, channels, h, w), the newest look's.
+            looked: what there was to see; None for a sampler that needs no network.
             memory: as `start` returned it.
             generator: on the CPU.
         """
@@ -43,14 +58,14 @@ class UniformSampler(LocationSampler):
     """Random patches, as in stage 1 of the paper; its memory is empty."""
 
     @override
-    def start(self, batch: Batch, features: torch.Tensor) -> torch.Tensor:
-        return features.new_zeros(len(features), 0)
+    def start(self, batch: Batch) -> torch.Tensor:
+        return torch.zeros(len(batch.images), 0, device=batch.images.device)
 
     @override
     def sample(
-        self, features: torch.Tensor, memory: torch.Tensor, generator: torch.Generator
+        self, looked: Looked | None, memory: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        return random_locations(len(features), generator).to(features.device), memory
+        return random_locations(len(memory), generator).to(memory.device), memory
 
 
 class ObjectSampler(LocationSampler):
@@ -82,19 +97,20 @@ class ObjectSampler(LocationSampler):
         self._share, self._weights = share, weights
 
     @override
-    def start(self, batch: Batch, features: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self._located.objects[batch.indices.numpy()]).to(features.device)
+    def start(self, batch: Batch) -> torch.Tensor:
+        objects = self._located.objects[batch.indices.numpy()]
+        return torch.from_numpy(objects).to(batch.images.device)
 
     @override
     def sample(
-        self, features: torch.Tensor, memory: torch.Tensor, generator: torch.Generator
+        self, looked: Looked | None, memory: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         count, objects, _ = memory.shape
         more = objects - len(self._weights)
         weights = torch.tensor((self._weights + self._weights[-1:] * more)[:objects])
         chosen = weights.multinomial(count, replacement=True, generator=generator)
         shift = torch.randint(self._slack + 1, (count, 2), generator=generator)
-        anywhere = random_locations(count, generator).to(features.device)
+        anywhere = random_locations(count, generator).to(memory.device)
         at_objects = torch.rand(count, 1, generator=generator) < self._share
         corners = memory[torch.arange(count), chosen] - shift.to(memory.device)
         near = (corners / self._travel).clamp(0, 1)

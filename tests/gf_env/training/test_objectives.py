@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from agents import PatchProposalConfig, PatchProposalNetwork
-from agents.policies.paper import PolicySampler
+from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents.policies.sampler import PolicySampler
 from gf_env.datasets.batches import Batch
+from gf_env.envs.actions import Look
+from gf_env.envs.make_task import make_task
+from gf_env.envs.observations import EXTRA_OBSERVATIONS as EXTRA
+from gf_env.envs.observations import observation_tensors
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.training.objectives import LooksObjective
 from gf_env.training.samplers import UniformSampler
@@ -31,13 +35,13 @@ class Fixed:
     def __init__(self):
         self.seen = []
 
-    def start(self, batch, features):
-        return torch.zeros(len(features), 1)
+    def start(self, batch):
+        return torch.zeros(len(batch.labels), 1)
 
-    def sample(self, features, hidden, generator):
-        self.seen.append(features)
+    def sample(self, looked, hidden, generator):
+        self.seen.append(looked)
         place = self.places[int(hidden[0, 0])]
-        return place.expand(len(features), 2), hidden + 1
+        return place.expand(len(hidden), 2), hidden + 1
 
 
 def test_the_loss_by_hand(batch):
@@ -55,9 +59,16 @@ def test_the_loss_by_hand(batch):
         for look in (first, second)
     )
     assert loss.item() == pytest.approx(((main + 5 * own) / 3).item(), rel=1e-5)
-    assert torch.allclose(sampler.seen[0], glance.features)
-    assert torch.allclose(sampler.seen[1], first.features)
-    assert not any(features.requires_grad for features in sampler.seen)
+    task = make_task(network=net.eval(), dataset=random_dataset(count=6), sequence_length=3)
+    state = task.start(np.arange(6))
+    for looked, place in zip(sampler.seen, Fixed.places, strict=True):
+        # a policy sees what it would see in an environment
+        shown, expected = (observation_tensors(each, EXTRA) for each in (looked, state))
+        assert shown.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(shown[name], value, msg=name)
+            assert not shown[name].requires_grad
+        state, _, _ = task.step(state, Look(place.expand(6, 2)))
 
 
 @pytest.mark.parametrize("frozen", ["global_encoder", "local_encoder"])
@@ -76,20 +87,11 @@ def test_an_encoder_that_is_not_trained(batch, frozen):
 
 
 def test_the_policy_is_no_part_of_what_is_trained(batch):
-    policy = PatchProposalNetwork(PatchProposalConfig((128, 1, 1), hidden_size=8))
+    policy = PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 1, 1), hidden_size=8)))
+    policy.network.requires_grad_(False)
     net = network()
-    objective = LooksObjective(net, PolicySampler(policy.eval().requires_grad_(False)), 1.0, True)
+    objective = LooksObjective(net, PolicySampler(policy, net.config), 1.0, True)
     assert set(objective.parameters()) == set(net.parameters())
-    assert not [module for module in objective.modules() if module is policy]
+    assert not [module for module in objective.modules() if module is policy.network]
     objective(batch, torch.Generator().manual_seed(0)).backward()
     assert all(p.grad is not None for p in net.local_encoder.parameters())
-
-
-def test_the_policy_samples_with_the_generator():
-    policy = PatchProposalNetwork(PatchProposalConfig((4, 2, 2), action_std=0.05))
-    assert isinstance(policy, nn.Module)
-    features = torch.rand(1, 4, 2, 2).expand(4000, 4, 2, 2)
-    start = policy.initial_state(features)
-    draws = [policy.sample(features, start, torch.Generator().manual_seed(3))[0] for _ in range(2)]
-    assert torch.equal(draws[0], draws[1])
-    assert draws[0].std(0).tolist() == pytest.approx([0.05, 0.05], abs=0.005)

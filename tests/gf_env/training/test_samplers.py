@@ -12,9 +12,8 @@ COUNT = 4000
 
 
 def drawn(sampler, batch, seed=0):
-    features = torch.zeros(len(batch.indices), 3, 1, 1)
     generator = torch.Generator().manual_seed(seed)
-    return sampler.sample(features, sampler.start(batch, features), generator)[0]
+    return sampler.sample(None, sampler.start(batch), generator)[0]
 
 
 @pytest.fixture(scope="module")
