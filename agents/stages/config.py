@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+import tyro
+from pydantic import Field, PositiveInt
 
 from agents.learners.paper_ppo import PaperPPOConfig
+from agents.registry.learners import get_learner, make_config
 from gf_env.configuration import configuration
 from gf_env.network.config import Precision
 from gf_env.storage.tensors import write_atomically
@@ -40,6 +44,43 @@ class DataConfig:
     unreadable: str = "stop"
 
 
+PAPERS = "paper-ppo"
+"""The name of the paper's learner."""
+
+
+@configuration
+class PolicyConfig:
+    """Who learns the policy in stage 2, and on what.
+
+    Attributes:
+        learner: a name in `agents.registry.learners.LEARNERS` whose policies are networks of this
+            package. The paper's has its settings in `stage2`, and resumes after every epoch; others
+            begin anew where they were stopped.
+        settings: of another learner, by name; JSON on the command line.
+        grid_size: n for policies that choose among n x n patches.
+        feature_bank: look features up: see `gf_env.envs.make_task.TaskArguments`.
+    """
+
+    learner: str = PAPERS
+    settings: Annotated[
+        Mapping[str, Any], tyro.conf.arg(constructor=json.loads, metavar="JSON")
+    ] = Field(default_factory=dict)
+    grid_size: PositiveInt | None = None
+    feature_bank: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a learner or settings that do not exist."""
+        if self.learner == PAPERS and self.settings:
+            raise ValueError(f"the settings of {PAPERS} are those of stage2, got {self.settings}")
+        self.learner_config()
+
+    def learner_config(self) -> Any:
+        """Return the learner's configuration."""
+        settings = dict(self.settings)
+        seed = settings.pop("seed", 0)
+        return make_config(get_learner(self.learner), self.learner, settings, seed)
+
+
 @configuration
 class Given:
     """Networks, policies and weights to use in the place of what a phase would make.
@@ -68,6 +109,9 @@ class TrainConfig:
         data: the data set and its splits.
         recipe: the network and how it is trained.
         stage2: the paper's learner.
+        policy: another learner in its place.
+        rounds: how many policies are trained, each but the first on the network that learned on
+            the looks of the one before; 1 is the paper's order, whose stage 3 comes last.
         given: parts to use instead of training them.
         precision: of the supervised phases; `bfloat16` is mixed precision.
     """
@@ -75,6 +119,8 @@ class TrainConfig:
     data: DataConfig = DataConfig()
     recipe: Recipe = Recipe()
     stage2: PaperPPOConfig = PaperPPOConfig()
+    policy: PolicyConfig = PolicyConfig()
+    rounds: PositiveInt = 1
     given: Given = Given()
     precision: Precision = "bfloat16"
 

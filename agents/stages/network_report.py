@@ -6,12 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
+from agents.policies.base import Policy
 from agents.policies.oracle import GreedyOracle
-from agents.policies.paper import PaperPolicy
 from agents.policies.planner import ORDERS, ObjectPolicy
 from agents.policies.rules import CentrePolicy, RandomPolicy
+from agents.registry.files import open_policy
 from agents.reporting.comparison import compare, table
 from agents.reporting.provenance import versions
+from agents.stages.config import PAPERS
 from agents.stages.run import TrainingRun
 from gf_env.datasets import Dataset
 from gf_env.evaluation import Evaluation, evaluate
@@ -21,11 +23,11 @@ from gf_env.storage.tensors import write_atomically
 ORACLE_GRID = 7
 MOST_IMAGES = 2000
 """So many images of a split are measured at most."""
-RANDOM, ORACLE, PAPER = "random", "greedy_oracle", "paper_policy"
+RANDOM, ORACLE = "random", "greedy_oracle"
 
 
 def _network_metrics(
-    network: GlanceFocusNet, policy: PaperPolicy | None, run: TrainingRun
+    network: GlanceFocusNet, policy: Policy | None, run: TrainingRun
 ) -> tuple[dict[str, Any], dict[str, Evaluation]]:
     """Return JSON-serialisable metrics on the first images of a training's data.
 
@@ -46,7 +48,7 @@ def _network_metrics(
     policies = {
         RANDOM: RandomPolicy(),
         "centre": CentrePolicy(),
-        **({} if policy is None else {PAPER: policy}),
+        **({} if policy is None else {_name(run): policy}),
         **(scripted if run.config.recipe.object_looks else {}),
         ORACLE: GreedyOracle(ORACLE_GRID),
     }
@@ -68,17 +70,28 @@ def _network_metrics(
 def write_network_metrics(run: TrainingRun, console: Console) -> None:
     """Measure the networks of a training; write `figures.json` in the folders of their stages."""
     device = run.loading.device
-    policy_source = run.source("stage2")
-    policy = None if policy_source is None else PaperPolicy.load(policy_source)
     about: dict[str, Any] = {"config": dataclasses.asdict(run.config), "versions": versions()}
     if run.source("full_resolution") is not None:
         about = {"full_resolution_accuracy": run.full_resolution_accuracy(), **about}
-    for phase in ("stage1", "stage3"):
-        source = run.source(phase)
+    rounds = range(1, run.config.rounds + 1)
+    for phase, number in (("stage1", 1), *(("stage3", each) for each in rounds)):
+        source = run.source(phase, number)
         if source is None:
             continue
+        # of several rounds each network has the policy that was tuned on it
+        tuned = None if phase == "stage1" else run.source("stage2", number + 1)
+        chosen = tuned or run.source("stage2", number)
+        policy = None if chosen is None else open_policy(chosen)
         metrics, results = _network_metrics(load_network(source, device), policy, run)
         content = json.dumps({**metrics, **about}, indent=2) + "\n"
-        write_atomically(run.place(phase).path / "figures.json", content.encode())
+        place = run.place(phase, number).path
+        write_atomically(place / "figures.json", content.encode())
         rows = compare(results, random=RANDOM, oracle=ORACLE)
-        console.print(table(rows, f"{phase}: {metrics['test_images']:,} images of the test split"))
+        title = f"{place.name}: {metrics['test_images']:,} images of the test split"
+        console.print(table(rows, title))
+
+
+def _name(run: TrainingRun) -> str:
+    """Return what the trained policy is called."""
+    papers = run.config.policy.learner == PAPERS
+    return "paper_policy" if papers else f"{run.config.policy.learner}_policy"

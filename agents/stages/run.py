@@ -3,7 +3,8 @@
 Starting weights at full resolution and at the patch's size, stage 1 (all parts on random patches),
 stage 2 (the policy, the rest frozen), stage 3 (all parts on the policy's patches). A phase starts
 from the best of the phases before it, or from what was given in its place, and writes
-`<phase>/best` and `<phase>/last`; see `gf_env.training.loop`.
+`<phase>/best` and `<phase>/last`; see `gf_env.training.loop`. Stages 2 and 3 may take turns: then
+each has a folder a round, from the second on `<phase>-round-<number>`.
 """
 
 import functools
@@ -13,11 +14,13 @@ from pathlib import Path
 from rich.progress import Progress
 
 from agents.learners.paper_ppo import PaperLearner
-from agents.policies.paper import PaperPolicy
+from agents.policies.network_policy import NetworkPolicy
 from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
 from agents.policies.sampler import PolicySampler
-from agents.stages.config import PHASES, TrainConfig
+from agents.registry.files import open_policy
+from agents.stages.config import PAPERS, PHASES, TrainConfig
+from agents.stages.policy_phase import learn_policy
 from agents.stages.starting_classifiers import Learned, start_encoder
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
@@ -89,18 +92,39 @@ class TrainingRun:
     def run(self, phases: Sequence[str] = PHASES) -> None:
         """Run phases in the order given; those that are done already take no time.
 
+        With several rounds stages 2 and 3 take turns where they would be run, and stage 2 is last.
+
         Raises:
             ValueError: an unknown phase, or one that starts from something neither given nor made.
         """
         unknown = [phase for phase in phases if phase not in PHASES]
         if unknown:
             raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")
+        if "stage3" in phases:
+            self._check_steering()
         for phase in phases:
             getattr(self, phase)()  # each is a method
+        if {"stage2", "stage3"} <= {*phases}:
+            for number in range(2, self.config.rounds + 1):
+                self.stage2(number)
+                if number < self.config.rounds:
+                    self.stage3(number)
 
-    def place(self, phase: str) -> PhaseFolder:
-        """Return where the files of a phase are."""
-        return PhaseFolder(self.folder / phase)
+    def _check_steering(self) -> None:
+        """Check a policy that was given before anything is trained.
+
+        Raises:
+            TypeError: it cannot steer training.
+            ValueError: it is of other images, or stops.
+        """
+        given = self.config.given.policy
+        if given is not None:
+            network = self.config.recipe.network_config(self.images.spec)
+            PolicySampler(open_policy(given), network)
+
+    def place(self, phase: str, number: int = 1) -> PhaseFolder:
+        """Return where the files of a phase are, in a round counted from 1."""
+        return PhaseFolder(self.folder / (phase if number == 1 else f"{phase}-round-{number}"))
 
     def full_resolution(self) -> None:
         """Train the plain classifier that the local encoder starts from."""
@@ -163,26 +187,40 @@ class TrainingRun:
             score = CONFIDENCE
         self._train_looks("stage1", network, sampler, make_policy, recipe.stage1, score)
 
-    def stage2(self) -> None:
-        """Train the policy on the frozen network."""
-        network = self._network()
+    def stage2(self, number: int = 1) -> None:
+        """Train the policy of a round on the frozen network."""
+        network, place = self._network(number), self.place("stage2", number)
+        validate = functools.partial(self._validate, network)
+        config, name = self.config.policy, place.path.name
+        if config.learner != PAPERS:
+            learn_policy(
+                config,
+                network,
+                self.policy_images,
+                place,
+                validate,
+                name=name,
+                progress=self._progress,
+            )
+            return
         learner = PaperLearner(
             make_task(network=network, dataset=self.policy_images, device=self.loading.device),
             self.config.stage2,
-            validate=functools.partial(self._validate, network),
+            validate=validate,
             workers=self.loading.workers,
             augment=self.config.data.augment,
         )
-        run_phase(learner, self.place("stage2"), name="stage2", progress=self._progress)
+        run_phase(learner, place, name=name, progress=self._progress)
 
-    def stage3(self) -> None:
-        """Train all parts of the network on the policy's patches."""
-        recipe = self.config.recipe
-        policy = PaperPolicy.load(self._needed("stage2"))
-        policy.network.to(self.loading.device).eval().requires_grad_(False)
-        network = self._network().requires_grad_(True)
+    def stage3(self, number: int = 1) -> None:
+        """Train all parts of the network on the patches of a round's policy."""
+        recipe, place = self.config.recipe, self.place("stage3", number)
+        policy = open_policy(self._needed("stage2", number))
+        network = self._network(number).requires_grad_(True)
+        if isinstance(policy, NetworkPolicy):
+            policy.network.to(self.loading.device).requires_grad_(False)
         sampler = PolicySampler(policy, network.config)
-        self._train_looks("stage3", network, sampler, lambda: policy, recipe.stage3)
+        self._train_looks(place.path.name, network, sampler, lambda: policy, recipe.stage3)
 
     def _train_looks(
         self,
@@ -253,17 +291,18 @@ class TrainingRun:
         with seeded_weights(recipe.seed):
             return ImageClassifier(config).to(self.loading.device)
 
-    def source(self, phase: str) -> str | Path | None:
+    def source(self, phase: str, number: int = 1) -> str | Path | None:
         """Return the file of what a phase has made, or what was given in its place, if any."""
         given = {"stage1": self.config.given.network, "stage2": self.config.given.policy}
-        best = self.place(phase).best
-        return given.get(phase) or (best if best.is_file() else None)
+        best = self.place(phase, number).best
+        instead = given.get(phase) if number == 1 else None
+        return instead or (best if best.is_file() else None)
 
-    def _needed(self, phase: str) -> str | Path:
-        source = self.source(phase)
+    def _needed(self, phase: str, number: int = 1) -> str | Path:
+        source = self.source(phase, number)
         if source is None:
             raise ValueError(
-                f"{self.place(phase).best} is needed first: run phase {phase!r}"
+                f"{self.place(phase, number).best} is needed first: run phase {phase!r}"
                 + (", or give a file instead" if phase in ("stage1", "stage2") else "")
             )
         return source
@@ -271,5 +310,7 @@ class TrainingRun:
     def _classifier(self, phase: str) -> ImageClassifier:
         return load_image_classifier(self._needed(phase), self.loading.device)
 
-    def _network(self) -> GlanceFocusNet:
-        return load_network(self._needed("stage1"), self.loading.device)
+    def _network(self, number: int = 1) -> GlanceFocusNet:
+        """Return the network that a round starts with."""
+        needed = self._needed("stage1") if number == 1 else self._needed("stage3", number - 1)
+        return load_network(needed, self.loading.device)

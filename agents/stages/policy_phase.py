@@ -1,0 +1,75 @@
+"""Stage 2 with another learner than the paper's: a policy for the frozen network."""
+
+from collections.abc import Callable
+
+from rich.progress import Progress
+
+from agents.learners.base import Update
+from agents.policies.network_policy import NetworkPolicy
+from agents.registry.learners import get_learner
+from agents.stages.config import PolicyConfig
+from gf_env.datasets import Dataset
+from gf_env.envs.make_task import TaskArguments
+from gf_env.network.glance_focus_net import GlanceFocusNet
+from gf_env.policy import Policy
+from gf_env.training.logs import open_log
+from gf_env.training.loop import Metrics, PhaseFolder
+
+
+def learn_policy(
+    config: PolicyConfig,
+    network: GlanceFocusNet,
+    images: Dataset,
+    folder: PhaseFolder,
+    validate: Callable[[Policy], Metrics],
+    *,
+    name: str,
+    progress: Progress,
+) -> None:
+    """Train a policy and write it to `folder.best`; nothing is done where it is there already.
+
+    A training that was stopped begins anew. As all that is drawn is seeded, it ends in the same
+    file.
+
+    Args:
+        config: the learner and its settings.
+        network: frozen, on the device.
+        images: what is learned on.
+        folder: of the phase; metrics are logged there.
+        validate: returns metrics of a policy.
+        name: for the progress bar.
+        progress: shows a bar.
+
+    Raises:
+        TypeError: what was learned is no network of this package.
+        ValueError: settings that do not fit the network or the data set.
+    """
+    if folder.best.is_file():
+        return
+    task: TaskArguments = {
+        "network": network,
+        "dataset": images,
+        "grid_size": config.grid_size,
+        "feature_bank": config.feature_bank,
+        "device": network.device,
+    }
+    bar = progress.add_task(name, total=None, loss=float("nan"))
+    with open_log(folder.path, 0) as log:
+
+        def report(update: Update) -> None:
+            log(update.metrics, update.number)
+            loss = update.metrics.get("losses/loss", float("nan"))
+            progress.update(bar, completed=update.number, loss=loss)
+
+        policy = get_learner(config.learner).train(task, config.learner_config(), report)
+        metrics = validate(policy)
+        log(metrics, 0)
+    if not isinstance(policy, NetworkPolicy):
+        raise TypeError(
+            f"{config.learner} made a {type(policy).__name__}, on whose looks no network can be "
+            "trained: only policies that are a network of this package choose on tensors"
+        )
+    policy.save(folder.best)
+    progress.remove_task(bar)
+    accuracy = metrics["validation/accuracy"]
+    progress.console.print(f"{name} by {config.learner}: validation accuracy {accuracy:.4f}")
