@@ -12,6 +12,7 @@ SHAPES = {
     "glance": (128, 3, 2),
     "hidden_state": (5,),
     "locations": (4, 2),
+    "probabilities": (3,),
     "step": (1,),
 }
 SPACE = spaces.Dict(
@@ -31,6 +32,7 @@ def test_width(observations, sees, encoder):
     extractor = GlanceFocusExtractor(SPACE, sees, encoder)
     maps = 32 * 6 if encoder == "conv" else 128 * 6
     sizes = {"features": maps, "glance": maps, "hidden_state": 5, "locations": 8, "step": 1}
+    sizes["probabilities"] = 3
     assert extractor.features_dim == sum(sizes[key] for key in sees or SEES)
     assert extractor(observations).shape == (7, extractor.features_dim)
 
