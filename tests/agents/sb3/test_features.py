@@ -12,6 +12,7 @@ SHAPES = {
     "glance": (128, 3, 2),
     "hidden_state": (5,),
     "locations": (4, 2),
+    "probabilities": (3,),
     "step": (1,),
     "probabilities": (3,),
 }
