@@ -14,7 +14,6 @@ SHAPES = {
     "locations": (4, 2),
     "probabilities": (3,),
     "step": (1,),
-    "probabilities": (3,),
 }
 SPACE = spaces.Dict(
     {key: spaces.Box(-np.inf, np.inf, shape, np.float32) for key, shape in SHAPES.items()}
