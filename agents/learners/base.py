@@ -3,6 +3,9 @@
 Every learner is a function `train(task, config, on_update)`, which returns the trained policy. It
 learns on the network's device and leaves the global generators alone. Without a configuration it
 takes the defaults; `on_update`, if there is one, is called with an `Update` after every update.
+
+Where a task has an action that stops, a learner trains a policy that may stop, or refuses the task
+if its policies cannot.
 """
 
 import time
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gf_env.envs.task import Task
 from gf_env.training import processes
 
 Metrics = dict[str, torch.Tensor]
@@ -26,7 +30,8 @@ class Update:
         number: counted from 1.
         steps: actions taken in all episodes since training began.
         seconds: likewise.
-        metrics: by name: `charts/episodic_return`, `charts/accuracy`, `charts/SPS`, `losses/...`.
+        metrics: by name: `charts/episodic_return`, `charts/accuracy`, `charts/looks` of an episode
+            (glance included), `charts/SPS`, `losses/...`.
     """
 
     number: int
@@ -36,6 +41,26 @@ class Update:
 
 
 OnUpdate = Callable[[Update], None]
+
+
+def refuse_stop(task: Task, policies: str) -> None:
+    """Refuse a task with an action that stops, for a learner whose policies cannot.
+
+    Trained without it they would never learn what it is for, and nobody would notice.
+
+    Args:
+        task: what is to be learned.
+        policies: a noun that says whose they are.
+
+    Raises:
+        ValueError: the task has such an action.
+    """
+    if task.actions.stop:
+        raise ValueError(
+            f"{policies} chooses where to look, never whether; make the task without stop, and end "
+            "episodes at exit thresholds as the paper does (`gf_env.exit_thresholds`), or wrap the "
+            "trained policy in `StopWhenSure`, which stops at them"
+        )
 
 
 def report_updates(

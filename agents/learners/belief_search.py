@@ -21,7 +21,14 @@ import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, report_updates, set_learning_rate
+from agents.learners.base import (
+    Metrics,
+    OnUpdate,
+    gradient_step,
+    refuse_stop,
+    report_updates,
+    set_learning_rate,
+)
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy, BeliefSettings
 from agents.policies.oracle import GreedyOracle
 from gf_env.configuration import configuration
@@ -59,12 +66,13 @@ def train(
     """Train a policy that searches with a belief; see `agents.learners.base`.
 
     A feature bank makes the oracle many times faster. An update is a gradient step; its `steps` are
-    the looks that the oracle tried.
+    the looks that the oracle tried. The belief says where to look, not whether.
 
     Raises:
-        ValueError: the task's actions are continuous.
+        ValueError: the task's actions are continuous, or one of them stops.
     """
     config = config or BeliefLearnerConfig()
+    refuse_stop(task, "a belief")
     grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
     network = _new_network(task, config)
     looks = len(task.dataset) * grid_size**2

@@ -7,6 +7,10 @@ class would be after every patch of the grid: what `agents.GreedyOracle` chooses
 learns from that, sees no label, and needs no teacher once it is trained. It keeps the last batches
 of episodes and learns from them again, as DAgger aggregates its data set.
 
+Where the task has an action that stops, the teacher also says how probable the class is already,
+with the price that a look would cost on top. Whether to stop and where to look are then two
+questions with a loss each: one action is not to be drowned by 49 patches.
+
 This is not in the paper, whose policies learn from rewards (section 3.2). Episodes may end early,
 as in the other learners; what comes after the end is masked out.
 """
@@ -27,12 +31,13 @@ from agents.learners.on_policy import (
     episode_metrics,
     run_episodes,
 )
+from agents.policies.actors import RULED_OUT
 from agents.policies.oracle import GreedyOracle
 from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RULED_OUT, RecurrentPolicyNetwork
+from agents.policies.recurrent_network import RecurrentPolicyNetwork
 from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
-from gf_env.envs.episodes import Episodes
+from gf_env.envs.episodes import Episodes, readout
 from gf_env.envs.task import Task
 
 PHASE = "imitation"
@@ -84,12 +89,14 @@ class Lessons(NamedTuple):
     Attributes:
         seen: (A, n, ...) float32 each, by name, what the policy saw.
         confidences: (A, n, k) float32 in [0, 1], the teacher's: probability of the true class
-            after each patch.
+            after each patch. With stop (A, n, k + 1), the last that before the look and the look's
+            cost.
         rewards: (A, n), of the actions taken.
         active: (A, n) bool, whether the episode was still running.
-        agreed: (A, n) bool, whether the policy's likeliest patch was as good as the best, but for
+        agreed: (A, n) bool, whether the policy's likeliest action was as good as the best, but for
             a hundredth.
         correct: (n,) bool, the classifier when the episode ended.
+        looks: (n,) int64, how many the episode had, glance included.
     """
 
     seen: dict[str, torch.Tensor]
@@ -98,6 +105,7 @@ class Lessons(NamedTuple):
     active: torch.Tensor
     agreed: torch.Tensor
     correct: torch.Tensor
+    looks: torch.Tensor
 
 
 def train(
@@ -142,7 +150,7 @@ class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
         self._kept = [*self._kept, lessons][-config.kept_batches :]
         learned = update(self._network, self._optimiser, self._kept, config, generator)
         return {
-            **episode_metrics(lessons.rewards, lessons.active, lessons.correct),
+            **episode_metrics(lessons.rewards, lessons.active, lessons.correct, lessons.looks),
             "charts/agreement": masked_mean(lessons.agreed.float(), lessons.active),
             "charts/beta": torch.tensor(beta, dtype=torch.float64),
             **rate,
@@ -175,15 +183,27 @@ def collect(
     """
 
     def act(state: Episodes, log_probs: torch.Tensor, values: torch.Tensor) -> Acted:
-        confidences = teacher.confidences(task, state)
-        best, best_patch = confidences.max(1)
-        likeliest = confidences.gather(1, log_probs.argmax(1)[:, None])[:, 0]
+        confidences = advice(task, teacher, state)
+        best, best_action = confidences.max(1)
+        likeliest = confidences.gather(1, network.actor.likeliest(log_probs)[:, None])[:, 0]
         draws = torch.rand(len(best), generator=generator, device=generator.device)
         own = network.actor.sample(log_probs, generator)
-        actions = torch.where(draws.to(task.device) < beta, best_patch, own)
+        actions = torch.where(draws.to(task.device) < beta, best_action, own)
         return actions, {"confidences": confidences, "agreed": likeliest >= best - 0.01}
 
     return Lessons(**run_episodes(task, network, batch, act))
+
+
+def advice(task: Task, teacher: GreedyOracle, state: Episodes) -> torch.Tensor:
+    """Return what the teacher says of each action in n episodes, as `Lessons` has it.
+
+    A look is better than to stop where it gains more than it costs.
+    """
+    confidences = teacher.confidences(task, state)
+    if not task.actions.stop:
+        return confidences
+    enough = readout(state).confidence + task.rules.look_cost
+    return torch.cat([confidences, enough[:, None]], dim=1)
 
 
 def update(
@@ -210,15 +230,49 @@ def losses(
 ) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of."""
     log_probs, _ = network.replay(lessons.seen)
-    # the teacher may look twice at a patch; where the policy may not, that is no advice
-    open_to_it = log_probs > -RULED_OUT / 2
-    advice = torch.where(open_to_it, lessons.confidences, -RULED_OUT)
-    loss = LOSSES[config.loss](log_probs, advice, config.temperature)
-    if config.weighted:
-        loss = loss * stakes(lessons.confidences)
+    asked = [(log_probs, lessons.confidences)]
+    if network.config.stop:
+        asked = [*whether_and_where(log_probs, lessons.confidences)]
+    loss = torch.stack([_loss(*question, config) for question in asked]).sum(0)
     loss = masked_mean(loss, lessons.active)
     entropy = masked_mean(network.actor.entropy(log_probs), lessons.active)
     return loss, {"losses/loss": loss.detach(), "losses/entropy": entropy.detach()}
+
+
+Question = tuple[torch.Tensor, torch.Tensor]
+"""Log-probabilities of answers, the policy's, and the teacher's advice on them, both (..., k)."""
+
+
+def whether_and_where(
+    log_probs: torch.Tensor, confidences: torch.Tensor
+) -> tuple[Question, Question]:
+    """Return two questions for one: whether to go on or stop, and where to look.
+
+    To go on is worth what the patches are that the policy would choose, not what the best one is:
+    that one the teacher finds only because it sees the label.
+
+    Args:
+        log_probs: (..., k + 1), the policy's, the last of stopping.
+        confidences: (..., k + 1), the teacher's, as `Lessons` has them.
+    """
+    patches, stop = log_probs[..., :-1], log_probs[..., -1:]
+    of_patches, of_stop = confidences[..., :-1], confidences[..., -1:]
+    go_on = patches.logsumexp(-1, keepdim=True)
+    patches = patches - go_on
+    worth = (patches.detach().exp() * of_patches).sum(-1, keepdim=True)
+    whether = torch.cat([go_on, stop], -1), torch.cat([worth, of_stop], -1)
+    return whether, (patches, of_patches)
+
+
+def _loss(
+    log_probs: torch.Tensor, confidences: torch.Tensor, config: ImitationConfig
+) -> torch.Tensor:
+    """Return the loss (...) of a question, weighed by its stakes if the settings say so."""
+    # the teacher may look twice at a patch; where the policy may not, that is no advice
+    open_to_it = log_probs > -RULED_OUT / 2
+    advised = torch.where(open_to_it, confidences, -RULED_OUT)
+    loss = LOSSES[config.loss](log_probs, advised, config.temperature)
+    return loss * stakes(confidences) if config.weighted else loss
 
 
 def stakes(confidences: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,6 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
 from agents.learners.base import Metrics, OnUpdate, report_updates, set_learning_rate, stack
-from agents.policies.actors import GaussianActor
 from agents.policies.recurrent import RecurrentPolicy
 from agents.policies.recurrent_network import (
     RecurrentPolicyConfig,
@@ -95,12 +94,14 @@ class Rollout(NamedTuple):
 
     Attributes:
         seen: (A, n, ...) float32 each, by name, what the policy saw.
-        actions: (A, n, 2) float32 locations, not clipped, or (A, n) int64 grid indices.
+        actions: (A, n, 2) float32 locations, not clipped, or (A, n) int64 grid indices; where the
+            task has stop, what `gf_env.envs.actions.ActionCodec.look` takes then.
         log_probs: (A, n), of the actions under the policy that chose them.
         values: (A, n), what it expected.
         rewards: (A, n).
         active: (A, n) bool, whether the episode was still running when the action was taken.
         correct: (n,) bool, the classifier when the episode ended.
+        looks: (n,) int64, how many the episode had, glance included.
     """
 
     seen: dict[str, torch.Tensor]
@@ -110,6 +111,7 @@ class Rollout(NamedTuple):
     rewards: torch.Tensor
     active: torch.Tensor
     correct: torch.Tensor
+    looks: torch.Tensor
 
 
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -230,7 +232,7 @@ class RewardLearner(RecurrentPolicyLearner[_RewardConfig]):
         schedules = {**self._anneal_rate(progress), **self._lead_width(progress)}
         rollout = collect(self._task, self._network, batch, generator)
         learned = self._learn(rollout, generator)
-        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct)
+        episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct, rollout.looks)
         return {**episodes, **schedules, **learned}
 
     @abc.abstractmethod
@@ -239,13 +241,13 @@ class RewardLearner(RecurrentPolicyLearner[_RewardConfig]):
 
     def _lead_width(self, progress: float) -> Metrics:
         """Set the standard deviation of locations, unless it is learned; return it by name."""
-        actor, config = self._network.actor, self._config
-        if not isinstance(actor, GaussianActor):
+        log_std, config = self._network.actor.log_std, self._config
+        if log_std is None:
             return {}
         if config.final_std is not None:
             width = config.std + progress * (config.final_std - config.std)
-            actor.log_std.requires_grad_(False).fill_(math.log(width))
-        return {"charts/std": actor.log_std.detach().exp().mean()}
+            log_std.requires_grad_(False).fill_(math.log(width))
+        return {"charts/std": log_std.detach().exp().mean()}
 
 
 def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPolicyNetwork:
@@ -263,6 +265,7 @@ def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPoli
         task.actions.grid_size,
         config.hidden_size,
         config.recurrent,
+        stop=task.actions.stop,
         **more,
     )
     with seeded_weights(config.seed):
@@ -302,7 +305,8 @@ def run_episodes(
 ) -> dict[str, Any]:
     """Run one episode on each image.
 
-    Episodes that end early are stepped on with the others; `active` says which actions count.
+    Episodes that end early are stepped on with the others, unless they stopped; `active` says which
+    actions count.
 
     Args:
         task: what is played.
@@ -311,13 +315,13 @@ def run_episodes(
         act: chooses, by n episodes, what the actor returned (n, ...) and values (n,).
 
     Returns:
-        `seen`, `rewards`, `active` and `correct` as `Rollout` has them, and what `act` kept,
-        (A, n, ...) each, by name.
+        `seen`, `rewards`, `active`, `correct` and `looks` as `Rollout` has them, and what `act`
+        kept, (A, n, ...) each, by name.
     """
     state = task.reset(batch.images, batch.labels)
     memory = network.initial_state(len(batch.labels))
     active = torch.ones_like(batch.labels, dtype=torch.bool)
-    correct = torch.zeros_like(active)
+    correct, looks = torch.zeros_like(active), torch.ones_like(batch.labels)
     seen, steps = [], []
     for _ in range(task.rules.sequence_length - 1):
         shown = task.observation_tensors(state, network.observe)
@@ -327,13 +331,17 @@ def run_episodes(
         seen.append({name: shown[name] for name in network.config.shapes})
         steps.append({**kept, "rewards": rewards, "active": active})
         correct = torch.where(active, episodes.readout(state).correct, correct)
+        looks = looks + (active & ~state.stopped)
         active = active & ~terminated
-    return {"seen": stack(seen), "correct": correct, **stack(steps)}
+    return {"seen": stack(seen), "correct": correct, "looks": looks, **stack(steps)}
 
 
-def episode_metrics(rewards: torch.Tensor, active: torch.Tensor, correct: torch.Tensor) -> Metrics:
+def episode_metrics(
+    rewards: torch.Tensor, active: torch.Tensor, correct: torch.Tensor, looks: torch.Tensor
+) -> Metrics:
     """Return how a batch of episodes went, by name; arguments as `Rollout` has them."""
     return {
         "charts/episodic_return": (rewards * active).sum(0).mean(),
         "charts/accuracy": correct.float().mean(),
+        "charts/looks": looks.float().mean(),
     }

@@ -18,7 +18,7 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.distributions import Normal
 
-from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
+from agents.learners.base import Metrics, OnUpdate, gradient_step, refuse_stop, stack
 from agents.learners.masked_statistics import discounted_returns
 from agents.learners.on_policy import EpisodeLearner, LearnerConfig
 from agents.policies.paper import (
@@ -67,6 +67,7 @@ class PaperRollout(NamedTuple):
         log_probs: (A, n), of `locations` under the policy that chose them.
         rewards: (A, n).
         correct: (n,) bool, the classifier at the end.
+        looks: (n,) int64, how many an episode had, glance included.
     """
 
     features: torch.Tensor
@@ -74,12 +75,19 @@ class PaperRollout(NamedTuple):
     log_probs: torch.Tensor
     rewards: torch.Tensor
     correct: torch.Tensor
+    looks: torch.Tensor
 
 
 def train(
     task: Task, config: PaperPPOConfig | None = None, on_update: OnUpdate | None = None
 ) -> PaperPolicy:
-    """Train the paper's policy; see `agents.learners.base`."""
+    """Train the paper's policy; see `agents.learners.base`.
+
+    It cannot stop: the paper stops at thresholds that are found afterwards (section 3.3).
+
+    Raises:
+        ValueError: the task has an action that stops.
+    """
     learner = PaperLearner(task, config or PaperPPOConfig())
     learner.run(on_update)
     return learner.policy()
@@ -96,6 +104,9 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
         validate: returns metrics of a policy, for `validate`; none without it.
         workers: see `EpisodeLearner`.
         augment: likewise.
+
+    Raises:
+        ValueError: the task has an action that stops.
     """
 
     score = loop.ACCURACY
@@ -109,6 +120,7 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
         workers: int = 0,
         augment: bool = True,
     ) -> None:
+        refuse_stop(task, "the paper's policy")
         network = _new_network(task, config)
         optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
         super().__init__(task, config, PHASE, network, optimiser, workers=workers, augment=augment)
@@ -119,6 +131,7 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
         return {
             "charts/episodic_return": rollout.rewards.sum(0).mean(),
             "charts/accuracy": rollout.correct.float().mean(),
+            "charts/looks": rollout.looks.float().mean(),
             **update(self._network, self._optimiser, rollout, self._config),
         }
 
@@ -174,7 +187,8 @@ def collect(
         state, rewards, _ = task.step(state, Look(locations))
         acted = {"features": features, "locations": locations, "log_probs": log_probs}
         steps.append({**acted, "rewards": rewards})
-    return PaperRollout(**stack(steps), correct=episodes.readout(state).correct)
+    correct = episodes.readout(state).correct
+    return PaperRollout(**stack(steps), correct=correct, looks=state.step)
 
 
 def update(

@@ -36,6 +36,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         network: as given.
         observe: extra observation keys that it sees.
         grid_size: n, where it chooses among n x n patches; None where it chooses locations.
+        stop: whether one of its actions ends the episode.
     """
 
     file_kind: ClassVar[str]
@@ -43,6 +44,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
     config_class: ClassVar[type[Any]]
     observe: tuple[str, ...] = ()
     grid_size: int | None = None
+    stop: bool = False
 
     def __init__(self, network: _Network, seed: int = 0) -> None:
         self.network = network.eval()
@@ -106,8 +108,8 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
             deterministic: the likeliest actions instead of samples.
 
         Returns:
-            actions, (n, 2) float32 in [-1, 1] or (n,) int64 grid indices, and the state after
-            them, (n, m) float32.
+            actions, (n, 2) float32 in [-1, 1] or (n,) int64 grid indices, or with `stop` those of
+            `gf_env.envs.actions` that may stop; and the state after them, (n, m) float32.
 
         Raises:
             ValueError: an observation that is missing or of another shape than the network was

@@ -26,6 +26,7 @@ class RecurrentPolicy(NetworkPolicy[RecurrentPolicyNetwork]):
         super().__init__(network, seed)
         self.observe = network.observe
         self.grid_size = network.config.grid_size
+        self.stop = network.config.stop
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

@@ -13,15 +13,12 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 
-from agents.policies.actors import Actor, GaussianActor, GridActor
+from agents.policies.actors import GridActor, make_actor
 from gf_env.configuration import configuration
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 
 SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
 """All that a policy can see."""
-RULED_OUT = 1e4
-"""What the log-probabilities of choices that are ruled out are lowered by; finite, so that
-nothing that is multiplied by a probability of 0 becomes NaN."""
 _PLACES = ("locations", "step")
 """What tells where the newest look was."""
 
@@ -60,6 +57,8 @@ class RecurrentPolicyConfig:
     there; 0 for no map. It is remembered, with a GRU cell or without."""
     repeats: bool = True
     """Whether it may look at the same patch twice; False needs a map."""
+    stop: bool = False
+    """Whether one of its actions ends the episode."""
 
     def __post_init__(self) -> None:
         """Refuse settings that do not fit each other."""
@@ -144,9 +143,7 @@ class RecurrentPolicyNetwork(nn.Module):
         self._map_size = 0 if self.map is None else self.map.size
         self.merge = nn.Linear(known + self._map_size, size)
         self.memory = nn.GRUCell(size, size) if config.recurrent else nn.Linear(size, size)
-        self.actor: Actor = (
-            GaussianActor(size, config.std) if grid_size is None else GridActor(size, grid_size**2)
-        )
+        self.actor = make_actor(size, grid_size, config.std, stop=config.stop)
         self.critic = nn.Linear(size, 1)
 
     @property
@@ -223,14 +220,16 @@ class RecurrentPolicyNetwork(nn.Module):
 
     def _choose(self, thought: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """Return what the actor returns, for thoughts (..., hidden_size) and maps (..., size)."""
-        choice: torch.Tensor = self.actor(thought)
+        choice: torch.Tensor
         if self.config.repeats:
+            choice = self.actor(thought)
             return choice
+        assert isinstance(self.actor, GridActor)  # a map is of a grid
         channels = self.config.map_channels + 1
-        looks = drawn.reshape(*drawn.shape[:-1], -1, channels)[..., 0]  # (..., n * n)
+        looked = drawn.reshape(*drawn.shape[:-1], -1, channels)[..., 0] > 0  # (..., n * n)
         # where all patches have been looked at, all are open again
-        allowed: torch.Tensor = (choice - RULED_OUT * (looks > 0)).log_softmax(-1)
-        return allowed
+        choice = self.actor(thought, looked & ~looked.all(-1, keepdim=True))
+        return choice
 
     def _remember(
         self, encoded: torch.Tensor, memory: torch.Tensor

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
@@ -64,7 +65,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "A2C": {**_ON_POLICY, "n_steps": 4},
     # rewards are small: SB3's entropy coefficient of 1 would drown them at first
     "SAC": {**_OFF_POLICY, "ent_coef": "auto_0.02"},
-    "TD3": {**_OFF_POLICY, "action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.6))},
+    "TD3": _OFF_POLICY,
     "DQN": {
         **_OFF_POLICY,
         "tau": 1.0,  # a hard copy
@@ -78,7 +79,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "policy_kwargs": {"log_std_init": -1.2, "net_arch": [128], "lstm_hidden_size": 128},
     },
 }
-"""Arguments of each algorithm's constructor, over SB3's own defaults."""
+"""Arguments of each algorithm's constructor, over SB3's own defaults; TD3 also gets noise of
+`_TD3_STD` on its actions."""
+_TD3_STD = 0.6
 _OURS = ("policy", "env", "seed")
 _REPORT_STEPS = 4096
 
@@ -141,14 +144,14 @@ def train(
     Raises:
         ValueError: unknown or unfitting arguments.
     """
-    env = VecMonitor(_make_env(config, task_arguments))
+    env = VecMonitor(_make_env(config, task_arguments), info_keywords=("step",))
     algorithm = ALGORITHMS[config.algorithm]
     with _global_generators_kept():
         model = algorithm(
             "MultiInputLstmPolicy" if algorithm is RecurrentPPO else "MultiInputPolicy",
             env,
             seed=config.seed,
-            **_settings(config, task_arguments),
+            **_settings(config, task_arguments, env.action_space),
         )
         setattr(model, ALGORITHM_KEY, config.algorithm)  # SB3 saves a model's plain attributes
         off_policy = isinstance(model, OffPolicyAlgorithm)
@@ -180,8 +183,14 @@ def _make_env(config: SB3Config, arguments: TaskArguments) -> GlanceFocusVecEnv:
     return GlanceFocusVecEnv(config.num_envs, env_id, observe=observe, **given)
 
 
-def _settings(config: SB3Config, arguments: TaskArguments) -> dict[str, Any]:
+def _settings(
+    config: SB3Config, arguments: TaskArguments, actions: spaces.Space[Any]
+) -> dict[str, Any]:
     defaults = DEFAULTS[config.algorithm]
+    if config.algorithm == "TD3":
+        assert actions.shape is not None
+        noise = NormalActionNoise(np.zeros(actions.shape), np.full(actions.shape, _TD3_STD))
+        defaults = {"action_noise": noise, **defaults}
     policy = {
         "features_extractor_class": GlanceFocusExtractor,
         "features_extractor_kwargs": {"sees": config.sees, "encoder": config.encoder},
@@ -236,6 +245,7 @@ class _Reporter(BaseCallback):
         metrics = {
             "charts/episodic_return": safe_mean([each["r"] for each in self.model.ep_info_buffer]),
             "charts/accuracy": safe_mean(self.model.ep_success_buffer or []),
+            "charts/looks": safe_mean([each["step"] for each in self.model.ep_info_buffer]),
             "charts/SPS": self.num_timesteps / seconds,
         }
         self._on_update(Update(self._number, self.num_timesteps, seconds, metrics))

@@ -14,6 +14,7 @@ import gf_env
 from agents.learners import imitation, paper_ppo, recurrent_ppo, reinforce
 from agents.policies.recurrent_network import SEES
 from gf_env.envs.make_task import make_task
+from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, success, train
 from tests.helpers.tiny import random_dataset
 
@@ -33,6 +34,15 @@ def with_actions(names):
         pytest.param((name, grid_size), id=f"{name}-{'grid' if grid_size else 'locations'}")
         for name in names
         for grid_size in LEARNERS[name].actions
+    ]
+
+
+def with_stop(names):
+    """Return the same with `stop`, of learners whose policies can."""
+    return [
+        pytest.param((*case.values[0], True), id=f"{case.id}-stop")
+        for case in with_actions(names)
+        if case.values[0][0] in EPISODIC
     ]
 
 
@@ -105,11 +115,11 @@ def test_the_configuration_survives_json(name, settings):
     assert LEARNERS[name].config(**described) == config
 
 
-@pytest.fixture(scope="module", params=with_actions(LEARNERS))
+@pytest.fixture(scope="module", params=[*with_actions(LEARNERS), *with_stop(LEARNERS)])
 def short(request, toy):
     """Three updates, twice with the same seed and once with another."""
-    name, grid_size = request.param
-    task, settings = toy(grid_size), {"updates": 3}
+    name, grid_size, *stop = request.param
+    task, settings = toy(grid_size, stop=any(stop)), {"updates": 3}
     if name == "belief_search":
         settings = {"epochs": 1, "batch_size": 700, "dropout": 0.5}  # of 2,000 images
     before = torch.random.get_rng_state()
@@ -325,7 +335,7 @@ def test_a_feature_bank_and_everything_that_can_be_seen(tiny_network, name, plac
     task = make_task(network=tiny_network, dataset=dataset, feature_bank=True, **place)
     policy, seen = train(name, task, updates=2, num_envs=8, sees=SEES, **settings)
     assert len(seen) == 2
-    assert policy.observe == ("glance", "locations", "step")
+    assert policy.observe == EXTRA_OBSERVATIONS
     assert policy.network.config.shapes.keys() == {*SEES}
     found = gf_env.evaluate(policy, network=tiny_network, dataset=dataset, **place)
     assert found.correct.shape == (12, task.rules.sequence_length)

@@ -24,10 +24,18 @@ def lessons(task, network, count=64):
     return imitation.collect(task, network, teacher, first_images(task, count), 0.5, generator)
 
 
-@pytest.fixture(params=[LOCATIONS, GRID], ids=["locations", "grid"])
+ENDS = [
+    pytest.param((grid_size, end), id=f"{'grid' if grid_size else 'locations'}-{end}")
+    for grid_size in (LOCATIONS, GRID)
+    for end in ("ends_early", "stop")
+]
+
+
+@pytest.fixture(params=ENDS)
 def ending(request, toy):
-    """The toy task with either kind of action; episodes end when the pixel was found."""
-    return toy(request.param, ends_early=True)
+    """The toy task with either kind of action; episodes end when the pixel was found, or stop."""
+    grid_size, end = request.param
+    return toy(grid_size, **{end: True})
 
 
 def test_replaying_gives_what_collecting_gave(ending):
@@ -58,7 +66,22 @@ def test_episodes_are_over_once_they_end(toy, grid_size, run):
     found = played.rewards > 0
     assert torch.equal(played.active, found.cumsum(0) - found.long() == 0)
     assert torch.equal(played.correct, found.any(0))
+    assert torch.equal(played.looks, 1 + played.active.sum(0))
     assert 0 < played.active[1:].float().mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("grid_size", "run"), [(LOCATIONS, collect), (GRID, collect), (GRID, lessons)]
+)
+def test_episodes_are_over_once_they_stop(toy, grid_size, run):
+    task = toy(grid_size, stop=True, look_cost=0.1)
+    played = run(task, new_network(task), 200)
+    after = torch.cat([played.active[1:], torch.zeros(1, 200, dtype=torch.bool)])
+    looked = played.rewards != 0  # every look costs
+    assert torch.equal(looked, played.active & (after | (played.looks == 4)))
+    assert torch.equal(played.looks, 1 + looked.sum(0))
+    assert torch.equal(played.correct, (played.rewards > 0).any(0))
+    assert {*played.looks.tolist()} == {1, 2, 3, 4}
 
 
 def test_correct_is_what_the_classifier_said_when_the_episode_ended(target_task):
@@ -96,8 +119,9 @@ LOSSES = [
     ("run", "losses", "config", "grid_size"),
     [(*case, grid_size) for *case, grid_sizes in LOSSES for grid_size in grid_sizes],
 )
-def test_what_comes_after_the_end_has_no_influence(toy, run, losses, config, grid_size):
-    task = toy(grid_size, ends_early=True)
+@pytest.mark.parametrize("end", ["ends_early", "stop"])
+def test_what_comes_after_the_end_has_no_influence(toy, run, losses, config, grid_size, end):
+    task = toy(grid_size, **{end: True})
     network = new_network(task)
     clean = run(task, network)
     over = ~clean.active
@@ -109,7 +133,7 @@ def test_what_comes_after_the_end_has_no_influence(toy, run, losses, config, gri
         mask = over.view(*over.shape, *[1] * (values.ndim - 2))
         return torch.where(mask, torch.rand(values.shape).mul(7).to(values.dtype), values)
 
-    kept = {"active", "agreed", "correct"}
+    kept = {"active", "agreed", "correct", "looks"}
     disturbed = clean._replace(
         **{name: disturb(value) for name, value in clean._asdict().items() if name not in kept}
     )

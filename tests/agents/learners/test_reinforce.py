@@ -51,6 +51,7 @@ def two_steps(actions):
         rewards=torch.tensor([[1.0, 3.0], [2.0, 9.0]]),
         active=torch.tensor([[True, True], [True, False]]),
         correct=torch.tensor([True, False]),
+        looks=torch.tensor([3, 2]),
     )
 
 

@@ -67,7 +67,7 @@ LEARNERS = {
         paper_ppo.PaperPPOConfig,
         {"num_envs": 64, "hidden_size": 64, "learning_rate": 3e-3, "state_encoder": "flat"},
         (LOCATIONS,),
-        _names("episodic_return accuracy", "loss policy_loss value_loss explained_variance"),
+        _names("episodic_return accuracy looks", "loss policy_loss value_loss explained_variance"),
     ),
     "recurrent_ppo": Learner(
         recurrent_ppo,
@@ -75,7 +75,7 @@ LEARNERS = {
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 3e-3},
         (LOCATIONS, GRID),
         _names(
-            "episodic_return accuracy learning_rate std",
+            "episodic_return accuracy looks learning_rate std",
             "loss policy_loss value_loss entropy approx_kl clip_fraction explained_variance",
         ),
     ),
@@ -85,7 +85,7 @@ LEARNERS = {
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 0.01},
         (LOCATIONS, GRID),
         _names(
-            "episodic_return accuracy learning_rate std",
+            "episodic_return accuracy looks learning_rate std",
             "loss policy_loss value_loss entropy explained_variance",
         ),
     ),
@@ -94,7 +94,7 @@ LEARNERS = {
         imitation.ImitationConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3},
         (GRID,),
-        _names("episodic_return accuracy learning_rate agreement beta", "loss entropy"),
+        _names("episodic_return accuracy looks learning_rate agreement beta", "loss entropy"),
     ),
     "belief_search": Learner(
         belief_search,
@@ -111,7 +111,7 @@ LEARNERS = {
     ),
 }
 EPISODIC = ("recurrent_ppo", "reinforce", "imitation")
-"""Those that share the settings of `EpisodeConfig`."""
+"""Those that share the settings of `EpisodeConfig`, and whose policies can stop."""
 
 
 def train(name, task, **settings):
@@ -122,14 +122,21 @@ def train(name, task, **settings):
 
 
 def success(task, policy):
-    """Return the share of toy episodes of full length that found the pixel."""
+    """Return the share of toy episodes that found the pixel."""
+    return evaluation(task, policy).accuracy[-1]
+
+
+def evaluation(task, policy, *, deterministic=True):
+    """Return how a policy does in toy episodes of full length, unless it stops them."""
     return gf_env.evaluate(
         policy,
         network=task.network,
         dataset=task.dataset,
         grid_size=task.actions.grid_size,
+        look_cost=task.rules.look_cost,
         num_images=500,
-    ).accuracy[-1]
+        deterministic=deterministic,
+    )
 
 
 def first_images(task, count):
@@ -142,7 +149,11 @@ def new_network(task):
     network = on_policy.new_network(task, on_policy.EpisodeConfig(hidden_size=16, seed=3), std=0.5)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        nn.init.normal_(network.actor.linear.weight)
+        for head in network.actor.modules():
+            if isinstance(head, nn.Linear):
+                nn.init.normal_(head.weight)
+        if task.actions.stop:
+            nn.init.zeros_(network.actor.stop.bias)
     return network
 
 

@@ -30,7 +30,9 @@ def recurrent_policy(shapes=SHAPES, *, seed=0, **settings):
     config = agents.RecurrentPolicyConfig(shapes, **{"hidden_size": 16, **settings})
     network = seeded(lambda: agents.RecurrentPolicyNetwork(config))
     # heads begin small; here they are to make a difference
-    seeded(lambda: torch.nn.init.normal_(network.actor.linear.weight))
+    for head in network.actor.modules():
+        if isinstance(head, torch.nn.Linear):
+            seeded(lambda weight=head.weight: torch.nn.init.normal_(weight))
     return agents.RecurrentPolicy(network, seed)
 
 
@@ -53,6 +55,8 @@ NETWORKS = {
     "recurrent-grid": lambda seed=0: recurrent_policy(
         MAPPED, seed=seed, grid_size=3, map_channels=2, feature_channels=0
     ),
+    "recurrent-stop": lambda seed=0: recurrent_policy(seed=seed, stop=True),
+    "recurrent-grid-stop": lambda seed=0: recurrent_policy(seed=seed, grid_size=3, stop=True),
     "recurrent-without-gru": lambda seed=0: recurrent_policy(seed=seed, recurrent=False, std=0.05),
     "belief": belief_policy,
 }

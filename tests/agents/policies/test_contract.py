@@ -11,6 +11,7 @@ import agents
 from agents.policies.belief_search import BeliefConfig
 from agents.registry.files import open_policy
 from gf_env.envs.make_task import make_task
+from gf_env.policy import stops
 from gf_env.storage.tensors import TensorFileError, save_tensors
 from tests.agents.policies.made import (
     BELIEF,
@@ -55,11 +56,11 @@ def test_actions_and_state(name, deterministic):
     actions, state = policy.predict(observe_for(name, count), deterministic=deterministic)
     grid_size = getattr(policy, "grid_size", None)
     if grid_size is None:
-        assert (actions.shape, actions.dtype) == ((count, 2), np.float32)
+        assert (actions.shape, actions.dtype) == ((count, 2 + stops(policy)), np.float32)
         assert -1 <= actions.min() <= actions.max() <= 1
     else:
         assert (actions.shape, actions.dtype) == ((count,), np.int64)
-        assert 0 <= actions.min() <= actions.max() < grid_size**2
+        assert 0 <= actions.min() <= actions.max() < grid_size**2 + stops(policy)
     assert (state is None) == (name in WITHOUT_MEMORY)
     assert state is None or len(state) == count
 
@@ -81,7 +82,7 @@ def test_the_state_of_episodes_that_start_is_cleared(name):
         assert state.shape == (2, 0)
     else:
         assert not np.allclose(after_on, state, atol=1e-6)
-    if name != "recurrent-grid":
+    if name not in ("recurrent-grid", "recurrent-grid-stop"):
         same = np.allclose(mixed[1], fresh[1], atol=1e-6)
         assert same == (name in ALWAYS_THE_SAME)
 
@@ -120,6 +121,7 @@ def test_a_saved_policy_is_the_same(name, tmp_path):
     loaded = type(policy).load(tmp_path / "policy.safetensors")
     assert loaded.network.config == policy.network.config
     assert (loaded.observe, loaded.grid_size) == (policy.observe, policy.grid_size)
+    assert loaded.stop is policy.stop is name.endswith("stop")
     for deterministic in (True, False):
         expected = policy.predict(seen, deterministic=deterministic)
         found = loaded.predict(seen, deterministic=deterministic)
@@ -163,12 +165,13 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
     [
         (NETWORKS["paper"](), 16 * 16 + 16 * 8 + 2 * 3 * 8 * 8 + 8 * 3),
         (recurrent_policy(), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + GRU + HEADS),
+        (recurrent_policy(stop=True), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + GRU + HEADS + 16),
         (recurrent_policy(recurrent=False), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS),
         (recurrent_policy(feature_channels=0), (4 * 4 + 6 + 6) * 16 + GRU + HEADS),
         # from the glance, from a look's features (6 x 6 places around it), and choosing
         (NETWORKS["belief"](), (16 * 8 + 8 * 16 + 16 * 9, 16 * 16 + 16 * 36 + 16 * 9, 0)),
     ],
-    ids=["paper", "recurrent", "without-gru", "feature-maps-as-they-are", "belief"],
+    ids=["paper", "recurrent", "stop", "without-gru", "feature-maps-as-they-are", "belief"],
 )
 def test_multiply_adds_by_hand(policy, expected):
     assert policy.multiply_adds == expected

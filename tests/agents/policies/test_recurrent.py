@@ -32,11 +32,18 @@ def test_the_map_gathers_looks_and_is_cleared_with_the_episode():
     assert fresh.reshape(4, 9, 3)[..., 0].sum(1).tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("stop", [True, False])
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_no_patch_is_looked_at_twice(deterministic):
-    """On a grid of two by two, all are open again once the fourth has been looked at."""
+def test_no_patch_is_looked_at_twice(deterministic, stop):
+    """On a grid of two by two, all are open again once the fourth has been looked at.
+
+    To stop is always open.
+    """
     shapes = {"locations": (5, 2), "step": (1,)}
-    policy = recurrent_policy(shapes, grid_size=2, map_channels=1, repeats=False)
+    policy = recurrent_policy(shapes, grid_size=2, map_channels=1, repeats=False, stop=stop)
+    if stop:  # but here it does not
+        torch.nn.init.zeros_(policy.network.actor.stop.weight)
+        torch.nn.init.constant_(policy.network.actor.stop.bias, -20)
     places = location_to_action(Lattice.grid(2, 96, 24).locations()).numpy()
     observation = {"locations": np.zeros((50, 5, 2), np.float32)}
     state, chosen = None, []
@@ -53,6 +60,7 @@ def test_no_patch_is_looked_at_twice(deterministic):
             "step": torch.arange(1.0, 6)[:, None, None].expand(5, 50, 1),
         }
     )
+    assert not stop or torch.allclose(choice[..., 4], torch.tensor(-20.0))
     ruled_out = (choice < -100).sum(-1)
     assert ruled_out.tolist() == [[count] * 50 for count in (0, 1, 2, 3, 0)]
     assert torch.allclose(choice.exp().sum(-1), torch.ones(5, 50))

@@ -12,8 +12,8 @@ SHAPES = {
     "glance": (128, 3, 2),
     "hidden_state": (5,),
     "locations": (4, 2),
-    "step": (1,),
     "probabilities": (3,),
+    "step": (1,),
 }
 SPACE = spaces.Dict(
     {key: spaces.Box(-np.inf, np.inf, shape, np.float32) for key, shape in SHAPES.items()}

@@ -42,6 +42,7 @@ def quick(algorithm="PPO", **changes):
     )
 
 
+@pytest.mark.parametrize("stop", [False, True])
 @pytest.mark.parametrize(
     ("algorithm", "grid_size"),
     [
@@ -49,9 +50,9 @@ def quick(algorithm="PPO", **changes):
         *((name, 3) for name in ("PPO", "A2C", "RecurrentPPO", "DQN")),
     ],
 )
-def test_trains_saves_loads_and_evaluates(task, algorithm, grid_size, tmp_path):
+def test_trains_saves_loads_and_evaluates(task, algorithm, grid_size, stop, tmp_path):
     seen = []
-    model = train(quick(algorithm), seen.append, **task, grid_size=grid_size)
+    model = train(quick(algorithm), seen.append, **task, grid_size=grid_size, stop=stop)
     assert type(model) is ALGORITHMS[algorithm]
     assert model.num_timesteps == seen[-1].steps == 128
     for unnamed in ([], [ALGORITHM_KEY]):  # files of other programs do not name the algorithm
@@ -64,10 +65,14 @@ def test_trains_saves_loads_and_evaluates(task, algorithm, grid_size, tmp_path):
         grid_size = 7  # the grid id's own
     found, again = (gf_env.evaluate(each, **task, grid_size=grid_size) for each in (model, loaded))
     assert np.array_equal(found.locations, again.locations)
+    assert np.array_equal(found.looks, again.looks)
     assert found.locations.shape == (20, 4, 2)
-    if grid_size is not None:
-        assert model.action_space.n == grid_size**2
-        assert len(np.unique(found.locations)) <= grid_size
+    assert found.stopped.any() <= stop
+    if grid_size is None:
+        assert model.action_space.shape == (2 + stop,)
+    else:
+        assert model.action_space.n == grid_size**2 + stop
+        assert len(np.unique(found.locations)) <= grid_size + stop  # 0.5 of looks not taken
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -128,11 +133,12 @@ def test_updates_of_rollouts(task):
     assert [update.number for update in seen] == [1, 2, 3]
     assert [update.steps for update in seen] == [32, 64, 96]
     assert seen[0].seconds < seen[-1].seconds
-    names = {"charts/episodic_return", "charts/accuracy", "charts/SPS"}
+    names = {"charts/episodic_return", "charts/accuracy", "charts/looks", "charts/SPS"}
     for update in seen:
         assert update.metrics.keys() == names
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
         assert -1 <= update.metrics["charts/episodic_return"] <= 1
+        assert update.metrics["charts/looks"] == 5
         assert (update.metrics["charts/accuracy"] * update.steps / 4) % 1 == pytest.approx(0)
 
 
@@ -263,20 +269,44 @@ LEARNS = {
 }
 
 
-def success_after_learning(target_task, algorithm):
+def after_learning(target_task, algorithm, share=1.0, *, stop=False, **toy):
+    """Return the evaluation after this share of the usual steps."""
     steps, settings = LEARNS[algorithm]
-    toy = {"network": target_task.network, "dataset": target_task.dataset}
+    toy |= {"network": target_task.network, "dataset": target_task.dataset}
     if algorithm == "DQN":
         toy["grid_size"] = 3
     config = SB3Config(
-        algorithm, steps, num_envs=64, sees=("features",), encoder="flat", settings=settings
+        algorithm,
+        int(share * steps),
+        num_envs=64,
+        sees=("features",),
+        encoder="flat",
+        settings=settings,
     )
-    return gf_env.evaluate(train(config, **toy), **toy, num_images=500).accuracy[-1]
+    return gf_env.evaluate(train(config, **toy, stop=stop), **toy, num_images=500)
 
 
 @pytest.mark.parametrize("algorithm", LEARNS)
 def test_learns_a_toy_task(target_task, algorithm):
-    assert success_after_learning(target_task, algorithm) > (0.85 if algorithm == "DQN" else 0.5)
+    found = after_learning(target_task, algorithm)
+    assert found.accuracy[-1] > (0.85 if algorithm == "DQN" else 0.5)
+
+
+@pytest.mark.parametrize(("algorithm", "share"), [("PPO", 0.3), ("DQN", 1)])
+def test_looks_that_cost_nothing_are_not_saved(target_task, algorithm, share):
+    """On the grid, which is learned sooner than locations are."""
+    found = after_learning(target_task, algorithm, share, grid_size=3, stop=True)
+    assert found.accuracy[-1] > 0.8
+    assert (found.stopped & ~found.correct[:, -1]).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "share", "grid_size"),
+    [("PPO", 0.25, None), ("RecurrentPPO", 0.35, 3), ("DQN", 0.5, 3)],
+)
+def test_looks_that_cost_too_much_are_not_taken(target_task, algorithm, share, grid_size):
+    toy = {"grid_size": grid_size, "stop": True, "look_cost": 1.0}
+    assert after_learning(target_task, algorithm, share, **toy).mean_looks == 1
 
 
 class Shuffled(GlanceFocusVecEnv):
@@ -292,4 +322,4 @@ class Shuffled(GlanceFocusVecEnv):
 def test_does_not_learn_from_shuffled_rewards(target_task, algorithm, monkeypatch):
     """The test above can fail."""
     monkeypatch.setattr(learners, "GlanceFocusVecEnv", Shuffled)
-    assert success_after_learning(target_task, algorithm) < 0.4
+    assert after_learning(target_task, algorithm).accuracy[-1] < 0.4
