@@ -25,3 +25,4 @@ from .policies.rules import RasterPolicy as RasterPolicy
 from .policies.rules import SequencePolicy as SequencePolicy
 from .policies.saliency import SaliencyPolicy as SaliencyPolicy
 from .policies.stopping import StopWhenSure as StopWhenSure
+from .registry.files import load_policy as load_policy

@@ -13,7 +13,7 @@ from rich.table import Table
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
-from agents.registry.files import is_official, open_network, open_policy
+from agents.registry.files import is_official, load_policy, open_network
 from agents.registry.policies import make_policy
 from agents.reporting.comparison import compare, table
 from gf_env.builtin_tasks import DEFAULT_TASK, PlayedWith, played_with
@@ -81,7 +81,7 @@ class Evaluate:
             network = open_network(self.network, self.device)
         named = {name: make_policy(name, network=network) for name in self.policies}
         if self.network is not None and is_official(self.network):
-            named[RELEASED] = open_policy(self.network)
+            named[RELEASED] = load_policy(self.network)
         test = self._arguments(self.split, network, own)
         held_out = self._arguments(self.threshold_split, network, own) if named else None
         candidates: Policies = {

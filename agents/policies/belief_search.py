@@ -194,7 +194,9 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
 
     def __init__(self, network: BeliefNetwork, seed: int = 0) -> None:
         super().__init__(network, seed)
-        self.grid_size = network.config.grid_size
+        config = network.config
+        self.grid_size = config.grid_size
+        self.made_for = config.image_size, config.patch_size
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

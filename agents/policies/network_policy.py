@@ -37,6 +37,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
         observe: extra observation keys that it sees.
         grid_size: n, where it chooses among n x n patches; None where it chooses locations.
         stop: whether one of its actions ends the episode.
+        made_for: sizes of image and patch in pixels, for a policy that no others would suit.
     """
 
     file_kind: ClassVar[str]
@@ -45,6 +46,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
     observe: tuple[str, ...] = ()
     grid_size: int | None = None
     stop: bool = False
+    made_for: tuple[int, int] | None = None
 
     def __init__(self, network: _Network, seed: int = 0) -> None:
         self.network = network.eval()

@@ -9,8 +9,9 @@ from agents.policies.network_policy import NetworkPolicy
 from gf_env.datasets.batches import Batch
 from gf_env.envs.actions import action_codec
 from gf_env.envs.observations import observation_tensors
-from gf_env.network.config import NetworkConfig
+from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import stops
+from gf_env.training.objectives import after_the_glance
 from gf_env.training.samplers import LocationSampler, Looked
 
 
@@ -19,27 +20,18 @@ class PolicySampler(LocationSampler):
 
     Args:
         policy: a network, on the device of what is trained.
-        network: the configuration of what is trained, whose images the policy looks at.
+        network: what is trained; in eval mode yet.
 
     Raises:
         TypeError: a policy that does not choose on tensors.
-        ValueError: one that stops, or that sees other observations than the network shows.
+        ValueError: one that stops, or that was made for other images or another network.
     """
 
-    def __init__(self, policy: NetworkPolicy[Any], network: NetworkConfig) -> None:
-        if not isinstance(policy, NetworkPolicy):
-            raise TypeError(
-                f"{type(policy).__name__} cannot steer training: only policies that are a network "
-                "of this package choose on tensors"
-            )
-        if stops(policy):
-            raise ValueError(
-                f"{type(policy).__name__} stops, but a network is trained on episodes of full "
-                "length; give a policy that only says where to look"
-            )
-        self._policy = policy
+    def __init__(self, policy: object, network: GlanceFocusNet) -> None:
+        self._policy = _steering(policy, network)
+        config = network.config
         self._actions = action_codec(
-            policy.grid_size, network.image_size, network.patch_size, policy.device
+            self._policy.grid_size, config.image_size, config.patch_size, self._policy.device
         )
 
     @override
@@ -54,3 +46,49 @@ class PolicySampler(LocationSampler):
         seen = observation_tensors(looked, self._policy.observe)
         actions, memory = self._policy.choose(seen, memory, generator)
         return self._actions.to_look(actions).locations, memory
+
+
+def _steering(policy: object, network: GlanceFocusNet) -> NetworkPolicy[Any]:
+    """Return a policy that can steer the training of a network, or say why it cannot."""
+    name = type(policy).__name__
+    if not isinstance(policy, NetworkPolicy):
+        raise TypeError(
+            f"{name} cannot steer training: only policies that are a network of this package "
+            "choose on tensors"
+        )
+    if stops(policy):
+        raise ValueError(
+            f"{name} stops, but a network is trained on episodes of full length; give a policy "
+            "that only says where to look"
+        )
+    config = network.config
+    sizes = config.image_size, config.patch_size
+    if policy.made_for not in (None, sizes):
+        raise ValueError(
+            f"{name} was made for images and patches of {policy.made_for} pixels, the network is "
+            f"for {sizes}"
+        )
+    shown = _shown(network, policy.observe)
+    differing = [
+        f"{key} {shape} against {shown[key]}"
+        for key, shape in policy.shapes.items()
+        if shown[key] != tuple(shape)
+    ]
+    if differing:
+        raise ValueError(
+            f"{name} sees other shapes than the network shows: {', '.join(differing)} (the "
+            "policy's against the network's)"
+        )
+    return policy
+
+
+@torch.no_grad()
+def _shown(network: GlanceFocusNet, observe: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what a network shows of one image, by name."""
+    config = network.config
+    blank = (1, config.channels, config.image_size, config.image_size)
+    glimpse = network.glance(torch.zeros(blank, dtype=torch.uint8, device=network.device))
+    label = torch.zeros(1, dtype=torch.int64, device=network.device)
+    looked = after_the_glance(glimpse, label, config.sequence_length)
+    seen = observation_tensors(looked, observe)
+    return {name: tuple(value.shape[1:]) for name, value in seen.items()}

@@ -52,7 +52,7 @@ def open_paper_policy(name: str) -> PaperPolicy:
     return load_official_policy(name) if is_official(name) else PaperPolicy.load(name)
 
 
-def open_policy(name: str | os.PathLike[str]) -> Policy:
+def load_policy(name: str | os.PathLike[str]) -> Policy:
     """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
 
     Raises:

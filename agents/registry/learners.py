@@ -29,6 +29,8 @@ class Learner(NamedTuple):
     config: Callable[..., Any]
     """Makes its configuration from settings by name and `seed`, and checks them."""
     train: Train
+    chooses_on_tensors: bool = True
+    """Whether its policies are networks of this package, on whose looks others can be trained."""
 
 
 def _on_tasks(train: Callable[..., Policy]) -> Train:
@@ -94,10 +96,10 @@ LEARNERS: Mapping[str, Learner] = {
     "reinforce": Learner(reinforce.ReinforceConfig, _on_tasks(reinforce.train)),
     "imitation": Learner(imitation.ImitationConfig, _on_tasks(imitation.train)),
     "belief": Learner(belief_search.BeliefLearnerConfig, _on_tasks(belief_search.train)),
-    "stopping": Learner(WhereAndWhenConfig, _train_where_and_when),
+    "stopping": Learner(WhereAndWhenConfig, _train_where_and_when, chooses_on_tensors=False),
     **{
         f"sb3-{algorithm.lower()}": Learner(
-            functools.partial(learners.SB3Config, algorithm), _train_sb3
+            functools.partial(learners.SB3Config, algorithm), _train_sb3, chooses_on_tensors=False
         )
         for algorithm in learners.ALGORITHMS
     },

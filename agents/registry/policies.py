@@ -13,7 +13,7 @@ from agents.policies.beam_search import BeamSearchOracle
 from agents.policies.oracle import GreedyOracle
 from agents.policies.planner import ObjectPolicy
 from agents.policies.saliency import SaliencyPolicy
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
@@ -47,7 +47,7 @@ def make_policy(
 
     Args:
         name: one of `RULES` or `BOUNDS`; `package.module:Name`, which is a policy, or a class or
-            function that returns one; or what `agents.registry.files.open_policy` opens.
+            function that returns one; or what `agents.registry.files.load_policy` opens.
         network: for those that take one.
         seed: likewise.
         settings: further arguments; files take none.
@@ -65,7 +65,7 @@ def make_policy(
     if made is None:
         if settings:
             raise ValueError(f"policy {name!r} takes no settings, got {dict(settings)}")
-        return open_policy(name)
+        return load_policy(name)
     policy = call_with(made, settings, {"network": network, "seed": seed})
     if not isinstance(policy, (Policy, PrivilegedPolicy)):
         raise TypeError(

@@ -10,7 +10,7 @@ import tyro
 from pydantic import Field, PositiveInt
 
 from agents.learners.paper_ppo import PaperPPOConfig
-from agents.registry.learners import get_learner, make_config
+from agents.registry.learners import LEARNERS, get_learner, make_config
 from gf_env.configuration import configuration
 from gf_env.network.config import Precision
 from gf_env.storage.tensors import write_atomically
@@ -72,6 +72,12 @@ class PolicyConfig:
         """Refuse a learner or settings that do not exist."""
         if self.learner == PAPERS and self.settings:
             raise ValueError(f"the settings of {PAPERS} are those of stage2, got {self.settings}")
+        if not get_learner(self.learner).chooses_on_tensors:
+            those = [name for name, each in LEARNERS.items() if each.chooses_on_tensors]
+            raise ValueError(
+                f"{self.learner} makes policies on whose looks no network can be trained, as they "
+                f"do not choose on tensors; choose one of {those}"
+            )
         self.learner_config()
 
     def learner_config(self) -> Any:

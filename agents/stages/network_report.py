@@ -10,7 +10,7 @@ from agents.policies.base import Policy
 from agents.policies.oracle import GreedyOracle
 from agents.policies.planner import ORDERS, ObjectPolicy
 from agents.policies.rules import CentrePolicy, RandomPolicy
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from agents.reporting.comparison import compare, table
 from agents.reporting.provenance import versions
 from agents.stages.config import PAPERS
@@ -81,7 +81,7 @@ def write_network_metrics(run: TrainingRun, console: Console) -> None:
         # of several rounds each network has the policy that was tuned on it
         tuned = None if phase == "stage1" else run.source("stage2", number + 1)
         chosen = tuned or run.source("stage2", number)
-        policy = None if chosen is None else open_policy(chosen)
+        policy = None if chosen is None else load_policy(chosen)
         metrics, results = _network_metrics(load_network(source, device), policy, run)
         content = json.dumps({**metrics, **about}, indent=2) + "\n"
         place = run.place(phase, number).path

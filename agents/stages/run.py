@@ -18,7 +18,7 @@ from agents.policies.network_policy import NetworkPolicy
 from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
 from agents.policies.sampler import PolicySampler
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from agents.stages.config import PAPERS, PHASES, TrainConfig
 from agents.stages.policy_phase import learn_policy
 from agents.stages.starting_classifiers import Learned, start_encoder
@@ -117,10 +117,19 @@ class TrainingRun:
             TypeError: it cannot steer training.
             ValueError: it is of other images, or stops.
         """
-        given = self.config.given.policy
-        if given is not None:
-            network = self.config.recipe.network_config(self.images.spec)
-            PolicySampler(open_policy(given), network)
+        given = self.config.given
+        if given.policy is None:
+            return
+        if given.network is None:
+            network = self._new_network().eval()
+        else:
+            network = load_network(given.network)
+        PolicySampler(load_policy(given.policy), network)
+
+    def _new_network(self) -> GlanceFocusNet:
+        recipe = self.config.recipe
+        with seeded_weights(recipe.seed):
+            return GlanceFocusNet(recipe.network_config(self.images.spec))
 
     def place(self, phase: str, number: int = 1) -> PhaseFolder:
         """Return where the files of a phase are, in a round counted from 1."""
@@ -170,8 +179,7 @@ class TrainingRun:
     def stage1(self) -> None:
         """Train all parts of the network on random patches."""
         recipe = self.config.recipe
-        with seeded_weights(recipe.seed):
-            network = GlanceFocusNet(recipe.network_config(self.images.spec))
+        network = self._new_network()
         full, low = (self._classifier(phase) for phase in ("full_resolution", "low_resolution"))
         start_encoder(network.local_encoder, full)
         start_encoder(network.global_encoder, low)
@@ -215,11 +223,11 @@ class TrainingRun:
     def stage3(self, number: int = 1) -> None:
         """Train all parts of the network on the patches of a round's policy."""
         recipe, place = self.config.recipe, self.place("stage3", number)
-        policy = open_policy(self._needed("stage2", number))
+        policy = load_policy(self._needed("stage2", number))
         network = self._network(number).requires_grad_(True)
         if isinstance(policy, NetworkPolicy):
             policy.network.to(self.loading.device).requires_grad_(False)
-        sampler = PolicySampler(policy, network.config)
+        sampler = PolicySampler(policy, network)
         self._train_looks(place.path.name, network, sampler, lambda: policy, recipe.stage3)
 
     def _train_looks(

@@ -110,10 +110,11 @@ class LooksObjective(Objective):
         steps = network.config.sequence_length
         glimpse = network.glance(images)
         own_logits = network.global_encoder.own_logits(glimpse.pooled)
-        memory, looked = sampler.start(batch), _after_the_glance(glimpse, labels, steps)
+        memory, looked = sampler.start(batch), after_the_glance(glimpse, labels, steps)
         total = self._loss(glimpse.logits, own_logits, labels)
         for _ in range(steps - 1):
-            with torch.no_grad():
+            # a policy sees and chooses in float32 here as everywhere
+            with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
                 locations, memory = sampler.sample(looked, memory, generator)
             glimpse = network.focus(images, locations, glimpse.hidden)
             looked = _after_a_look(looked, glimpse, locations)
@@ -128,7 +129,7 @@ class LooksObjective(Objective):
         return F.cross_entropy(logits.float(), labels) + self.auxiliary_weight * own
 
 
-def _after_the_glance(glimpse: Glimpse, labels: torch.Tensor, steps: int) -> Looked:
+def after_the_glance(glimpse: Glimpse, labels: torch.Tensor, steps: int) -> Looked:
     """Return what a sampler may see after the glance of episodes with so many looks."""
     features = glimpse.features.detach().float()
     return Looked(

@@ -9,7 +9,7 @@ import torch
 
 import agents
 from agents.policies.belief_search import BeliefConfig
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from gf_env.envs.make_task import make_task
 from gf_env.policy import stops
 from gf_env.storage.tensors import TensorFileError, save_tensors
@@ -126,7 +126,7 @@ def test_a_saved_policy_is_the_same(name, tmp_path):
         expected = policy.predict(seen, deterministic=deterministic)
         found = loaded.predict(seen, deterministic=deterministic)
         assert all(map(np.array_equal, found, expected))
-    assert type(open_policy(tmp_path / "policy.safetensors")) is type(policy)
+    assert type(load_policy(tmp_path / "policy.safetensors")) is type(policy)
 
 
 @pytest.mark.parametrize("name", ["paper", "recurrent", "belief"])

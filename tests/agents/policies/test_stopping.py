@@ -7,7 +7,7 @@ import torch
 import agents
 import gf_env
 from agents.policies.learned_stopping import StopConfig, StopNetwork
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from gf_env.envs.make_task import make_task
 from gf_env.policy import choice_cost, observed_by
 from gf_env.storage.tensors import TensorFileError
@@ -74,7 +74,7 @@ def test_a_saved_one_is_the_same(rule, name, tmp_path):
     policy, seen = RULES[rule](NETWORKS[name]()), shown(20)
     path = tmp_path / "policy.safetensors"
     policy.save(path)
-    for loaded in (type(policy).load(path), open_policy(path)):
+    for loaded in (type(policy).load(path), load_policy(path)):
         assert type(loaded) is type(policy)
         assert type(loaded.policy) is type(policy.policy)
         assert loaded.observe == policy.observe

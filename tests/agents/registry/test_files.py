@@ -5,7 +5,7 @@ import json
 import pytest
 
 import gf_env
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from tests.helpers.paths import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "before_layout"
@@ -19,7 +19,7 @@ def test_all_files_are_listed():
 
 @pytest.mark.parametrize("name", EVALUATIONS)
 def test_saved_before_the_layout(name):
-    found = gf_env.evaluate(open_policy(FOLDER / name), split="validation", num_images=50)
+    found = gf_env.evaluate(load_policy(FOLDER / name), split="validation", num_images=50)
     assert found.mean_return == pytest.approx(EVALUATIONS[name]["return"], abs=1e-6)
     assert found.accuracy.tolist() == EVALUATIONS[name]["accuracy"]
     assert found.multiply_adds.tolist() == EVALUATIONS[name]["multiply_adds"]

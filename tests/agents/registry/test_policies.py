@@ -7,7 +7,7 @@ import torch
 
 import agents
 from agents.policies.base import Policy, PrivilegedPolicy
-from agents.registry.files import open_policy
+from agents.registry.files import load_policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.registry.learners import LEARNERS, get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES, make_policy
@@ -67,11 +67,11 @@ def test_policies_are_opened_by_what_their_file_holds(network, tmp_path):
     with torch.random.fork_rng():
         made = agents.RecurrentPolicy(agents.RecurrentPolicyNetwork(config))
     made.save(tmp_path / "policy.safetensors")
-    assert isinstance(open_policy(tmp_path / "policy.safetensors"), agents.RecurrentPolicy)
-    assert isinstance(open_policy("cluttered-digits"), agents.PaperPolicy)
+    assert isinstance(load_policy(tmp_path / "policy.safetensors"), agents.RecurrentPolicy)
+    assert isinstance(load_policy("cluttered-digits"), agents.PaperPolicy)
     network.save(tmp_path / "network.safetensors")
     with pytest.raises(TensorFileError, match=r"to hold a policy, found 'gf_env"):
-        open_policy(tmp_path / "network.safetensors")
+        load_policy(tmp_path / "network.safetensors")
     with pytest.raises(ValueError, match="takes no settings"):
         make_policy("cluttered-digits", network=network, settings={"std": 1})
 

@@ -89,8 +89,8 @@ def test_an_encoder_that_is_not_trained(batch, frozen):
 def test_the_policy_is_no_part_of_what_is_trained(batch):
     policy = PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 1, 1), hidden_size=8)))
     policy.network.requires_grad_(False)
-    net = network()
-    objective = LooksObjective(net, PolicySampler(policy, net.config), 1.0, True)
+    net = network().eval()
+    objective = LooksObjective(net, PolicySampler(policy, net), 1.0, True)
     assert set(objective.parameters()) == set(net.parameters())
     assert not [module for module in objective.modules() if module is policy.network]
     objective(batch, torch.Generator().manual_seed(0)).backward()
