@@ -13,7 +13,8 @@ from rich.table import Table
 
 from agents.curves.measure import LatencyConfig, Point, measure_curves
 from agents.curves.report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
-from agents.registry.files import open_network, open_paper_policy
+from agents.policies.network_policy import NetworkPolicy
+from agents.registry.files import load_policy, open_network
 from agents.reporting.provenance import versions
 from agents.stages import presets
 from agents.stages.config import TrainConfig, claim_folder
@@ -36,7 +37,7 @@ class Curves:
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
-        policy: the paper's for this network, likewise.
+        policy: for this network, likewise; it does not stop.
         sizes: input sizes of the plain networks, pixels.
         output: folder for the plots.
         folder: where the plain networks are trained; those that are there already are taken.
@@ -64,8 +65,9 @@ class Curves:
         """Train what is missing, measure, draw and write."""
         device = torch.device(self.device)
         network = open_network(self.network, self.device)
-        policy = open_paper_policy(self.policy)
-        policy.network.to(device)
+        policy = load_policy(self.policy)
+        if isinstance(policy, NetworkPolicy):
+            policy.network.to(device)
         with training_progress(console) as progress:
             run = TrainingRun(
                 self.training, self.folder, loading=Loading(device, self.workers), progress=progress

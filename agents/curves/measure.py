@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
-from agents.policies.paper import PaperPolicy
+from agents.policies.base import Policy
 from agents.reporting.latency import interleaved_latency
 from gf_env.configuration import configuration
 from gf_env.datasets import Dataset
@@ -74,7 +74,7 @@ Unmeasured = tuple[Point, Callable[[torch.Tensor], object]]
 
 def measure_curves(
     network: GlanceFocusNet,
-    policy: PaperPolicy,
+    policy: Policy,
     plain: Mapping[int, ImageClassifier],
     validation: Dataset,
     test: Dataset,
@@ -85,7 +85,7 @@ def measure_curves(
 
     Args:
         network: in eval mode, on the device to use.
-        policy: the paper's, for this network.
+        policy: for this network; it does not stop.
         plain: classifiers of whole images by their input size, in eval mode, on the same device.
         validation: where exit thresholds are searched.
         test: what everything is measured on.

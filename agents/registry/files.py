@@ -11,7 +11,6 @@ from agents.policies.base import Policy
 from agents.policies.learned_stopping import LearnedStopping
 from agents.policies.network_policies import NETWORK_POLICIES
 from agents.policies.network_policy import NetworkPolicy
-from agents.policies.paper import PaperPolicy
 from agents.policies.release import load_official_policy
 from agents.policies.stopping import StoppingPolicy, StopWhenSure
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
@@ -45,11 +44,6 @@ def open_network(name: str, device: str = "cpu") -> GlanceFocusNet:
     if is_official(name):
         return load_official_checkpoint(name, device=device)
     return load_network(name, device)
-
-
-def open_paper_policy(name: str) -> PaperPolicy:
-    """Return a paper's policy as `open_network` returns a network."""
-    return load_official_policy(name) if is_official(name) else PaperPolicy.load(name)
 
 
 def load_policy(name: str | os.PathLike[str]) -> Policy:
