@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
@@ -62,6 +64,38 @@ class Policy(Protocol):
         Returns:
             actions, (n, 2) float32 in [-1, 1] or (n,) grid indices, or those of
             `gf_env.envs.actions` that may stop, and the state for the next call.
+        """
+        ...
+
+
+@runtime_checkable
+class TensorPolicy(Protocol):
+    """A policy that also chooses on tensors, where they are, without NumPy in between."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        ...
+
+    def initial_memory(self, count: int) -> torch.Tensor:
+        """Return what it remembers before the first look of `count` episodes, (count, m)."""
+        ...
+
+    def choose(
+        self,
+        seen: Mapping[str, torch.Tensor],
+        memory: torch.Tensor,
+        generator: torch.Generator | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Choose the next patches of n episodes, on the policy's device.
+
+        Args:
+            seen: (n, ...) float32 each, by name, what `Policy.predict` is shown.
+            memory: (n, m) float32.
+            generator: of samples; None for the likeliest actions.
+
+        Returns:
+            actions, as `Policy.predict` has them, and the memory after them.
         """
         ...
 

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes, Rules
 from gf_env.envs.make_task import check_network, network_actions
-from gf_env.envs.observations import check_observe, observation
+from gf_env.envs.observations import check_observe
 from gf_env.inference.budgets import per_step
-from gf_env.inference.policy_memory import check_memory, extend_memory, take_memory
+from gf_env.inference.choosing import Chooser, chooser
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by, stops
 
@@ -78,11 +78,11 @@ class AdaptiveClassifier:
         self.policy = policy
         self._rules = Rules(config.sequence_length if sequence_length is None else sequence_length)
         check_network(network, self._rules)
-        self._observe = observed_by(policy)
-        check_observe(self._observe)
-        self._actions = network_actions(
-            network, grid_size_of(policy, grid_size), stop=stops(policy)
-        )
+        check_observe(observed_by(policy))
+        grid_size = grid_size_of(policy, grid_size)
+        self._stops = stops(policy)
+        actions = network_actions(network, grid_size, stop=self._stops)
+        self._chooser = chooser(policy, actions, network.device)
 
     @property
     def sequence_length(self) -> int:
@@ -117,7 +117,7 @@ class AdaptiveClassifier:
                 negative or NaN, or any for a policy that stops; actions of a wrong shape or NaN; a
                 policy's state whose rows cannot be told apart; a batch_size below 1.
         """
-        if exit_thresholds is not None and self._actions.stop:
+        if exit_thresholds is not None and self._stops:
             raise ValueError(
                 f"{type(self.policy).__name__} decides itself when to stop; leave exit_thresholds "
                 "out, or give a policy that cannot stop"
@@ -146,16 +146,11 @@ class AdaptiveClassifier:
         rows = torch.arange(first, last, device=images.device)
         # no label is known here, and none is looked at
         state = episodes.reset(self.network, self._rules, images, torch.zeros_like(rows), rows)
-        return _Running(state, rows, None)
+        return _Running(state, rows, self._chooser.start(len(rows)), self._chooser)
 
     def _look_again(self, running: _Running, results: _Results) -> _Running | None:
         """Let the policy choose a patch in each image, look at it, and return who is left."""
-        state, count = running.state, len(running.images)
-        seen = observation(state, self._observe)
-        starts = (state.step == 1).cpu().numpy()
-        actions, memory = self.policy.predict(seen, running.memory, starts, deterministic=True)
-        check_memory(memory, count)
-        look = self._actions.decode(actions, count)
+        look, memory = self._chooser.choose(running.state, running.memory)
         asked, locations = running._replace(memory=memory), look.locations
         going: _Running | None = asked
         if look.stop is not None:
@@ -172,27 +167,29 @@ class _Running(NamedTuple):
     Attributes:
         state: k episodes, at any steps, whose `images` are all images.
         images: (k,) int64, which images these are, as the state's `rows`.
-        memory: the policy's state for them; None for none.
+        memory: the policy's, of them.
+        chooser: whose memory it is.
     """
 
     state: Episodes
     images: torch.Tensor
     memory: Any
+    chooser: Chooser
 
     def take(self, rows: torch.Tensor) -> _Running:
         """Return those in `rows`, (r,) int64."""
-        memory = take_memory(self.memory, rows.cpu().numpy())
-        return _Running(self.state.take(rows), self.images[rows], memory)
+        memory = self.chooser.take(self.memory, rows)
+        return self._replace(state=self.state.take(rows), images=self.images[rows], memory=memory)
 
 
 def _join(running: _Running | None, new: _Running | None) -> _Running | None:
     """Return the running images and new ones, which the policy has not seen yet."""
     if running is None or new is None:
         return new if running is None else running
-    return _Running(
-        running.state.join(new.state),
-        torch.cat([running.images, new.images]),
-        extend_memory(running.memory, len(new.images)),
+    return running._replace(
+        state=running.state.join(new.state),
+        images=torch.cat([running.images, new.images]),
+        memory=running.chooser.join(running.memory, new.memory, len(new.images)),
     )
 
 

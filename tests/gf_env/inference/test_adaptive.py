@@ -58,9 +58,17 @@ class Remembering:
         return torch.from_numpy(memory) if self.kind == "tensor" else memory
 
 
+class OnlyPredict:
+    """Asks a policy as Stable-Baselines3's users do, which hides that it chooses on tensors."""
+
+    def __init__(self, policy):
+        self.predict = policy.predict
+
+
 POLICIES = {
     "centre, corners": lambda network: agents.CentreCornerPolicy(),
     "paper": paper_policy,
+    "paper, through predict": lambda network: OnlyPredict(paper_policy(network)),
     "array": lambda network: Remembering("array"),
     "tensor": lambda network: Remembering("tensor"),
     "tuple": lambda network: Remembering("tuple"),
