@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+import agents
 import gf_env
-from agents import PaperPolicy
+from agents.policies.base import Policy
+from agents.policies.network_policy import NetworkPolicy
 from agents.reporting.latency import Latency, interleaved_latency
 from agents.reporting.provenance import versions
 from gf_env.envs.make_task import make_task
@@ -37,7 +39,7 @@ class Arguments:
 
     Attributes:
         network: a built-in name or a file.
-        policy: the paper's for it, likewise.
+        policy: for it, likewise; it does not stop.
         budgets: values of q, out of 0.05, 0.10, ... 1.95.
         batch_size: images at a time.
         batches: as many images as these in a turn.
@@ -91,7 +93,7 @@ class Saving:
 
 
 def budget_points(
-    policy: PaperPolicy, arguments: Arguments
+    policy: Policy, arguments: Arguments
 ) -> tuple[list[BudgetPoint], NDArray[np.int64]]:
     """Return the chosen points of the curve on the images that are timed, and cumulative costs."""
     evaluate = functools.partial(
@@ -106,7 +108,7 @@ def budget_points(
 
 
 def measure(
-    task: Task, policy: PaperPolicy, points: list[BudgetPoint], arguments: Arguments
+    task: Task, policy: Policy, points: list[BudgetPoint], arguments: Arguments
 ) -> dict[str, Latency]:
     """Return the latency of a turn with `all looks` and with each budget, by name."""
     classifier = AdaptiveClassifier(task.network, policy)
@@ -142,8 +144,9 @@ def main() -> None:
     """Measure, print, and write."""
     arguments = tyro.cli(Arguments, description=__doc__)
     task = make_task(network=arguments.network, split="test", device=arguments.device)
-    policy = PaperPolicy.load(arguments.policy)
-    policy.network.to(arguments.device)
+    policy = agents.load_policy(arguments.policy)
+    if isinstance(policy, NetworkPolicy):
+        policy.network.to(arguments.device)
     points, cost = budget_points(policy, arguments)
     latencies = measure(task, policy, points, arguments)
     images = arguments.batch_size * arguments.batches
