@@ -91,13 +91,15 @@ def _draw_accuracy(axes: Axes, report: CurvesReport, seeds: list[SeedPoints]) ->
     _LEARNED.draw_band(axes, costs / _MILLION, low, high)
     means = np.mean(learned, axis=0)
     _scatter(axes, means, _LEARNED)
-    for price, (cost, accuracy) in zip(report.prices, means, strict=True):
+    for number, (price, (cost, accuracy)) in enumerate(zip(report.prices, means, strict=True)):
+        # on either side in turn, as points that follow each other may be close
+        above = number % 2 == 0
         axes.annotate(
             f"{price.look_cost:g}",
             (cost / _MILLION, accuracy),
-            (-4, 5),
+            (-4, 5) if above else (3, -11),
             textcoords="offset points",
-            ha="right",
+            ha="right" if above else "left",
             fontsize=8,
             color=_LEARNED.colour,
             path_effects=[withStroke(linewidth=1.5, foreground="white")],
