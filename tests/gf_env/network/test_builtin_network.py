@@ -15,6 +15,7 @@ from tests.helpers.paths import ROOT
 
 ASSETS = resources.files("gf_env") / "assets"
 STAGE_1, STAGE_3 = "cluttered-digits", "cluttered-digits-stage3"
+SEARCH = "cluttered-digits-search"
 README = ROOT / "README.md"
 
 
@@ -29,12 +30,20 @@ def test_full_resolution_classifier():
     assert accuracy >= 0.975
 
 
-@pytest.mark.parametrize("name", [STAGE_1, STAGE_3])
+OWN_POLICIES = {
+    STAGE_1: ("paper_policy", STAGE_1),
+    STAGE_3: ("paper_policy", STAGE_1),
+    SEARCH: ("belief_policy", SEARCH),
+}
+"""What the policy trained with each network is called, and its own name."""
+
+
+@pytest.mark.parametrize("name", OWN_POLICIES)
 def test_every_look_of_every_policy(name):
-    recorded = figures(name)["accuracy_per_look"]
+    recorded, (called, policy) = figures(name)["accuracy_per_look"], OWN_POLICIES[name]
     policies = {
         "random": agents.RandomPolicy(),
-        "paper_policy": agents.PaperPolicy.load("cluttered-digits"),
+        called: agents.load_policy(policy),
         "greedy_oracle": agents.GreedyOracle(7),
     }
     found = {policy: gf_env.evaluate(made, network=name) for policy, made in policies.items()}
@@ -53,22 +62,33 @@ def test_stage_3_is_two_points_better_with_the_same_policy():
     assert third[4] >= first[4] + 0.02
 
 
+def test_searching_makes_a_better_network_than_the_papers_policy():
+    search, third = (figures(name)["accuracy_per_look"] for name in (SEARCH, STAGE_3))
+    assert search["belief_policy"][4] >= third["paper_policy"][4] + 0.05
+
+
 def test_reward_means_the_same_on_train_and_test_scenes():
     for policy in (agents.RandomPolicy, agents.GreedyOracle):
         train, test = (
-            gf_env.evaluate(policy(), split=split, num_images=2000) for split in ("train", "test")
+            gf_env.evaluate(policy(), split=split, num_images=1000) for split in ("train", "test")
         )
         assert abs(train.mean_return - test.mean_return) <= 0.05
 
 
 def test_the_readme_says_what_the_files_say():
     text = README.read_text()
-    for stage, name in (("stage 1", STAGE_1), ("stage 3", STAGE_3)):
-        for title, policy in (
-            ("random patches", "random"),
-            ("the paper's policy", "paper_policy"),
-            ("greedy oracle (sees labels)", "greedy_oracle"),
-        ):
+    random, paper, search, oracle = (
+        ("random patches", "random"),
+        ("the paper's policy", "paper_policy"),
+        ("search with a belief", "belief_policy"),
+        ("greedy oracle (sees labels)", "greedy_oracle"),
+    )
+    for stage, name, policies in (
+        ("stage 1", STAGE_1, (random, paper, oracle)),
+        ("stage 3", STAGE_3, (random, paper, oracle)),
+        ("stage 3 on the looks of search", SEARCH, (search, oracle)),
+    ):
+        for title, policy in policies:
             looks = figures(name)["accuracy_per_look"][policy]
             row = " ".join(f"{value:.3f}".removeprefix("0") for value in looks)
             assert f"| {stage} | {title} | {row} |" in text
