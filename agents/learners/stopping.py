@@ -5,8 +5,8 @@ solved backwards by regression, after Longstaff and Schwartz, "Valuing American 
 Simulation" (Review of Financial Studies 14(1), 2001). The policy runs every image to the end. After
 the last but one look a network learns what the last one gains less its cost; after each earlier
 look it learns what the next one gains, less its cost, and what comes after it as the networks
-already trained would stop. Rewards are all that it learns from. The policy that
-comes out is `agents.policies.learned_stopping.LearnedStopping`.
+already trained would stop. Rewards are all that it learns from. The policy that comes out is
+`agents.policies.learned_stopping.LearnedStopping`.
 """
 
 import itertools
@@ -51,8 +51,6 @@ class StoppingConfig:
     """Of the two hidden layers of each network."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Between them, in training."""
-    max_seconds: PositiveFloat = math.inf
-    """Stop after the update in which this much time has passed."""
     seed: int = 0
     """Of weights and batches."""
 
@@ -85,7 +83,8 @@ def train(
     trained = LearnedStopping(policy, network)
     steps = updates(network, seen, gains - task.rules.look_cost, config)
     looks = min(config.batch_size, gains.shape[1])
-    report_updates(steps, lambda number: number * looks, config.max_seconds, on_update)
+    # to its end, however long it takes: the first decisions are learned last
+    report_updates(steps, lambda number: number * looks, math.inf, on_update)
     network.eval()
     return trained
 

@@ -66,15 +66,15 @@ def _train_where_and_when(
 ) -> Policy:
     """Train where to look as if looks were free, then when to stop at their price."""
     where: TaskArguments = {**task_arguments, "stop": False, "look_cost": 0.0}
-    done = [Update(0, 0, 0.0, {})]
+    last = Update(0, 0, 0.0, {})
 
     def before(update: Update) -> None:
-        done.append(update)
+        nonlocal last
+        last = update
         if on_update is not None:
             on_update(update)
 
     def after(update: Update) -> None:
-        last = done[-1]
         if on_update is not None:
             on_update(
                 dataclasses.replace(

@@ -1,6 +1,8 @@
 """Stage 2 with another learner than the paper's: a policy for the frozen network."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 from rich.progress import Progress
 
@@ -12,7 +14,7 @@ from gf_env.datasets import Dataset
 from gf_env.envs.make_task import TaskArguments
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy
-from gf_env.training.logs import open_log
+from gf_env.training.logs import Log, open_log
 from gf_env.training.loop import Metrics, PhaseFolder
 
 
@@ -53,23 +55,31 @@ def learn_policy(
         "feature_bank": config.feature_bank,
         "device": network.device,
     }
-    bar = progress.add_task(name, total=None, loss=float("nan"))
     with open_log(folder.path, 0) as log:
-
-        def report(update: Update) -> None:
-            log(update.metrics, update.number)
-            loss = update.metrics.get("losses/loss", float("nan"))
-            progress.update(bar, completed=update.number, loss=loss)
-
-        policy = get_learner(config.learner).train(task, config.learner_config(), report)
+        policy = _learn(config, task, log, name, progress)
         metrics = validate(policy)
         log(metrics, 0)
+    policy.save(folder.best)
+    accuracy = metrics["validation/accuracy"]
+    progress.console.print(f"{name} by {config.learner}: validation accuracy {accuracy:.4f}")
+
+
+def _learn(
+    config: PolicyConfig, task: TaskArguments, log: Log, name: str, progress: Progress
+) -> NetworkPolicy[Any]:
+    """Train a policy with a bar and a log of every update."""
+    bar = progress.add_task(name, total=None, loss=math.nan)
+
+    def report(update: Update) -> None:
+        log(update.metrics, update.number)
+        loss = update.metrics.get("losses/loss", math.nan)
+        progress.update(bar, completed=update.number, loss=loss)
+
+    policy = get_learner(config.learner).train(task, config.learner_config(), report)
+    progress.remove_task(bar)
     if not isinstance(policy, NetworkPolicy):
         raise TypeError(
             f"{config.learner} made a {type(policy).__name__}, on whose looks no network can be "
             "trained: only policies that are a network of this package choose on tensors"
         )
-    policy.save(folder.best)
-    progress.remove_task(bar)
-    accuracy = metrics["validation/accuracy"]
-    progress.console.print(f"{name} by {config.learner}: validation accuracy {accuracy:.4f}")
+    return policy
