@@ -16,7 +16,10 @@ ARGUMENTS_AND_PRINTED = {
     "train_paper_policy.py": ("--updates 25 --num-envs 8 --test-images 20", "update 25: return"),
     "own_policy.py": ("--test-images 50", "BrightestCell: ["),
     "own_learner.py": ("--updates 2 --test-images 50", "accuracy after each look: ["),
-    "train_all_stages.py": ("--images 128 --epochs 1", "stage3: 100 images of the test split"),
+    "train_all_stages.py": (
+        "--images 128 --epochs 1 --image-size 48 --patch-size 16",
+        "stage3: 100 images of the test split",
+    ),
     "render_episode.py": ("--index 3", "5 pictures"),
 }
 

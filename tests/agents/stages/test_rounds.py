@@ -135,13 +135,15 @@ def test_policies_that_cannot_steer_are_refused_before_anything_is_trained(start
         assert not (tmp_path / "run").exists()
 
 
-def test_the_command_line_takes_settings_as_json(monkeypatch):
+def test_the_command_line_takes_settings_as_json(monkeypatch, tree):
     from agents.cli import main
 
     seen = []
     monkeypatch.setattr(TrainingRun, "run", lambda self, phases: seen.append(self.config))
     arguments = ["--policy.learner", "belief", "--policy.settings", '{"places": 8}']
-    command = ["train", *arguments, "--policy.grid-size", "7", "--rounds", "2", "--no-figures"]
+    data = ["--data.dataset", str(tree), "--data.network-split", "train"]
+    arguments += ["--policy.grid-size", "7", "--rounds", "2"]
+    command = ["train", *data, *arguments, "--no-figures"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agents.commands.train.claim_folder", lambda *_, **__: None)
         assert main(command) == 0
