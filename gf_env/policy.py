@@ -77,6 +77,10 @@ class TensorPolicy(Protocol):
         """Where it is."""
         ...
 
+    def check_shown(self, shown: Mapping[str, Any]) -> None:
+        """Raise ValueError where what is shown is not what the policy was made for."""
+        ...
+
     def initial_memory(self, count: int) -> torch.Tensor:
         """Return what it remembers before the first look of `count` episodes, (count, m)."""
         ...

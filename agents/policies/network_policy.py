@@ -128,21 +128,28 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
 
     def _seen(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
         """Return what it sees of an observation, on its device."""
-        seen = {}
+        self.check_shown(observation)
+        return {
+            name: torch.from_numpy(np.asarray(observation[name])).to(self.device)
+            for name in self.shapes
+        }
+
+    def check_shown(self, shown: Mapping[str, Any]) -> None:
+        """Check that what is shown, arrays or tensors by name, is what the network was made for.
+
+        Raises:
+            ValueError: something is missing or of another shape.
+        """
         for name, shape in self.shapes.items():
-            if name not in observation:
+            if name not in shown:
                 raise ValueError(
                     f"this policy sees {name!r}, which is not among the observations "
-                    f"{sorted(observation)}; make the environment with observe={self.observe}"
+                    f"{sorted(shown)}; make the environment with observe={self.observe}"
                 )
-            array = np.asarray(observation[name])
-            if array.shape[1:] != shape:
+            found = tuple(shown[name].shape)
+            if found[1:] != shape:
                 expected = ", ".join(map(str, ("n", *shape)))
-                raise ValueError(
-                    f"this policy sees {name} of shape ({expected}), got {array.shape}"
-                )
-            seen[name] = torch.from_numpy(array).to(self.device)
-        return seen
+                raise ValueError(f"this policy sees {name} of shape ({expected}), got {found}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights and configuration as safetensors.

@@ -23,8 +23,8 @@ class PolicySampler(LocationSampler):
         network: what is trained; in eval mode yet.
 
     Raises:
-        TypeError: a policy that does not choose on tensors.
-        ValueError: one that stops, or that was made for other images or another network.
+        ValueError: a policy that does not choose on tensors, that stops, or that was made for other
+            images or another network.
     """
 
     def __init__(self, policy: object, network: GlanceFocusNet) -> None:
@@ -52,7 +52,7 @@ def _steering(policy: object, network: GlanceFocusNet) -> NetworkPolicy[Any]:
     """Return a policy that can steer the training of a network, or say why it cannot."""
     name = type(policy).__name__
     if not isinstance(policy, NetworkPolicy):
-        raise TypeError(
+        raise ValueError(
             f"{name} cannot steer training: only policies that are a network of this package "
             "choose on tensors"
         )
@@ -68,27 +68,16 @@ def _steering(policy: object, network: GlanceFocusNet) -> NetworkPolicy[Any]:
             f"{name} was made for images and patches of {policy.made_for} pixels, the network is "
             f"for {sizes}"
         )
-    shown = _shown(network, policy.observe)
-    differing = [
-        f"{key} {shape} against {shown[key]}"
-        for key, shape in policy.shapes.items()
-        if shown[key] != tuple(shape)
-    ]
-    if differing:
-        raise ValueError(
-            f"{name} sees other shapes than the network shows: {', '.join(differing)} (the "
-            "policy's against the network's)"
-        )
+    policy.check_shown(_shown(network, policy.observe))
     return policy
 
 
 @torch.no_grad()
-def _shown(network: GlanceFocusNet, observe: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what a network shows of one image, by name."""
+def _shown(network: GlanceFocusNet, observe: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Return what a network shows of one blank image, by name."""
     config = network.config
     blank = (1, config.channels, config.image_size, config.image_size)
     glimpse = network.glance(torch.zeros(blank, dtype=torch.uint8, device=network.device))
     label = torch.zeros(1, dtype=torch.int64, device=network.device)
     looked = after_the_glance(glimpse, label, config.sequence_length)
-    seen = observation_tensors(looked, observe)
-    return {name: tuple(value.shape[1:]) for name, value in seen.items()}
+    return observation_tensors(looked, observe)

@@ -43,8 +43,8 @@ def learn_policy(
         progress: shows a bar.
 
     Raises:
-        TypeError: what was learned is no network of this package.
-        ValueError: settings that do not fit the network or the data set.
+        ValueError: settings that do not fit the network or the data set, or what was learned is no
+            network of this package.
     """
     if folder.best.is_file():
         return
@@ -78,7 +78,7 @@ def _learn(
     policy = get_learner(config.learner).train(task, config.learner_config(), report)
     progress.remove_task(bar)
     if not isinstance(policy, NetworkPolicy):
-        raise TypeError(
+        raise ValueError(
             f"{config.learner} made a {type(policy).__name__}, on whose looks no network can be "
             "trained: only policies that are a network of this package choose on tensors"
         )

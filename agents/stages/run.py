@@ -95,16 +95,23 @@ class TrainingRun:
         With several rounds stages 2 and 3 take turns where they would be run, and stage 2 is last.
 
         Raises:
-            ValueError: an unknown phase, or one that starts from something neither given nor made.
+            ValueError: an unknown phase, one that starts from something neither given nor made,
+                rounds without both stages, or a policy that was given and cannot steer training.
         """
         unknown = [phase for phase in phases if phase not in PHASES]
         if unknown:
             raise ValueError(f"unknown phases {unknown}; choose from {list(PHASES)}")
+        takes_turns = {"stage2", "stage3"} <= {*phases}
+        if self.config.rounds > 1 and not takes_turns:
+            raise ValueError(
+                f"{self.config.rounds} rounds are of stage2 and stage3 in turn; run both, got "
+                f"{list(phases)}"
+            )
         if "stage3" in phases:
             self._check_steering()
         for phase in phases:
             getattr(self, phase)()  # each is a method
-        if {"stage2", "stage3"} <= {*phases}:
+        if takes_turns:
             for number in range(2, self.config.rounds + 1):
                 self.stage2(number)
                 if number < self.config.rounds:
@@ -114,8 +121,7 @@ class TrainingRun:
         """Check a policy that was given before anything is trained.
 
         Raises:
-            TypeError: it cannot steer training.
-            ValueError: it is of other images, or stops.
+            ValueError: it cannot steer training.
         """
         given = self.config.given
         if given.policy is None:

@@ -84,6 +84,7 @@ class OnTensors(Chooser):
     @override
     def choose(self, state: Episodes, memory: torch.Tensor) -> tuple[Look, torch.Tensor]:
         seen = observation_tensors(state, self._observe)
+        self._policy.check_shown(seen)
         actions, memory = self._policy.choose(seen, memory, None)
         return self._actions.to_look(actions), memory
 

@@ -14,7 +14,7 @@ from agents.stages.config import PolicyConfig, TrainConfig
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.network.glance_focus_net import load_network
-from tests.agents.policies.made import belief_policy
+from tests.agents.policies.made import belief_policy, paper_policy
 from tests.agents.stages.test_run import quick_config, train
 from tests.helpers.image_trees import write_stripes
 from tests.helpers.quick_training import content
@@ -82,6 +82,12 @@ def test_rounds_take_turns_and_end_with_a_policy(start, tmp_path):
     assert (run.place("stage3", 2).path / "figures.json").is_file()
 
 
+def test_rounds_need_both_stages(start, tmp_path):
+    config = dataclasses.replace(start, rounds=2)
+    with pytest.raises(ValueError, match=r"2 rounds are of stage2 and stage3.*\['stage3'\]"):
+        train(config, tmp_path, ["stage3"])
+
+
 @pytest.mark.parametrize("stopped_in", ["stage2", "stage3", "stage2-round-2"])
 def test_stopped_and_resumed_rounds_end_with_the_same_files(start, tmp_path, stopped_in):
     config = dataclasses.replace(start, policy=POLICIES["belief"][0], rounds=2)
@@ -122,15 +128,18 @@ def test_impossible_learners(settings, message):
 def test_policies_that_cannot_steer_are_refused_before_anything_is_trained(start, tmp_path, tree):
     other = tmp_path / "other.safetensors"
     belief_policy().save(other)  # of 32 x 32 images
+    paper = tmp_path / "paper.safetensors"
+    paper_policy().save(paper)  # of smaller feature maps
     stopping = tmp_path / "stopping.safetensors"
     agents.StopWhenSure(belief_policy(), 0.5).save(stopping)
     for path, message in (
         (other, r"made for images and patches of \(32, 16\) pixels, the network is for \(16, 8\)"),
+        (paper, r"sees features of shape \(n, 4, 2, 2\), got"),
         (stopping, "StopWhenSure cannot steer training"),
     ):
         given = dataclasses.replace(start.given, network=None, policy=str(path))
         config = dataclasses.replace(start, given=given)
-        with pytest.raises((TypeError, ValueError), match=message):
+        with pytest.raises(ValueError, match=message):
             train(config, tmp_path / "run")
         assert not (tmp_path / "run").exists()
 

@@ -185,6 +185,14 @@ def test_a_policy_that_stops_takes_no_thresholds(tiny_network, tiny_dataset):
         classifier.classify(tiny_dataset.images(np.arange(2)), [0.5] * 5)
 
 
+def test_a_policy_of_another_network(tiny_network, tiny_dataset):
+    config = agents.PatchProposalConfig((4, 2, 2), hidden_size=8)
+    policy = agents.PaperPolicy(agents.PatchProposalNetwork(config))
+    classifier = AdaptiveClassifier(tiny_network, policy)
+    with pytest.raises(ValueError, match=r"sees features of shape \(n, 4, 2, 2\), got"):
+        classifier.classify(tiny_dataset.images(np.arange(2)))
+
+
 def test_grid_policies(tiny, tiny_network, tiny_dataset):
     plain = gf_env.evaluate(LastPatch(), **tiny, grid_size=3)
     images = tiny_dataset.images(np.arange(20))
