@@ -1,5 +1,6 @@
 """Every image of a split once, with one policy: the metrics that policies are compared by."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,15 @@ class Evaluation:
     returns: NDArray[np.float32]
     multiply_adds: NDArray[np.int64]
     spent: NDArray[np.int64]
+
+    def take(self, rows: slice | NDArray[np.int64]) -> "Evaluation":
+        """Return what the policy did on some of the images, by their place in these arrays."""
+        per_image = {
+            field.name: getattr(self, field.name)[rows]
+            for field in dataclasses.fields(self)
+            if field.name != "multiply_adds"
+        }
+        return dataclasses.replace(self, **per_image)
 
     @property
     def accuracy(self) -> NDArray[np.float64]:

@@ -1,26 +1,43 @@
 """`gf-env curves`: accuracy against cost, for a network and for plain ones at several sizes."""
 
 import dataclasses
+import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import tyro
 from pydantic import Field, NonNegativeInt
 from rich.console import Console
-from rich.table import Table
 
-from agents.curves.measure import LatencyConfig, Point, measure_curves
-from agents.curves.report import COSTS, EARLY_EXITS, STYLES, plot_curves, summary
+from agents.curves.measure import PLAIN, plain_networks
+from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, measure_pair
+from agents.curves.report import (
+    COSTS,
+    EARLY_EXITS,
+    Timed,
+    comparison_table,
+    pair_report,
+    pairs_report,
+    plot_curves,
+    points_with_time,
+)
+from agents.curves.timing import TimingConfig, seconds_per_image
+from agents.policies.base import Policy
 from agents.policies.network_policy import NetworkPolicy
 from agents.registry.files import load_policy, open_network
 from agents.reporting.provenance import versions
 from agents.stages import presets
-from agents.stages.config import TrainConfig, claim_folder
+from agents.stages.config import TrainConfig, claim_folder, trained_pair
 from agents.stages.run import TrainingRun
 from gf_env.configuration import configuration
+from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
+from gf_env.inference.adaptive import AdaptiveClassifier
+from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.loop import training_progress
@@ -32,12 +49,16 @@ class Curves:
 
     Trains a plain network of the same backbone for every input size, with the low-resolution
     schedule and from the full-resolution weights; the full size is the full-resolution classifier
-    itself. Writes OUTPUT/multiply_adds.png, OUTPUT/seconds.png and OUTPUT/curves.json. Exit
-    thresholds are searched on the validation split, all metrics are of the test split.
+    itself. Then compares GFNet with plain networks that are as often right. Writes
+    OUTPUT/multiply_adds.png, OUTPUT/seconds.png and OUTPUT/curves.json. Exit thresholds are
+    searched and chosen on the validation split, all metrics are of the test split.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
         policy: for this network, likewise; it does not stop.
+        trainings: folders of gf-env train with further pairs, trained alike, for intervals.
+        further: scenes of a built-in task beyond those of the test split on which the comparison
+            is made once more.
         sizes: input sizes of the plain networks, pixels.
         output: folder for the plots.
         folder: where the plain networks are trained; those that are there already are taken.
@@ -45,12 +66,14 @@ class Curves:
         config: likewise.
         device: where everything runs.
         workers: processes that read images ahead.
-        latency: how time is measured.
+        timing: how time is measured.
         training: how the plain networks are trained.
     """
 
-    network: str = "cluttered-digits-stage3"
-    policy: str = "cluttered-digits"
+    network: str = "cluttered-digits-search"
+    policy: str = "cluttered-digits-search"
+    trainings: tuple[Path, ...] = ()
+    further: NonNegativeInt = 0
     sizes: tuple[int, ...] = (24, 36, 48, 60, 72, 96)
     output: Path = Path("runs/curves")
     folder: Path = Path("runs/plain")
@@ -58,74 +81,123 @@ class Curves:
     config: Path | None = None
     device: str = "cpu"
     workers: NonNegativeInt = 0
-    latency: LatencyConfig = Field(default_factory=LatencyConfig)
+    timing: TimingConfig = Field(default_factory=TimingConfig)
     training: Annotated[TrainConfig, tyro.conf.arg(name="")] = Field(default_factory=TrainConfig)
 
     def run(self, console: Console) -> None:
         """Train what is missing, measure, draw and write."""
-        device = torch.device(self.device)
-        network = open_network(self.network, self.device)
-        policy = load_policy(self.policy)
-        if isinstance(policy, NetworkPolicy):
-            policy.network.to(device)
+        loading = Loading(torch.device(self.device), self.workers)
+        shown = self._open(self.network, self.policy)
+        others = [self._open(*map(str, trained_pair(folder))) for folder in self.trainings]
         with training_progress(console) as progress:
-            run = TrainingRun(
-                self.training, self.folder, loading=Loading(device, self.workers), progress=progress
-            )
-            self._check_sizes(run.images.spec.image_size)
-            claim_folder(self.folder, self.training, resume=True)
-            run.full_resolution()
-            plain = {size: self._plain(run, size, device) for size in self.sizes}
+            run = TrainingRun(self.training, self.folder, loading=loading, progress=progress)
+            images = self._images(run, loading)
+            classifiers = self._train_plain(run)
         with console.status("measuring"):
-            points = measure_curves(
-                network, policy, plain, run.validation, run.test, self.latency, self.workers
-            )
-        self._write(points, console)
+            plain = list(plain_networks(classifiers, images.test, loading))
+            pairs = [measure_pair(*each, plain, images) for each in (shown, *others)]
+            times = list(self._time(shown, classifiers, pairs[0], images.test))
+        self._write(pairs, times, console)
 
-    def _check_sizes(self, image_size: int) -> None:
+    def _open(self, network: str, policy: str) -> tuple[GlanceFocusNet, Policy]:
+        opened = load_policy(policy)
+        if isinstance(opened, NetworkPolicy):
+            opened.network.to(self.device)
+        return open_network(network, self.device), opened
+
+    def _images(self, run: TrainingRun, loading: Loading) -> Images:
+        """Return what is measured on, with the further scenes behind those of the test split."""
+        parts = {TEST: slice(0, len(run.test))}
+        test: Dataset = run.test
+        if self.further:
+            parts[FURTHER] = slice(len(test), len(test) + self.further)
+            test = load_dataset(test.name, test.split, size=len(test) + self.further)
+        return Images(run.validation, test, parts, loading)
+
+    def _train_plain(self, run: TrainingRun) -> dict[int, ImageClassifier]:
+        """Train the plain networks that are missing, and return all by size."""
+        image_size = run.images.spec.image_size
         unfit = [size for size in self.sizes if not 1 <= size <= image_size]
         if unfit or not self.sizes:
             raise ValueError(
                 f"sizes must be from 1 to {image_size}, the images' own, got {list(self.sizes)}"
             )
+        claim_folder(self.folder, self.training, resume=True)
+        run.full_resolution()
+        made = {}
+        for size in self.sizes:
+            phase = "full_resolution" if size == image_size else f"plain_{size}"
+            if size != image_size:
+                run.train_smaller(phase, size)
+            made[size] = load_image_classifier(run.place(phase).best, run.loading.device)
+        return made
 
-    def _plain(self, run: TrainingRun, size: int, device: torch.device) -> ImageClassifier:
-        phase = "full_resolution"
-        if size != run.images.spec.image_size:
-            phase = f"plain_{size}"
-            run.train_smaller(phase, size)
-        return load_image_classifier(run.place(phase).best, device)
+    def _time(
+        self,
+        shown: tuple[GlanceFocusNet, Policy],
+        classifiers: dict[int, ImageClassifier],
+        pair: MeasuredPair,
+        test: Dataset,
+    ) -> list[Timed]:
+        """Time all points at the first batch size and threads, and those compared at each."""
+        every = pair.points[TEST]
+        compared = [each.point for curve in EARLY_EXITS for each in pair.comparisons(TEST, curve)]
+        some = [point for point in every if point.curve == PLAIN or point in compared]
+        count = min(len(test), self.timing.images)
+        images = test.images(np.arange(count)).to(self.device)
+        classifier = AdaptiveClassifier(*shown)
+        made: list[Timed] = []
+        for batch_size, threads in itertools.product(self.timing.batch_sizes, self.timing.threads):
+            points = some if made else every
+            seconds = seconds_per_image(
+                classifier,
+                classifiers,
+                points,
+                images,
+                self.timing,
+                batch_size=batch_size,
+                threads=threads,
+            )
+            made.append(Timed(batch_size, threads, points, seconds))
+        return made
 
-    def _write(self, points: list[Point], console: Console) -> None:
-        found = summary(points)
-        about: dict[str, Any] = {
+    def _write(
+        self, pairs: Sequence[MeasuredPair], times: Sequence[Timed], console: Console
+    ) -> None:
+        names = [self.network, *map(str, self.trainings)]
+        found: dict[str, Any] = {
             "network": self.network,
             "policy": self.policy,
-            "latency": {**dataclasses.asdict(self.latency), "threads": torch.get_num_threads()},
+            "points": points_with_time(times[0]),
+            "pairs": [
+                {"name": name, **pair_report(pair)} for name, pair in zip(names, pairs, strict=True)
+            ],
+            "over_pairs": pairs_report(pairs),
+            "time": [self._timed(each, pairs[0]) for each in times],
+            "further_scenes": self.further,
+            "timing": dataclasses.asdict(self.timing),
             "training": dataclasses.asdict(self.training),
             "versions": versions(),
         }
-        content = json.dumps({**found, **about}, indent=2) + "\n"
+        content = json.dumps(found, indent=2) + "\n"
         write_atomically(self.output / "curves.json", content.encode())
         title = f"{self.network}: {self.training.data.test_split} split"
         for cost in COSTS:
-            plot_curves(self.output / f"{cost}.png", points, cost, title)
-            for curve in EARLY_EXITS:
-                console.print(_comparison(found["at_plain_accuracies"][curve][cost], curve, cost))
+            plot_curves(self.output / f"{cost}.png", times[0], cost, title)
+        for curve in EARLY_EXITS:
+            comparisons = pairs[0].comparisons(TEST, curve)
+            columns = {_label(each): each.compared(comparisons) for each in times}
+            console.print(comparison_table(curve, comparisons, columns))
         console.print(f"Written to {self.output}.")
 
+    def _timed(self, timed: Timed, pair: MeasuredPair) -> dict[str, Any]:
+        return {
+            "batch_size": timed.batch_size,
+            "threads": timed.threads,
+            **{curve: timed.compared(pair.comparisons(TEST, curve)) for curve in EARLY_EXITS},
+        }
 
-def _comparison(rows: list[dict[str, float]], curve: str, cost: str) -> Table:
-    label, unit = COSTS[cost]
-    made = Table(title=f"{STYLES[curve][0]}; {label}, at equal accuracy")
-    for column in ("plain network at", "accuracy", "plain", "GFNet", "ratio"):
-        made.add_column(column, justify="right")
-    for row in rows:
-        made.add_row(
-            f"{row['input_size']:.0f} px",
-            f"{row['accuracy']:.3f}",
-            f"{row['plain'] / unit:.3f}",
-            f"{row['gfnet'] / unit:.3f}",
-            f"{row['ratio']:.2f}",
-        )
-    return made
+
+def _label(timed: Timed) -> str:
+    threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
+    return f"time, batch {timed.batch_size}, {threads}"

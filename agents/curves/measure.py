@@ -6,28 +6,21 @@ batch) or, which is ours, at one confidence for all looks. Cost is multiply-adds
 the classifier's included, or measured time.
 """
 
-import dataclasses
 import functools
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
 
-from agents.policies.base import Policy
-from agents.reporting.latency import interleaved_latency
-from gf_env.configuration import configuration
 from gf_env.datasets import Dataset
 from gf_env.datasets.batches import Loading
-from gf_env.evaluation import Evaluation, evaluate
-from gf_env.inference.adaptive import AdaptiveClassifier
+from gf_env.evaluation import Evaluation
 from gf_env.inference.budgets import BUDGETS, CONFIDENCES, budgeted_batch, exit_thresholds
 from gf_env.network.cost import count_multiply_adds
-from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.network.image_classifier import ImageClassifier, measure_accuracy
+from gf_env.network.image_classifier import ImageClassifier, right_answers
 
 ANYTIME, BUDGETED, CONFIDENT, PLAIN = "anytime", "budgeted", "confident", "plain"
 
@@ -39,127 +32,103 @@ class Point:
     Attributes:
         curve: `anytime`, `budgeted`, `confident` or `plain`.
         setting: looks, the budget q, the confidence, or the input size in pixels.
-        accuracy: share of the test images.
+        accuracy: share of the images.
         multiply_adds: mean for an image.
-        seconds: median time of a batch, divided by its images.
+        looks: mean at an image, the glance included; of a plain network 1.
+        thresholds: (T,) at which images leave; of a plain network none.
     """
 
     curve: str
     setting: float
     accuracy: float
     multiply_adds: float
-    seconds: float
+    looks: float = 1.0
+    thresholds: tuple[float, ...] = ()
 
 
-@configuration
-class LatencyConfig:
-    """How time is measured.
+class Ways(NamedTuple):
+    """GFNet's thresholds at one point of a curve.
 
     Attributes:
-        batch_size: images at a time.
-        batches: as many images of the test split as these in a turn.
-        repeats: turns of everything.
-        warmup: turns before them that are not counted.
+        curve: `anytime`, `budgeted` or `confident`.
+        setting: as of a `Point`.
+        thresholds: (T,) float64.
     """
 
-    batch_size: PositiveInt = 64
-    batches: PositiveInt = 16
-    repeats: PositiveInt = 9
-    warmup: NonNegativeInt = 2
+    curve: str
+    setting: float
+    thresholds: NDArray[np.float64]
 
 
-Unmeasured = tuple[Point, Callable[[torch.Tensor], object]]
-"""A point whose time is NaN, and what classifies images, which takes the time."""
-
-
-def measure_curves(
-    network: GlanceFocusNet,
-    policy: Policy,
-    plain: Mapping[int, ImageClassifier],
-    validation: Dataset,
-    test: Dataset,
-    latency: LatencyConfig,
-    workers: int = 0,
-) -> list[Point]:
-    """Return the points of all curves.
+def ways_to_leave(held_out: Evaluation) -> list[Ways]:
+    """Return the thresholds of every point of GFNet; those of budgets are searched on `held_out`.
 
     Args:
-        network: in eval mode, on the device to use.
-        policy: for this network; it does not stop.
-        plain: classifiers of whole images by their input size, in eval mode, on the same device.
-        validation: where exit thresholds are searched.
-        test: what everything is measured on.
-        latency: how time is measured.
-        workers: processes that read images ahead.
+        held_out: of other images than those that are classified.
     """
-    device = network.device
-    held_out, found = (
-        evaluate(policy, network=network, dataset=images, device=device, workers=workers)
-        for images in (validation, test)
-    )
-    count = min(len(test), latency.batch_size * latency.batches)
-    images = test.images(np.arange(count)).to(device)
-    classifier = AdaptiveClassifier(network, policy)
-    unmeasured = [
-        *_early_exits(classifier, held_out, found, latency.batch_size),
-        *_plain(plain, test, Loading(device, workers), latency.batch_size),
-    ]
-    runs = {
-        str(number): functools.partial(classify, images)
-        for number, (_, classify) in enumerate(unmeasured)
-    }
-    times = interleaved_latency(runs, warmup=latency.warmup, repeats=latency.repeats, device=device)
+    looks = held_out.correct.shape[1]
+    # nobody leaves before this look, and everybody after it
+    anytime = [np.where(np.arange(looks) == look, 0.0, np.inf) for look in range(looks)]
+    sure = held_out.max_probability.T
     return [
-        dataclasses.replace(point, seconds=times[str(number)].median / count)
-        for number, (point, _) in enumerate(unmeasured)
+        *(Ways(ANYTIME, look + 1.0, each) for look, each in enumerate(anytime)),
+        *(Ways(BUDGETED, q, exit_thresholds(sure, q)) for q in BUDGETS),
+        *(Ways(CONFIDENT, each, np.full(looks, each)) for each in CONFIDENCES),
     ]
 
 
-def _early_exits(
-    classifier: AdaptiveClassifier, held_out: Evaluation, found: Evaluation, batch_size: int
-) -> Iterator[Unmeasured]:
-    """Yield GFNet's points: on all three curves, images leave at thresholds.
+def leave_early(found: Evaluation, ways: Sequence[Ways]) -> list[Point]:
+    """Return what the images of an evaluation are taken for, and at what cost, when they leave.
 
-    These are searched on what is held out; `found` is of the test images.
+    Args:
+        found: episodes of full length.
+        ways: see `ways_to_leave`.
     """
-    for curve, setting, thresholds in _thresholds(held_out, len(found.multiply_adds)):
-        result = budgeted_batch(
-            found.max_probability.T, found.correct.T, found.multiply_adds, thresholds
-        )
-        classify = functools.partial(
-            classifier.classify, batch_size=batch_size, exit_thresholds=thresholds
-        )
-        yield Point(curve, setting, result.accuracy, result.mean_cost, math.nan), classify
+    return [_leave(found, each) for each in ways]
 
 
-def _thresholds(
-    held_out: Evaluation, looks: int
-) -> Iterator[tuple[str, float, NDArray[np.float64]]]:
-    """Yield curve, setting and (T,) float64 thresholds of each point of GFNet."""
-    for look in range(looks):
-        # nobody leaves before this look, and everybody after it
-        yield ANYTIME, float(look + 1), np.where(np.arange(looks) == look, 0.0, np.inf)
-    for q in BUDGETS:
-        yield BUDGETED, q, exit_thresholds(held_out.max_probability.T, q)
-    for confidence in CONFIDENCES:
-        yield CONFIDENT, confidence, np.full(looks, confidence)
+def _leave(found: Evaluation, way: Ways) -> Point:
+    result = budgeted_batch(
+        found.max_probability.T, found.correct.T, found.multiply_adds, way.thresholds
+    )
+    looks = float(result.exit_shares @ np.arange(1, len(way.thresholds) + 1))
+    thresholds = tuple(way.thresholds.tolist())
+    return Point(way.curve, way.setting, result.accuracy, result.mean_cost, looks, thresholds)
 
 
-def _plain(
-    plain: Mapping[int, ImageClassifier], test: Dataset, loading: Loading, batch_size: int
-) -> Iterator[Unmeasured]:
-    """Yield the points of plain networks."""
-    image = test.images(np.arange(1)).to(loading.device)
-    for size, classifier in sorted(plain.items()):
-        accuracy = measure_accuracy(classifier, test, loading=loading)
-        cost = count_multiply_adds(functools.partial(classifier, image))
-        classify = functools.partial(_classify_in_batches, classifier, batch_size)
-        yield Point(PLAIN, float(size), accuracy, float(cost), math.nan), classify
+@dataclass(frozen=True)
+class Plain:
+    """A plain network on the images that are classified.
+
+    Attributes:
+        size: of its input, pixels.
+        right: (n,) bool.
+        multiply_adds: for an image.
+    """
+
+    size: int
+    right: NDArray[np.bool_]
+    multiply_adds: int
+
+    def point(self, rows: slice = slice(None)) -> Point:
+        """Return its point on some of the images."""
+        accuracy = float(self.right[rows].mean())
+        return Point(PLAIN, float(self.size), accuracy, float(self.multiply_adds))
 
 
-@torch.inference_mode()
-def _classify_in_batches(
-    classifier: ImageClassifier, batch_size: int, images: torch.Tensor
-) -> None:
-    for part in torch.split(images, batch_size):
-        classifier(part)
+def plain_networks(
+    classifiers: Mapping[int, ImageClassifier], images: Dataset, loading: Loading
+) -> Iterator[Plain]:
+    """Yield what plain networks do, by rising size.
+
+    Args:
+        classifiers: of whole images by their input size, in eval mode, on the device of `loading`.
+        images: what is classified.
+        loading: device and workers.
+    """
+    image = images.images(np.arange(1)).to(loading.device)
+    for size, classifier in sorted(classifiers.items()):
+        right = right_answers(classifier, images, loading=loading)
+        with torch.inference_mode():
+            cost = count_multiply_adds(functools.partial(classifier, image))
+        yield Plain(size, right, cost)

@@ -1,18 +1,19 @@
-"""What the curves of `agents.curves` say: comparisons at equal accuracy, and plots."""
+"""What the curves of `agents.curves` say, as JSON, tables and plots."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from rich.table import Table
 
+from agents.curves.equal_accuracy import Comparison, plain_cost
 from agents.curves.measure import ANYTIME, BUDGETED, CONFIDENT, PLAIN, Point
+from agents.curves.pairs import MeasuredPair, ratio_over_pairs
 from agents.reporting.plots import save, tidy
 
-EARLY_EXITS = (BUDGETED, CONFIDENT)
+EARLY_EXITS = (CONFIDENT, BUDGETED)
 STYLES = {
     CONFIDENT: ("GFNet, early exit at one confidence", "-"),
     BUDGETED: ("GFNet, early exit, the paper's budgets", "-"),
@@ -25,101 +26,132 @@ COSTS = {
 }
 
 
-def at_equal_accuracy(points: Sequence[Point], curve: str, cost: str) -> list[dict[str, float]]:
-    """Compare GFNet with early exit to plain networks that are as often right.
+@dataclasses.dataclass(frozen=True)
+class Timed:
+    """Points whose time was measured.
 
-    Args:
-        points: see `measure_curves`.
-        curve: `budgeted` or `confident`.
-        cost: `multiply_adds` or `seconds`.
-
-    Returns:
-        For each accuracy that a plain network reaches and GFNet too: `accuracy`, `input_size` of
-        the plain network, both costs, and `ratio`, GFNet's divided by the plain network's. GFNet's
-        cost is interpolated between the curve's points, after leaving out those that cost more
-        and are no better.
+    Attributes:
+        batch_size: images at a time.
+        threads: of the CPU.
+        points: what was timed.
+        seconds: for an image, of each point.
     """
-    return [
-        {
-            "accuracy": plain.accuracy,
-            "input_size": plain.setting,
-            **_costs(plain=getattr(plain, cost), gfnet=gfnet),
-        }
-        for plain, gfnet in _interpolated(points, PLAIN, curve, cost)
-    ]
+
+    batch_size: int
+    threads: int
+    points: Sequence[Point]
+    seconds: Sequence[float]
+
+    def of(self, point: Point) -> float:
+        """Return the seconds of a point."""
+        return self.seconds[list(self.points).index(point)]
+
+    def compared(self, comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
+        """Return GFNet's time beside that of plain networks that are as often right."""
+        plain = [each for each in self.points if each.curve == PLAIN]
+        costs = {each.setting: self.of(each) for each in plain}
+        rows = []
+        for each in comparisons:
+            expected = plain_cost(plain, costs, each.point)
+            assert expected is not None  # it was found by the same accuracies
+            seconds = self.of(each.point)
+            rows.append(
+                {
+                    "wanted": each.wanted,
+                    "seconds": seconds,
+                    "plain": expected,
+                    "ratio": seconds / expected,
+                }
+            )
+        return rows
 
 
-def against_interpolated_plain(
-    points: Sequence[Point], curve: str, cost: str
-) -> list[dict[str, float]]:
-    """Compare each point of GFNet to plain networks, interpolated between their sizes.
-
-    As `at_equal_accuracy`, for each point whose accuracy lies within that of the plain networks,
-    with its `setting` in the place of an input size.
-    """
-    return [
-        {
-            "accuracy": gfnet.accuracy,
-            "setting": gfnet.setting,
-            **_costs(plain=plain, gfnet=getattr(gfnet, cost)),
-        }
-        for gfnet, plain in _interpolated(points, curve, PLAIN, cost)
-    ]
+def points_with_time(timed: Timed) -> list[dict[str, Any]]:
+    """Return points and their seconds, JSON-serialisable, without thresholds."""
+    rows = []
+    for point, seconds in zip(timed.points, timed.seconds, strict=True):
+        row = dataclasses.asdict(point)
+        del row["thresholds"]
+        rows.append({**row, "seconds": seconds})
+    return rows
 
 
-def _costs(plain: float, gfnet: float) -> dict[str, float]:
-    return {"plain": plain, "gfnet": gfnet, "ratio": gfnet / plain}
-
-
-def _interpolated(
-    points: Sequence[Point], curve: str, other: str, cost: str
-) -> Iterator[tuple[Point, float]]:
-    """Yield each point of a curve, with what its accuracy costs on another that reaches it."""
-    accuracy, spent = _frontier([point for point in points if point.curve == other], cost)
-    for point in points:
-        if point.curve == curve and accuracy[0] <= point.accuracy <= accuracy[-1]:
-            yield point, float(np.interp(point.accuracy, accuracy, spent))
-
-
-def _frontier(
-    points: Sequence[Point], cost: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return accuracies, rising, and the least cost that reaches each."""
-    best: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda p: (getattr(p, cost), -p.accuracy)):
-        if not best or point.accuracy > best[-1][0]:
-            best.append((point.accuracy, getattr(point, cost)))
-    accuracy, spent = np.array(best).T
-    return accuracy, spent
-
-
-def summary(points: Sequence[Point]) -> dict[str, Any]:
-    """Return points and comparisons, JSON-serialisable."""
+def pair_report(pair: MeasuredPair) -> dict[str, Any]:
+    """Return a pair's accuracies and comparisons by part of the test images."""
     return {
-        "points": [asdict(point) for point in points],
-        "at_plain_accuracies": _compared(at_equal_accuracy, points),
-        "at_gfnet_accuracies": _compared(against_interpolated_plain, points),
+        part: {
+            "accuracy": pair.accuracy[part],
+            **{curve: _rows(pair.comparisons(part, curve)) for curve in EARLY_EXITS},
+        }
+        for part in pair.points
     }
 
 
-def _compared(compare: Callable[..., Any], points: Sequence[Point]) -> dict[str, dict[str, Any]]:
-    return {curve: {cost: compare(points, curve, cost) for cost in COSTS} for curve in EARLY_EXITS}
+def pairs_report(pairs: Sequence[MeasuredPair]) -> dict[str, Any]:
+    """Return the mean ratio over pairs, by part of the test images, curve and accuracy."""
+    return {
+        part: {
+            curve: [
+                {"wanted": wanted, **dataclasses.asdict(interval)}
+                for wanted, interval in ratio_over_pairs(pairs, part, curve).items()
+            ]
+            for curve in EARLY_EXITS
+        }
+        for part in pairs[0].points
+    }
 
 
-def plot_curves(path: Path, points: Sequence[Point], cost: str, title: str) -> None:
-    """Draw accuracy against one cost, a line a curve, as a PNG file."""
+def _rows(comparisons: Sequence[Comparison]) -> list[dict[str, float]]:
+    return [
+        {
+            "wanted": each.wanted,
+            "setting": each.point.setting,
+            "accuracy": each.point.accuracy,
+            "looks": each.point.looks,
+            "multiply_adds": each.point.multiply_adds,
+            "plain": each.plain,
+            "ratio": each.ratio,
+        }
+        for each in comparisons
+    ]
+
+
+def comparison_table(
+    curve: str,
+    comparisons: Sequence[Comparison],
+    times: Mapping[str, Sequence[Mapping[str, float]]],
+) -> Table:
+    """Return a table of comparisons, with the ratios of measured times by what they are of."""
+    table = Table(title=f"{STYLES[curve][0]}, at equal accuracy")
+    for column in ("accuracy", "looks", "multiply-adds", "plain", "ratio", *times):
+        table.add_column(column, justify="right")
+    for number, each in enumerate(comparisons):
+        table.add_row(
+            f"{each.point.accuracy:.3f}",
+            f"{each.point.looks:.2f}",
+            f"{each.point.multiply_adds / 1e6:.1f}M",
+            f"{each.plain / 1e6:.1f}M",
+            f"{each.ratio:.2f}",
+            *(f"{rows[number]['ratio']:.2f}" for rows in times.values()),
+        )
+    return table
+
+
+def plot_curves(path: Path, timed: Timed, cost: str, title: str) -> None:
+    """Draw accuracy against one of `COSTS`, a line a curve, as a PNG file."""
     label, unit = COSTS[cost]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
+    rows = points_with_time(timed)
     for curve, (name, style) in STYLES.items():
-        mine = [p for p in points if p.curve == curve]
-        costs = [getattr(p, cost) / unit for p in mine]
-        axes.plot(costs, [p.accuracy for p in mine], style, markersize=5, label=name)
+        mine = [row for row in rows if row["curve"] == curve]
+        costs = [row[cost] / unit for row in mine]
+        axes.plot(costs, [row["accuracy"] for row in mine], style, markersize=5, label=name)
         if curve == PLAIN:
-            for point, x in zip(mine, costs, strict=True):
+            for row, x in zip(mine, costs, strict=True):
                 axes.annotate(
-                    f"{point.setting:.0f} px",
-                    (x, point.accuracy),
+                    f"{row['setting']:.0f} px",
+                    (x, row["accuracy"]),
                     textcoords="offset points",
                     xytext=(5, -11),
                     fontsize=8,

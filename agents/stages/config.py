@@ -157,6 +157,33 @@ def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
 
 
+def phase_folder(folder: Path, phase: str, number: int = 1) -> Path:
+    """Return where the files of a phase are, in a round counted from 1."""
+    return folder / (phase if number == 1 else f"{phase}-round-{number}")
+
+
+def trained_pair(folder: Path) -> tuple[Path, Path]:
+    """Return the files of the network and the policy that a training ended with.
+
+    Raises:
+        ValueError: the folder holds no training whose last round made both.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no training of gf-env train: there is no {path.name}")
+    rounds = json.loads(path.read_text()).get("rounds", 1)
+    # with several rounds a policy is last
+    numbers = {"stage3": max(1, rounds - 1), "stage2": rounds}
+    network, policy = (
+        phase_folder(folder, phase, number) / "best.safetensors"
+        for phase, number in numbers.items()
+    )
+    for file in (network, policy):
+        if not file.is_file():
+            raise ValueError(f"{file} is missing; let gf-env train --resume end first")
+    return network, policy
+
+
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):

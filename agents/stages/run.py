@@ -19,7 +19,7 @@ from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
 from agents.policies.sampler import PolicySampler
 from agents.registry.files import load_policy
-from agents.stages.config import PAPERS, PHASES, TrainConfig
+from agents.stages.config import PAPERS, PHASES, TrainConfig, phase_folder
 from agents.stages.policy_phase import learn_policy
 from agents.stages.starting_classifiers import Learned, start_encoder
 from gf_env.datasets import Dataset, load_dataset
@@ -139,7 +139,7 @@ class TrainingRun:
 
     def place(self, phase: str, number: int = 1) -> PhaseFolder:
         """Return where the files of a phase are, in a round counted from 1."""
-        return PhaseFolder(self.folder / (phase if number == 1 else f"{phase}-round-{number}"))
+        return PhaseFolder(phase_folder(self.folder, phase, number))
 
     def full_resolution(self) -> None:
         """Train the plain classifier that the local encoder starts from."""

@@ -22,10 +22,6 @@ from gf_env.inference.choosing import Chooser, chooser
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.policy import Policy, grid_size_of, observed_by, stops
 
-REFILL = 0.25
-"""Share of a batch that has to be free before waiting images fill it. A glance at a few images
-costs more for each of them than a glance at many, and so does a look."""
-
 
 class Classification(NamedTuple):
     """What n images were taken for, and after how many looks.
@@ -105,8 +101,9 @@ class AdaptiveClassifier:
                 probability reaches value t, after the glance too, and after look T at the latest,
                 whatever the last value is. `inf` lets nobody leave; see `gf_env.exit_thresholds`.
                 None: all T looks at every image, or as many as a policy that stops takes.
-            batch_size: the most images that are looked at at a time; once a quarter of them has
-                left, waiting ones take their places. None: all at once.
+            batch_size: the most images that are looked at at a time. All looks but the last ones
+                are at so many, as an image costs less in a large batch than in a small one; up to
+                twice as many are under way. None: all at once.
 
         Returns:
             Tensors on the network's device.
@@ -128,16 +125,16 @@ class AdaptiveClassifier:
         images = _check_images(images).to(self.network.device, non_blocking=True)
         images = images.contiguous()  # here, or every look would make a copy for itself
         results = _Results(len(images), self.network, thresholds)
-        places = max(1, len(images) if batch_size is None else batch_size)
-        running, started = None, 0
-        while running is not None or started < len(images):
-            free = places - (0 if running is None else len(running.images))
-            if started < len(images) and free >= REFILL * places:
-                new = self._start(images, started, free)
-                running = _join(running, results.record(new))
+        size = max(1, len(images) if batch_size is None else batch_size)
+        waiting, started = None, 0
+        while waiting is not None or started < len(images):
+            if started < len(images) and (waiting is None or len(waiting.images) < size):
+                new = self._start(images, started, size)
+                waiting = _join(waiting, results.record(new))
                 started += len(new.images)
-            elif running is not None:
-                running = self._look_again(running, results)
+            elif waiting is not None:
+                first, others = waiting.split(size)
+                waiting = _join(others, self._look_again(first, results))
         return results.classification()
 
     def _start(self, images: torch.Tensor, first: int, count: int) -> _Running:
@@ -162,7 +159,7 @@ class AdaptiveClassifier:
 
 
 class _Running(NamedTuple):
-    """The images that are still looked at.
+    """Images that are still looked at.
 
     Attributes:
         state: k episodes, at any steps, whose `images` are all images.
@@ -181,15 +178,23 @@ class _Running(NamedTuple):
         memory = self.chooser.take(self.memory, rows)
         return self._replace(state=self.state.take(rows), images=self.images[rows], memory=memory)
 
+    def split(self, count: int) -> tuple[_Running, _Running | None]:
+        """Return the first `count` or as many as there are, and the others, None for none."""
+        if len(self.images) <= count:
+            return self, None
+        every = torch.arange(len(self.images), device=self.images.device)
+        return self.take(every[:count]), self.take(every[count:])
 
-def _join(running: _Running | None, new: _Running | None) -> _Running | None:
-    """Return the running images and new ones, which the policy has not seen yet."""
-    if running is None or new is None:
-        return new if running is None else running
-    return running._replace(
-        state=running.state.join(new.state),
-        images=torch.cat([running.images, new.images]),
-        memory=running.chooser.join(running.memory, new.memory, len(new.images)),
+
+def _join(some: _Running | None, others: _Running | None) -> _Running | None:
+    """Return some images and then others, None for none."""
+    if some is None or others is None:
+        return others if some is None else some
+    counts = len(some.images), len(others.images)
+    return some._replace(
+        state=some.state.join(others.state),
+        images=torch.cat([some.images, others.images]),
+        memory=some.chooser.join(some.memory, others.memory, counts),
     )
 
 

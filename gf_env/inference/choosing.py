@@ -12,7 +12,7 @@ from typing_extensions import override
 from gf_env.envs.actions import ActionCodec, Look
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.observations import observation, observation_tensors
-from gf_env.inference.policy_memory import check_memory, extend_memory, take_memory
+from gf_env.inference.policy_memory import check_memory, join_memory, take_memory
 from gf_env.policy import Policy, TensorPolicy, observed_by
 
 
@@ -36,8 +36,8 @@ class Chooser(Protocol):
         """Return the memory of the episodes in `rows`, (k,) int64."""
         ...
 
-    def join(self, memory: Any, others: Any, count: int) -> Any:
-        """Return the memory of episodes, then of `count` others after their glance."""
+    def join(self, memory: Any, others: Any, counts: tuple[int, int]) -> Any:
+        """Return the memory of some episodes and of others, as many as `counts`, as one."""
         ...
 
 
@@ -65,9 +65,8 @@ class ByPredict(Chooser):
         return take_memory(memory, rows.cpu().numpy())
 
     @override
-    def join(self, memory: Any, others: Any, count: int) -> Any:
-        # what is in the new rows does not matter: the policy is told that these episodes are new
-        return extend_memory(memory, count)
+    def join(self, memory: Any, others: Any, counts: tuple[int, int]) -> Any:
+        return join_memory(memory, others, counts)
 
 
 class OnTensors(Chooser):
@@ -93,7 +92,9 @@ class OnTensors(Chooser):
         return memory.index_select(0, rows)
 
     @override
-    def join(self, memory: torch.Tensor, others: torch.Tensor, count: int) -> torch.Tensor:
+    def join(
+        self, memory: torch.Tensor, others: torch.Tensor, counts: tuple[int, int]
+    ) -> torch.Tensor:
         return torch.cat([memory, others])
 
 

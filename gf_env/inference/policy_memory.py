@@ -38,20 +38,46 @@ def take_memory(memory: Any, rows: Rows) -> Any:
     return _in_every_array(memory, lambda part, axis: part[:, rows] if axis else part[rows])
 
 
-def extend_memory(memory: Any, count: int) -> Any:
-    """Return a policy's state with rows for `count` episodes that it has not seen yet.
+def join_memory(memory: Any, others: Any, counts: tuple[int, int]) -> Any:
+    """Return the states of some episodes and of others as one.
 
-    What is in them does not matter: `episode_start` tells the policy to clear them.
+    Args:
+        memory: of the first `counts[0]` episodes; None where the policy has seen none of them yet,
+            or keeps no state.
+        others: likewise, of `counts[1]`.
+        counts: how many episodes each is of.
+
+    Returns:
+        A state with zeros for episodes that the policy has not seen yet: what is in these rows does
+        not matter, as `episode_start` tells the policy to clear them. None if both are None.
     """
+    if memory is None and others is None:
+        return None
+    if memory is None:
+        memory = _zeros(others, counts[0])
+    if others is None:
+        others = _zeros(memory, counts[1])
+    if isinstance(memory, tuple):
+        return tuple(_concatenate(*pair, 1) for pair in zip(memory, others, strict=True))
+    return _concatenate(memory, others, 0)
 
-    def extend(part: Any, axis: int) -> Any:
+
+def _concatenate(first: Any, second: Any, axis: int) -> Any:
+    both = [first, second]
+    return torch.cat(both, axis) if isinstance(first, torch.Tensor) else np.concatenate(both, axis)
+
+
+def _zeros(memory: Any, count: int) -> Any:
+    """Return a state like another, of `count` episodes."""
+
+    def make(part: Any, axis: int) -> Any:
         shape = list(part.shape)
         shape[axis] = count
         if isinstance(part, torch.Tensor):
-            return torch.cat([part, part.new_zeros(shape)], dim=axis)
-        return np.concatenate([part, np.zeros(shape, part.dtype)], axis=axis)
+            return part.new_zeros(shape)
+        return np.zeros(shape, part.dtype)
 
-    return _in_every_array(memory, extend)
+    return _in_every_array(memory, make)
 
 
 def spread_memory(memory: Any, rows: Rows, count: int) -> Any:
@@ -59,7 +85,7 @@ def spread_memory(memory: Any, rows: Rows, count: int) -> Any:
     places = np.full(count, -1)
     places[rows] = np.arange(len(rows))
     # the row that is added, of zeros, is the last one
-    return take_memory(extend_memory(memory, 1), places)
+    return take_memory(join_memory(memory, None, (len(rows), 1)), places)
 
 
 def _in_every_array(memory: Any, change: Callable[[Any, int], Any]) -> Any:

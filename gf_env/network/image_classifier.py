@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 from torch import nn
 
@@ -83,7 +84,6 @@ def load_image_classifier(
     return load_module(path, FILE_KIND, make, device)
 
 
-@torch.no_grad()
 def measure_accuracy(
     classifier: ImageClassifier,
     dataset: Dataset,
@@ -99,10 +99,23 @@ def measure_accuracy(
         batch_size: images at a time.
         loading: device and workers; by default the classifier's device and none.
     """
+    return float(right_answers(classifier, dataset, batch_size=batch_size, loading=loading).mean())
+
+
+@torch.no_grad()
+def right_answers(
+    classifier: ImageClassifier,
+    dataset: Dataset,
+    *,
+    batch_size: int = 250,
+    loading: Loading | None = None,
+) -> NDArray[np.bool_]:
+    """Return which images a plain classifier gets right, (n,); arguments of `measure_accuracy`."""
     loading = Loading(classifier.normalise.mean.device) if loading is None else loading
     indices = np.arange(len(dataset))
     batches = np.split(indices, range(batch_size, len(dataset), batch_size))
-    correct = 0
-    for batch in read_batches(dataset, batches, loading):
-        correct += int((classifier(batch.images).argmax(1) == batch.labels).sum())
-    return correct / len(dataset)
+    parts = [
+        (classifier(batch.images).argmax(1) == batch.labels).cpu().numpy()
+        for batch in read_batches(dataset, batches, loading)
+    ]
+    return np.concatenate(parts)

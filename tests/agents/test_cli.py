@@ -66,9 +66,12 @@ def test_train_evaluate_and_curves(tmp_path, call):
     assert "oracle" not in printed
 
     arguments = quick_arguments(stripes, "--network", network, "--policy", policy)
-    measured = ["--sizes", "8", "12", "16", "--latency.batches", "1", "--latency.repeats", "1"]
-    call("curves", *arguments, *measured)
+    measured = ["--sizes", "8", "12", "16", "--timing.threads", "1", "--timing.repeats", "1"]
+    call("curves", *arguments, *measured, "--trainings", "run", "run")
     curves = json.loads(Path("runs/curves/curves.json").read_text())
+    assert [each["name"] for each in curves["pairs"]] == [network, "run", "run"]
+    assert curves["pairs"][0]["test"] == curves["pairs"][1]["test"]
+    assert [each["batch_size"] for each in curves["time"]] == [64, 1]
     found = {(point["curve"], point["setting"]) for point in curves["points"]}
     assert {("plain", 8.0), ("plain", 12.0), ("plain", 16.0), ("anytime", 5.0)} <= found
     assert len([curve for curve, _ in found if curve == "budgeted"]) == 39

@@ -47,9 +47,9 @@ class ArrayDataset:
         return self._images[torch.as_tensor(indices)]
 
 
-def random_dataset(count=20, size=16, channels=1, classes=("a", "b", "c")) -> ArrayDataset:
-    """Noise images with labels in turn."""
-    rng = np.random.default_rng(0)
+def random_dataset(count=20, size=16, channels=1, classes=("a", "b", "c"), seed=0) -> ArrayDataset:
+    """Noise images with labels in turn; a longer one begins with the same images."""
+    rng = np.random.default_rng(seed)
     spec = ImageSpec(size, channels, classes, (0.5,) * channels, (0.25,) * channels)
     images = rng.integers(0, 256, (count, channels, size, size), np.uint8)
     return ArrayDataset(images, np.arange(count) % len(classes), spec)

@@ -4,107 +4,121 @@ import torch
 
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.curves import report
-from agents.curves.measure import (
-    ANYTIME,
-    BUDGETED,
-    CONFIDENT,
-    PLAIN,
-    LatencyConfig,
-    Point,
-    measure_curves,
-)
+from agents.curves.measure import ANYTIME, BUDGETED, CONFIDENT, PLAIN, plain_networks
+from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, measure_pair
+from agents.curves.timing import TimingConfig, seconds_per_image
+from gf_env.datasets.batches import Loading
 from gf_env.evaluation import evaluate
+from gf_env.inference.adaptive import AdaptiveClassifier
 from gf_env.inference.budgets import budgeted_batch
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, ImageClassifierConfig, measure_accuracy
 from tests.helpers.tiny import random_dataset, tiny_config
 
-POINTS = [
-    Point(curve, setting, accuracy, multiply_adds=cost, seconds=cost / 10)
-    for curve, setting, accuracy, cost in (
-        (BUDGETED, 0.5, 0.6, 2.0),
-        (BUDGETED, 1.0, 0.8, 4.0),
-        (BUDGETED, 1.5, 0.79, 5.0),  # dearer and no better: no part of the comparison
-        (BUDGETED, 1.9, 0.9, 8.0),
-        (PLAIN, 24, 0.5, 3.0),
-        (PLAIN, 48, 0.7, 6.0),
-        (PLAIN, 96, 0.95, 16.0),
-    )
-]
-
-
-@pytest.mark.parametrize(("cost", "unit"), [("multiply_adds", 1), ("seconds", 10)])
-def test_at_equal_accuracy_by_hand(cost, unit):
-    # GFNet does not reach 0.5 and 0.95; 0.7 lies half-way between 2 and 4
-    (row,) = report.at_equal_accuracy(POINTS, BUDGETED, cost)
-    assert row["input_size"] == 48
-    assert row["gfnet"] * unit == pytest.approx(3.0)
-    assert row["ratio"] == pytest.approx(0.5)
-
-
-def test_against_plain_networks_in_between_by_hand():
-    rows = report.against_interpolated_plain(POINTS, BUDGETED, "multiply_adds")
-    # 0.6 costs a plain network 4.5, 0.8 costs 10, 0.79 costs 9.6, 0.9 costs 14
-    assert [row["plain"] for row in rows] == pytest.approx([4.5, 10, 9.6, 14])
-    assert [row["ratio"] for row in rows] == pytest.approx([2 / 4.5, 0.4, 5 / 9.6, 8 / 14])
+ON_CPU = Loading(torch.device("cpu"))
+PARTS = {TEST: slice(0, 20), FURTHER: slice(20, 30)}
 
 
 @pytest.fixture(scope="module")
-def measured():
+def pair():
     torch.manual_seed(0)
     network = GlanceFocusNet(tiny_config()).eval().requires_grad_(False)
     policy = PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 1, 1), hidden_size=8)))
-    dataset = random_dataset(30)
-    plain = {
-        size: ImageClassifier(ImageClassifierConfig("small-cnn", size, "area", dataset.spec)).eval()
+    return network, policy
+
+
+@pytest.fixture(scope="module")
+def classifiers():
+    spec = random_dataset(1).spec
+    return {
+        size: ImageClassifier(ImageClassifierConfig("small-cnn", size, "area", spec)).eval()
         for size in (16, 8)
     }
-    latency = LatencyConfig(batch_size=8, batches=2, repeats=2, warmup=0)
-    points = measure_curves(network, policy, plain, dataset, dataset, latency)
-    return network, policy, plain, dataset, points
+
+
+@pytest.fixture(scope="module")
+def measured(pair, classifiers) -> MeasuredPair:
+    held_out, test = random_dataset(25, seed=1), random_dataset(30)
+    plain = list(plain_networks(classifiers, test, ON_CPU))
+    return measure_pair(*pair, plain, Images(held_out, test, PARTS, ON_CPU))
 
 
 def of(points, curve):
     return [each for each in points if each.curve == curve]
 
 
-def test_points_are_those_of_the_evaluation(measured):
-    network, policy, _, dataset, points = measured
-    found = evaluate(policy, network=network, dataset=dataset)
+@pytest.mark.parametrize("part", PARTS)
+def test_points_are_those_of_the_evaluation(pair, measured, part):
+    network, policy = pair
+    found = evaluate(policy, network=network, dataset=random_dataset(30)).take(PARTS[part])
+    points = measured.points[part]
+    assert measured.accuracy[part] == found.accuracy.tolist()
     anytime = of(points, ANYTIME)
-    assert [each.setting for each in anytime] == [1, 2, 3, 4, 5]
+    assert [each.setting for each in anytime] == [each.looks for each in anytime] == [1, 2, 3, 4, 5]
     assert [each.accuracy for each in anytime] == pytest.approx(found.accuracy.tolist())
     assert [each.multiply_adds for each in anytime] == found.multiply_adds.tolist()
     assert len(of(points, BUDGETED)) == 39
-    for each in of(points, CONFIDENT):
+    for each in of(points, BUDGETED) + of(points, CONFIDENT):
         result = budgeted_batch(
-            found.max_probability.T, found.correct.T, found.multiply_adds, [each.setting] * 5
+            found.max_probability.T, found.correct.T, found.multiply_adds, each.thresholds
         )
         assert (each.accuracy, each.multiply_adds) == (result.accuracy, result.mean_cost)
+        assert each.looks == pytest.approx(result.exit_shares @ np.arange(1, 6))
 
 
-def test_plain_networks(measured):
-    _, _, plain, dataset, points = measured
-    small, whole = of(points, PLAIN)
+def test_thresholds_are_those_of_held_out_images(measured):
+    for part in PARTS:
+        ways = [(each.curve, each.setting, each.thresholds) for each in measured.held_out]
+        points = measured.points[part][: len(ways)]
+        assert ways == [(each.curve, each.setting, each.thresholds) for each in points]
+
+
+def test_plain_networks(classifiers, measured):
+    small, whole = of(measured.points[TEST], PLAIN)
     assert (small.setting, whole.setting) == (8, 16)
-    assert whole.accuracy == measure_accuracy(plain[16], dataset)
+    assert whole.accuracy == measure_accuracy(classifiers[16], random_dataset(20))
     linear = 128 * 3
     assert small.multiply_adds < whole.multiply_adds
     assert (whole.multiply_adds - linear) / (small.multiply_adds - linear) == pytest.approx(4)
 
 
-def test_times_and_summary(measured):
-    points = measured[-1]
-    assert all(each.seconds > 0 for each in points)
-    one, five = (of(points, ANYTIME)[looks].seconds for looks in (0, 4))
+def test_times_and_plots(pair, classifiers, measured, tmp_path):
+    points, images = measured.points[TEST], random_dataset(30).images(np.arange(16))
+    seconds = seconds_per_image(
+        AdaptiveClassifier(*pair),
+        classifiers,
+        points,
+        images,
+        TimingConfig(repeats=3, warmup=1),
+        batch_size=8,
+        threads=1,
+    )
+    timed = report.Timed(8, 1, points, seconds)
+    assert min(seconds) > 0
+    one, five = (timed.of(of(points, ANYTIME)[looks]) for looks in (0, 4))
     assert five > one
-    found = report.summary(points)
-    assert found["at_gfnet_accuracies"].keys() == {BUDGETED, CONFIDENT}
-    assert len(found["points"]) == len(points)
-    assert np.isfinite([each["accuracy"] for each in found["points"]]).all()
+    for cost in report.COSTS:
+        report.plot_curves(tmp_path / "new" / f"{cost}.png", timed, cost, "a title")
+        assert (tmp_path / "new" / f"{cost}.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("cost", report.COSTS)
-def test_plots_are_written(tmp_path, cost):
-    report.plot_curves(tmp_path / "new" / "curves.png", POINTS, cost, "a title")
-    assert (tmp_path / "new" / "curves.png").read_bytes().startswith(b"\x89PNG")
+def test_threads_are_as_they_were(pair, measured):
+    before = torch.get_num_threads()
+    images = random_dataset(30).images(np.arange(2))
+    config = TimingConfig(repeats=1, warmup=0)
+    seconds_per_image(
+        AdaptiveClassifier(*pair),
+        {},
+        measured.points[TEST][:1],
+        images,
+        config,
+        batch_size=2,
+        threads=before + 1,
+    )
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("name", ["batch_sizes", "threads"])
+def test_nothing_to_time(name):
+    with pytest.raises(ValueError, match="one value or more"):
+        TimingConfig(**{name: ()})
