@@ -7,7 +7,9 @@ its usual length, or shorter, is made once and cached; a longer one is made as i
 import abc
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from gf_env.datasets.scenes.counter_random import SceneWords
 from gf_env.storage.arrays import cached_array
 
 SPLIT_SIZES = {"pretrain": 100_000, "train": 20_000, "validation": 2_000, "test": 2_000}
-"""How many scenes a split has if nothing else is asked for."""
+"""How many scenes a split of a built-in task has if nothing else is asked for."""
 SCAN_PARTS = {"pretrain": "train", "train": "train", "validation": "validation", "test": "test"}
 """Which part of the scans the digits of a split are from."""
 DIGITS = tuple("0123456789")
@@ -57,6 +59,10 @@ class SceneKind(abc.ABC):
 
     version: ClassVar[int]
     """Goes up whenever a scene changes, so that results of different versions are never mixed."""
+    split_sizes: ClassVar[Mapping[str, int]] = MappingProxyType(SPLIT_SIZES)
+    """How many scenes a split has if nothing else is asked for."""
+    stored: ClassVar[bool] = True
+    """Whether such splits are made once and cached; large scenes are made as they are needed."""
     content_names: ClassVar[tuple[str, ...]] = DIGITS
     """What objects can be; `Truth.contents` are indices into it."""
     content_sizes: ClassVar[tuple[int, ...]]
@@ -215,24 +221,27 @@ def load_scenes(kind: SceneKind, split: str, size: int | None) -> Scenes | Endle
 
     Args:
         kind: what the scenes are.
-        split: one of `SPLIT_SIZES`.
-        size: number of scenes; the split's usual size by default. Up to that size they are cached;
-            beyond it each is made when it is needed.
+        split: one of `kind.split_sizes`.
+        size: number of scenes; the split's usual size by default. Up to that size they are cached,
+            if scenes of the kind are; else each is made when it is needed.
 
     Raises:
         ValueError: unknown split, or a size that is no whole number or below 1.
     """
-    if split not in SPLIT_SIZES:
-        raise ValueError(
-            f"unknown split {split!r} of {kind.name}; choose one of {list(SPLIT_SIZES)}"
-        )
-    size = SPLIT_SIZES[split] if size is None else size
+    usual = kind.split_sizes
+    if split not in usual:
+        raise ValueError(f"unknown split {split!r} of {kind.name}; choose one of {list(usual)}")
+    size = usual[split] if size is None else size
     if not isinstance(size, (int, np.integer)) or not 1 <= size <= _LONGEST:
         raise ValueError(f"a split has a whole number of scenes, 1 to 2**63 - 1, got size={size!r}")
-    return (Scenes if size <= SPLIT_SIZES[split] else EndlessScenes)(kind, split, int(size))
+    stored = kind.stored and size <= usual[split]
+    return (Scenes if stored else EndlessScenes)(kind, split, int(size))
 
 
 def _as_bytes(truth: Truth) -> NDArray[np.uint8]:
     rows = len(truth.labels)
     parts = [truth.labels[:, None], truth.objects.reshape(rows, -1), truth.contents]
-    return np.concatenate(parts, axis=1).astype(np.uint8)
+    joined = np.concatenate(parts, axis=1)
+    if joined.max(initial=0) > np.iinfo(np.uint8).max:
+        raise ValueError("places beyond pixel 255 cannot be stored; such a kind is not `stored`")
+    return joined.astype(np.uint8)

@@ -1,7 +1,8 @@
-"""The scenes of the built-in tasks by name: as many as asked for, made here.
+"""Scenes by name: as many as asked for, made here.
 
 A new task is one file beside this one, named as its data set is and with its `LEVELS`, and a row in
-`gf_env.builtin_tasks`.
+`gf_env.builtin_tasks`. A data set that is no task, without ids and a network of its own, is a file
+and a name in `DATA_SETS`.
 """
 
 import importlib
@@ -19,4 +20,9 @@ def _levels(task: str) -> tuple[SceneKind, ...]:
 TASKS = {task: _levels(task) for task in BUILTIN_TASKS}
 """Each task at its levels: easy, default, hard."""
 
-SCENES: dict[str, SceneKind] = {kind.name: kind for levels in TASKS.values() for kind in levels}
+DATA_SETS = ("landolt-rings",)
+"""Those that are no built-in task."""
+
+SCENES: dict[str, SceneKind] = {
+    kind.name: kind for levels in (*TASKS.values(), *map(_levels, DATA_SETS)) for kind in levels
+}
