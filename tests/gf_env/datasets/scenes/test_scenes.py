@@ -10,10 +10,10 @@ import torch
 
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.base import InMemory, dataset_digest
+from gf_env.datasets.scenes import landolt_rings
 from gf_env.datasets.scenes.base import SPLIT_SIZES, EndlessScenes, Scenes, load_scenes
 from gf_env.datasets.scenes.digit_scans import digit_scans
 from gf_env.datasets.scenes.hidden_digits import GROUND
-from gf_env.datasets.scenes import landolt_rings
 from gf_env.datasets.scenes.registry import DATA_SETS, SCENES, TASKS
 
 GOLDEN = {
@@ -29,7 +29,7 @@ GOLDEN = {
     "digit-sums-easy": "6f953ea8 e4669e9b fc1e9a3d add20e47",
     "digit-sums": "33eac2fe ee14259d 33878231 e320fa85",
     "digit-sums-hard": "38428a46 2442c2de 875f74d2 a5cd77b4",
-    "landolt-rings": "44ce6898 2bf13d9b dbd77306 d0d0da82",
+    "landolt-rings": "c5c0a4d6 40222cc5 59cfbb38 f221d50f",
 }
 NOISE = 32
 
