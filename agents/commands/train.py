@@ -32,8 +32,8 @@ class Train:
     Attributes:
         output: folder for the files.
         preset: settings to start from: those of a built-in network (cluttered-digits,
-            hidden-digits, signposts, digit-sums), or the paper's for a family: resnet, densenet,
-            regnet, efficientnet or mobilenetv3.
+            hidden-digits, signposts, digit-sums), a MobileNetV3 from nothing (landolt-rings), or
+            the paper's for a family: resnet, densenet, regnet, efficientnet or mobilenetv3.
         config: JSON file of settings, such as the config.json of another training.
         phases: which phases to run, in this order; the preset's by default.
         resume: resume the training in the folder.

@@ -1,4 +1,4 @@
-"""Named trainings: those of the built-in networks, and the paper's of each family.
+"""Named trainings: of the built-in networks, of Landolt rings, and the paper's of each family.
 
 The latter after the release (blackfeather-wang/GFNet-Pytorch at 8a6775c). The release starts from
 weights for ImageNet, here those that timm fetches. It does not say how its weights for the patch's
@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from agents.learners.paper_ppo import PaperPPOConfig
-from agents.stages.config import PHASES, DataConfig, Given, Phase, TrainConfig
+from agents.stages.config import PHASES, DataConfig, Given, Phase, PolicyConfig, TrainConfig
 from gf_env.network.families import family_of
 from gf_env.training.recipe import Recipe
 from gf_env.training.schedule import OptimiserConfig
@@ -93,6 +93,48 @@ TASK_PRESETS = {
 """By the name of the built-in network."""
 
 
+def _by_adam(epochs: int, learning_rate: float) -> OptimiserConfig:
+    return OptimiserConfig(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        classifier_learning_rate=0.003,
+        weight_decay=1e-5,
+        batch_size=64,
+        method="adam",
+    )
+
+
+DATA_SET_PRESETS = {
+    # a backbone of the paper from nothing: its encoders learn on patches, where a step costs a
+    # ninth of one on whole images
+    "landolt-rings": Preset(
+        TrainConfig(
+            data=DataConfig(dataset="landolt-rings"),
+            recipe=Recipe(
+                encoder="mobilenetv3_small_100",
+                patch_size=96,
+                hidden_size=256,
+                encoders_learn="contents",
+                object_looks=0.5,
+                full_resolution=_by_adam(10, 0.004),
+                low_resolution=_by_adam(4, 0.002),
+                stage1=_by_adam(3, 0.001),
+                stage3=_by_adam(3, 0.001),
+            ),
+            policy=PolicyConfig(
+                learner="belief",
+                settings={"places": 24, "hidden_size": 256, "evidence_size": 128},
+                grid_size=5,
+                feature_bank=True,
+            ),
+            rounds=2,
+            precision="float32",
+        )
+    )
+}
+"""By the name of a data set that has no built-in network."""
+
+
 class PaperSchedule(NamedTuple):
     """How the release trains one family in stages 1 and 3.
 
@@ -122,7 +164,7 @@ PAPER_SCHEDULES = {
 }
 """By the family's name; other members of a family are named by `--recipe.encoder`."""
 
-PRESETS = (*TASK_PRESETS, *PAPER_SCHEDULES)
+PRESETS = (*TASK_PRESETS, *DATA_SET_PRESETS, *PAPER_SCHEDULES)
 
 
 def preset(name: str) -> Preset:
@@ -133,7 +175,8 @@ def preset(name: str) -> Preset:
     """
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; choose one of {list(PRESETS)}")
-    return TASK_PRESETS.get(name) or Preset(_paper_config(PAPER_SCHEDULES[name]))
+    made = {**TASK_PRESETS, **DATA_SET_PRESETS}
+    return made.get(name) or Preset(_paper_config(PAPER_SCHEDULES[name]))
 
 
 def _paper_config(paper: PaperSchedule) -> TrainConfig:
