@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from agents.learners.paper_ppo import PaperPPOConfig
-from agents.stages.presets import PRESETS, TASK_PRESETS, preset
+from agents.stages.presets import DATA_SET_PRESETS, PRESETS, TASK_PRESETS, preset
 from gf_env.network.families import family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.training.recipe import Recipe
@@ -81,4 +81,4 @@ def test_size_and_crop_of_files():
 def test_unknown_preset():
     with pytest.raises(ValueError, match=r"unknown preset 'alexnet'.*cluttered-digits.*resnet"):
         preset("alexnet")
-    assert set(PRESETS) == {*TASK_PRESETS, *PAPER}
+    assert set(PRESETS) == {*TASK_PRESETS, *DATA_SET_PRESETS, *PAPER}
