@@ -1,10 +1,12 @@
 """Data sets, by name, by path, or as objects."""
 
+import copyreg
 import os
 from pathlib import Path
+from typing import Any
 
 from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
-from gf_env.datasets.scenes.base import load_scenes
+from gf_env.datasets.scenes.base import SPLIT_SIZES, Scenes, load_scenes
 from gf_env.datasets.scenes.registry import SCENES
 
 
@@ -59,3 +61,12 @@ def load_dataset(
         f"unknown dataset {name!r}: choose one of {list(SCENES)}, a folder of "
         f"<split>/<class>/<image>, or {torchvision_sets.PREFIX}<class>[@<root>]"
     )
+
+
+def _named(scenes: Scenes) -> tuple[Any, ...]:
+    """Return how scenes are pickled and copied: by name, as they are a function of it."""
+    size = None if len(scenes) == SPLIT_SIZES[scenes.split] else len(scenes)
+    return load_scenes, (scenes.kind, scenes.split, size)
+
+
+copyreg.pickle(Scenes, _named)

@@ -3,6 +3,7 @@
 A bank belongs to one network, data set and lattice; it is refused for any other.
 """
 
+import copyreg
 import dataclasses
 import errno
 import hashlib
@@ -156,7 +157,8 @@ class BankFile:
                     f"the feature bank has {looks.nbytes / 1e9:.2f} GB, but {device} has "
                     f"{free / 1e9:.2f} GB free; take a coarser lattice or device='cpu'"
                 )
-        return FeatureBank(self._network, self._dataset, self._lattice, looks.to(device))
+        looks = looks.to(device)
+        return FeatureBank(self._network, self._dataset, self._lattice, looks, self.path)
 
     def _check_room(self, images_done: int) -> None:
         """Raise an OSError if the disk is too small for the rest; warn if the memory is."""
@@ -253,6 +255,22 @@ def feature_bank(
         return file.build()
     path = os.fspath(given)
     return BankFile(network, dataset, lattice or stored_lattice(path), path).open()
+
+
+def _reopened(
+    network: GlanceFocusNet, dataset: Dataset, lattice: Lattice, path: Path
+) -> FeatureBank:
+    return BankFile(network, dataset, lattice, path).open()
+
+
+def _named(bank: FeatureBank) -> tuple[Any, ...]:
+    """Return how a bank is pickled: by its path, if it is from a file."""
+    if bank.path is None:
+        return object.__reduce_ex__(bank, 2)  # type: ignore[return-value]
+    return _reopened, (bank.network, bank.dataset, bank.lattice, bank.path.absolute())
+
+
+copyreg.pickle(FeatureBank, _named)
 
 
 def bank_description(network: GlanceFocusNet, dataset: Dataset, lattice: Lattice) -> dict[str, Any]:

@@ -47,7 +47,10 @@ def test_default_mode_wastes_no_step():
         assert ("final_info" in infos) == (number % 4 == 3)
     assert infos["step"].tolist() == [1] * NUM_ENVS
     assert infos["final_info"]["step"].tolist() == [5] * NUM_ENVS
-    assert set(infos["final_info"]) >= {"is_success", "_is_success"}
+    final = infos["final_info"]
+    assert final["is_success"].tolist() == final["correct"].tolist()
+    assert final["_is_success"].all()
+    assert not infos["is_success"].any()  # the new episodes' own
     assert infos["final_obs"][0].keys() == {"features", "hidden_state"}
 
 
