@@ -63,6 +63,21 @@ def load_dataset(
     )
 
 
+def has_split(dataset: str | os.PathLike[str], split: str) -> bool:
+    """Whether a data set, named as for `load_dataset`, has a split, sound or not.
+
+    One that does not exist has none.
+    """
+    name = os.fspath(dataset)
+    if name in SCENES:
+        return split in SPLIT_SIZES
+    from gf_env.datasets.on_disk import folders, torchvision_sets
+
+    if name.startswith(torchvision_sets.PREFIX):
+        return torchvision_sets.has_split(name, split)
+    return folders.has_split(Path(name), split)
+
+
 def _named(scenes: Scenes) -> tuple[Any, ...]:
     """Return how scenes are pickled and copied: by name, as they are a function of it."""
     size = None if len(scenes) == SPLIT_SIZES[scenes.split] else len(scenes)
