@@ -32,9 +32,11 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
 
     Args:
         num_envs: N.
-        autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five),
-            `NEXT_STEP`, or `DISABLED`, with which `reset(options={"reset_mask": mask})` starts new
-            episodes. An `AutoresetMode` or its value.
+        autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five), in
+            which the observation after an episode's last step is already the next one's;
+            `NEXT_STEP`, which Gymnasium's vector wrappers and RLlib take for granted, see
+            docs/LIBRARIES.md; or `DISABLED`, with which `reset(options={"reset_mask": mask})`
+            starts new episodes. An `AutoresetMode` or its value.
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`.
     """

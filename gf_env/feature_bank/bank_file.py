@@ -37,6 +37,7 @@ _logger = logging.getLogger("gf_env")
 _PIECE_BYTES = 1 << 26  # existing banks have checksums of pieces of this size
 _PATCHES_AT_ONCE = 2048
 _TRIAL_PATCHES = 512
+_LOG_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -251,10 +252,27 @@ def feature_bank(
         file = BankFile(network, dataset, lattice)
         if file.is_built():
             return file.open()
-        _logger.warning("building a %s", file.plan())
-        return file.build()
+        plan = file.plan()
+        _logger.warning("building a %s", plan)
+        return file.build(_Log(plan.images_done))
     path = os.fspath(given)
     return BankFile(network, dataset, lattice or stored_lattice(path), path).open()
+
+
+class _Log:
+    """Progress of a build as lines in the log, one every few seconds."""
+
+    def __init__(self, images_done: int) -> None:
+        self._before = images_done
+        self._began = self._last = time.perf_counter()
+
+    def __call__(self, done: int, count: int) -> None:
+        now = time.perf_counter()
+        if now - self._last < _LOG_SECONDS and done < count:
+            return
+        self._last = now
+        left = (now - self._began) / max(1, done - self._before) * (count - done)
+        _logger.warning("feature bank: %d of %d images, about %.0f s left", done, count, left)
 
 
 def _reopened(
