@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test benchmark results lint format clean
+.PHONY: demo test test-lowest benchmark results lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -12,6 +12,15 @@ demo: $(READY)
 # two processes of one thread each: on two cores that takes half the time of one with two threads
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# the same with the lowest versions that pyproject.toml allows, in an environment of its own. Python 3.10
+# has wheels of all of them
+LOWEST := .venv-lowest
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)
@@ -40,4 +49,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) runs build *.egg-info

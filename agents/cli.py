@@ -1,28 +1,42 @@
-"""The `gf-env` command: parses the command line and runs the command that it names."""
+"""The `gf-env` command: parses the command line and runs the command that it names.
 
+Only that command's module is imported, and none for the list of commands: PyTorch alone takes
+seconds.
+"""
+
+import argparse
+import importlib
 import os
 import sys
-from typing import Annotated, Any
+from importlib.metadata import version
+from typing import Any
 
-import tyro
-from rich.console import Console
-from tyro.conf import subcommand
+COMMANDS = {
+    "train": "Train GFNet: starting weights, stage 1, stage 2 (the policy), stage 3.",
+    "evaluate": "Evaluate policies on a frozen network, beside the blind rules and the greedy "
+    "oracle.",
+    "curves": "Draw accuracy against multiply-adds and against measured time, as the paper does.",
+    "demo": "Train the paper's policy on the built-in task, compare it with others, and draw what "
+    "it does.",
+    "bank": "Compute the features of all patches of all images, so that environments look them up.",
+    "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
+    "info": "Print a network's configuration and multiply-adds.",
+    "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
+}
+"""What each does. Its class, of the same name, is in `agents.commands.<name>`."""
 
-from agents.commands.bank import Bank
-from agents.commands.benchmark import Benchmark
-from agents.commands.curves import Curves
-from agents.commands.demo import Demo
-from agents.commands.evaluate import Evaluate
-from agents.commands.info import Info
-from agents.commands.tasks import Tasks
-from agents.commands.train import Train, starting_settings
+_FROM_A_PRESET = ("train", "curves")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = _parser().parse_args(given)
+    from rich.console import Console  # not for the list of commands
+
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
-        _parse(sys.argv[1:] if arguments is None else arguments).run(console)
+        _parse([chosen.command, *chosen.arguments]).run(console)
     except (ArithmeticError, MemoryError, OSError, ValueError) as error:
         # the user can mend these, so a traceback is shown only when asked for
         if os.environ.get("GF_ENV_TRACEBACK"):
@@ -35,17 +49,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parse(arguments: list[str]) -> Any:
-    """Return the command that the arguments ask for."""
-    training = starting_settings(arguments)
-    commands = (
-        Annotated[Train, subcommand(default=Train(training=training))]
-        | Evaluate
-        | Annotated[Curves, subcommand(default=Curves(training=training))]
-        | Demo
-        | Bank
-        | Benchmark
-        | Info
-        | Tasks
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of everything up to the command's name."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="gf-env",
+        description="Where to look next: environments, policies and benchmark around GFNet.",
+        epilog="\n".join(["commands:", *lines, "", "`gf-env COMMAND --help` tells more of one."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    return tyro.cli(commands, prog="gf-env", args=arguments)
+    parser.add_argument("--version", action="version", version=f"gf-env {version('gf-env')}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command")
+    return parser
+
+
+def _parse(arguments: list[str]) -> Any:
+    """Return the command that the arguments ask for; the first is its name."""
+    import tyro
+
+    name, *rest = arguments
+    command = getattr(importlib.import_module(f"agents.commands.{name}"), name.capitalize())
+    given: dict[str, Any] = {}
+    if name in _FROM_A_PRESET:
+        from agents.stages.starting_settings import starting_settings
+
+        given["default"] = command(training=starting_settings(rest))
+    return tyro.cli(command, prog=f"gf-env {name}", args=rest, **given)

@@ -21,6 +21,7 @@ from gf_env.policy import (
     choice_cost,
     grid_size_of,
     observed_by,
+    shown_as_trained,
     stops,
 )
 
@@ -111,7 +112,9 @@ def evaluate(
 
     Args:
         policy: a `Policy`, a Stable-Baselines3 model as it is, or a `PrivilegedPolicy`. What it
-            wants to see and how it acts is what it says of itself, see `gf_env.policy`.
+            wants to see and how it acts is what it says of itself, see `gf_env.policy`. A model
+            that was loaded from a file knows the statistics of its `VecNormalize` only once it has
+            that as its environment, `model.set_env(VecNormalize.load(path, env))`.
         num_images: the first so many of the split; all by default.
         deterministic: passed on to the policy.
         batch_size: episodes at a time.
@@ -191,13 +194,14 @@ def _run_episodes(
     readouts = [episodes.readout(state)]
     gains, returns = torch.zeros(2, count, device=task.device)
     memory: Any = None
+    shown = shown_as_trained(policy)
     for step in range(1, task.rules.sequence_length):
         if isinstance(policy, PrivilegedPolicy):
             look = policy.choose_looks(task, state, indices)
         else:
             starts = np.full(count, step == 1)
             actions, memory = policy.predict(
-                task.observation(state), memory, starts, deterministic=deterministic
+                shown(task.observation(state)), memory, starts, deterministic=deterministic
             )
             look = task.actions.decode(actions, count)
         state, rewards, _ = task.step(state, look)

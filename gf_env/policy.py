@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -176,6 +176,21 @@ def stops(policy: Any) -> bool:
         patches = int(space.n) - 1
         return patches > 0 and math.isqrt(patches) ** 2 == patches
     return isinstance(space, spaces.Box) and space.shape == (3,)
+
+
+def shown_as_trained(policy: Any) -> Callable[[Any], Any]:
+    """Return what is to be done to observations before a policy sees them.
+
+    A Stable-Baselines3 model that has a `VecNormalize` around its environment has learned on
+    normalised observations, and it gets such, by the statistics as they are.
+    """
+    wrapper_of = getattr(policy, "get_vec_normalize_env", None)
+    wrapper = None if wrapper_of is None else wrapper_of()
+    if wrapper is None:
+        return lambda observation: observation
+    # normalises what its `norm_obs` says, nothing where only rewards were
+    normalise: Callable[[Any], Any] = wrapper.normalize_obs
+    return normalise
 
 
 def choice_cost(policy: Any) -> ChoiceCost:

@@ -181,7 +181,10 @@ def _speed_table(name: str, comparisons: Sequence[dict[str, Any]]) -> Table:
 
 
 def _startup_table(found: dict[str, Any]) -> Table:
-    title = f"startup; importing gf_env imports PyTorch: {found['imports_torch']}"
+    title = (
+        f"startup; importing gf_env imports PyTorch: {found['imports_torch']}; "
+        f"a pickled environment has {found['pickle_bytes'] / 1e6:.1f} MB"
+    )
     made = _table(title, "", "ms", "fastest", "slowest")
     for name, metrics in found["seconds"].items():
         values = (metrics[key] for key in ("median", "fastest", "slowest"))

@@ -4,12 +4,15 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from agents.registry.choices import DATASET, LEVEL, SPLIT, one_of
 from agents.registry.files import is_official, open_network
 from gf_env.builtin_tasks import BUILTIN_TASKS, DEFAULT_TASK
+from gf_env.datasets.base import UNREADABLE
 from gf_env.envs.make_task import make_task
 from gf_env.feature_bank.bank import FeatureBank
 from gf_env.feature_bank.bank_file import BankFile
@@ -38,14 +41,14 @@ class Bank:
     """
 
     network: str | None = None
-    dataset: str = DEFAULT_TASK
-    level: str | None = None
-    split: str = "train"
+    dataset: Annotated[str, DATASET] = DEFAULT_TASK
+    level: Annotated[str | None, LEVEL] = None
+    split: Annotated[str, SPLIT] = "train"
     num_scenes: int | None = None
     grid_size: int | None = None
     lattice_stride: int | None = None
     output: Path | None = None
-    unreadable: str = "stop"
+    unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
     device: str = "cpu"
 
     def run(self, console: Console) -> None:

@@ -23,6 +23,7 @@ from agents.benchmark.results import FAILED, Result, ResultsFolder
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all
 from agents.benchmark.suite import Entry, Run, Seeds, Suite
 from agents.benchmark.suite_files import load_suite, suite_names
+from agents.registry.choices import LEVEL, one_of
 from gf_env.configuration import configuration
 from gf_env.storage.tensors import write_atomically
 
@@ -47,17 +48,23 @@ class Benchmark:
         run_missing: False reports what is there.
     """
 
-    suite: Annotated[str, tyro.conf.Positional] = "rules"
+    suite: Annotated[str, tyro.conf.Positional, one_of([*suite_names(), "list"], "FILE.toml")] = (
+        "rules"
+    )
     policies: tuple[str, ...] = ()
     output: Path = Path("runs/benchmark")
-    level: str = "default"
+    level: Annotated[str, LEVEL] = "default"
     seeds: Seeds | None = None
     only: tuple[str, ...] = ()
     sweep: Annotated[SweepConfig, tyro.conf.arg(name="")] = SweepConfig()
     run_missing: Annotated[bool, tyro.conf.arg(name="run")] = True
 
     def run(self, console: Console) -> None:
-        """Run what is missing, and report."""
+        """Run what is missing, and report.
+
+        Raises:
+            ValueError: a run failed; the report is written all the same.
+        """
         if self.suite == "list":
             for name in suite_names():
                 console.print(f"{name}: {load_suite(name).description}", highlight=False)
@@ -69,6 +76,13 @@ class Benchmark:
         else:
             check_same_task(suite.settings, folder.read())
         self._report(suite, folder, console)
+        latest = folder.latest()
+        failed = [run.name for run in suite.runs() if _has_failed(latest.get(run.key))]
+        if failed:
+            raise ValueError(
+                f"{len(failed)} of the runs failed, see above: {', '.join(failed)}; --retry runs "
+                "them again"
+            )
 
     def _suite(self) -> Suite:
         suite = load_suite(self.suite).at_level(self.level)
@@ -121,6 +135,10 @@ class _ProgressBars:
             self._progress.remove_task(self._lines.pop(run.key))
             self._progress.advance(self._all)
             self._progress.console.print(_line(run, event), markup=False, highlight=False)
+
+
+def _has_failed(result: Result | None) -> bool:
+    return result is not None and (result.status == FAILED or result.deterministic is None)
 
 
 def _line(run: Run, result: Result) -> str:

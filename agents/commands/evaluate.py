@@ -13,11 +13,14 @@ from rich.table import Table
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPolicy, RandomPolicy
+from agents.registry.choices import DATASET, LEVEL, SPLIT, one_of
 from agents.registry.files import is_official, load_policy, open_network
 from agents.registry.policies import make_policy
 from agents.reporting.comparison import compare, table
 from gf_env.builtin_tasks import DEFAULT_TASK, PlayedWith, played_with
 from gf_env.datasets import load_dataset
+from gf_env.datasets.base import UNREADABLE
+from gf_env.datasets.load import has_split
 from gf_env.envs.make_task import own_network
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.inference.budgets import budgeted_curve
@@ -49,7 +52,8 @@ class Evaluate:
         sequence_length: T, glance included; by default the built-in task's at its level, for other
             data sets the network's own.
         split: which part of it.
-        threshold_split: where exit thresholds are searched; not the same images.
+        threshold_split: where exit thresholds are searched; not the same images. `validation` by
+            default, or `train` where the data set has none.
         num_images: the first so many of each split; all by default.
         oracle: also evaluate the greedy oracle, which tries every patch of a grid for each look.
         sampled: sample actions instead of taking the likeliest.
@@ -60,15 +64,15 @@ class Evaluate:
 
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     network: str | None = None
-    dataset: str = DEFAULT_TASK
-    level: str | None = None
+    dataset: Annotated[str, DATASET] = DEFAULT_TASK
+    level: Annotated[str | None, LEVEL] = None
     sequence_length: int | None = None
-    split: str = "test"
-    threshold_split: str = "validation"
+    split: Annotated[str, SPLIT] = "test"
+    threshold_split: Annotated[str | None, SPLIT] = None
     num_images: int | None = None
     oracle: bool = True
     sampled: bool = False
-    unreadable: str = "stop"
+    unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
     device: str = "cpu"
     workers: int = 0
 
@@ -83,7 +87,7 @@ class Evaluate:
         if self.network is not None and is_official(self.network):
             named[RELEASED] = load_policy(self.network)
         test = self._arguments(self.split, network, own)
-        held_out = self._arguments(self.threshold_split, network, own) if named else None
+        held_out = self._arguments(self._threshold_split(), network, own) if named else None
         candidates: Policies = {
             RANDOM: RandomPolicy(),
             "centre": CentrePolicy(),
@@ -100,6 +104,11 @@ class Evaluate:
             others = {name: policy for name, policy in named.items() if not stops(policy)}
             for name, evaluation in evaluate_all(others, console, **held_out).items():
                 console.print(_budgets(name, evaluation, results[name]))
+
+    def _threshold_split(self) -> str:
+        if self.threshold_split is not None:
+            return self.threshold_split
+        return "validation" if has_split(self.dataset, "validation") else "train"
 
     def _arguments(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> dict[str, Any]:
         """Return the arguments of `evaluate_all` for a split."""

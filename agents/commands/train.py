@@ -1,9 +1,6 @@
 """`gf-env train`: trains a network and its policy, from nothing or from given parts."""
 
-import argparse
-import dataclasses
-import json
-from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +9,14 @@ import torch
 import tyro
 from rich.console import Console
 
+from agents.registry.choices import one_of
 from agents.stages import presets
-from agents.stages.config import Phase, TrainConfig, claim_folder, merged
+from agents.stages.config import Phase, TrainConfig, check_learned, claimed_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
+from agents.stages.starting_settings import splits_used
 from gf_env.datasets.batches import Loading
+from gf_env.datasets.scenes.registry import SCENES
 from gf_env.training import processes
 from gf_env.training.loop import training_progress
 
@@ -44,7 +44,7 @@ class Train:
     """
 
     output: Path = Path("runs/network")
-    preset: str = presets.BUILTIN
+    preset: Annotated[str, one_of(presets.PRESETS)] = presets.BUILTIN
     config: Path | None = None
     phases: tuple[Phase, ...] | None = None
     resume: bool = False
@@ -62,41 +62,20 @@ class Train:
             processes.stop_processes()
 
     def _run(self, device: torch.device, console: Console) -> None:
+        phases = self.phases or presets.preset(self.preset).phases
+        check_learned(self.training, phases)
+        main = processes.is_main()
+        if main and self.training.data.dataset not in SCENES:
+            console.print(splits_used(self.training.data), markup=False, highlight=False)
         with training_progress(console) as progress:
             loading = Loading(device, self.workers)
             run = TrainingRun(self.training, self.output, loading=loading, progress=progress)
-            if processes.is_main():
-                claim_folder(self.output, self.training, resume=self.resume)
-            run.run(self.phases or presets.preset(self.preset).phases)
-        if not processes.is_main():
+            claim = claimed_folder(self.output, self.training, resume=self.resume)
+            with claim if main else contextlib.nullcontext():
+                run.run(phases)
+        if not main:
             return
         if self.figures:
             with console.status("measuring the networks on the test split"):
                 write_network_metrics(run, console)
         console.print(f"Written to {self.output}.")
-
-
-def starting_settings(arguments: Sequence[str]) -> TrainConfig:
-    """Return the settings that the command line's change: `--preset`'s, then those of `--config`.
-
-    Raises:
-        ValueError: an unknown preset, a file that is no JSON object, or settings in it that are
-            unknown or out of range.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", default=presets.BUILTIN)
-    parser.add_argument("--config", type=Path)
-    known, _ = parser.parse_known_args(arguments)
-    settings = presets.preset(known.preset).config
-    if known.config is None:
-        return settings
-    try:
-        found = json.loads(known.config.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"expected a JSON file of settings at {known.config}: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object of settings in {known.config}, found {found!r}")
-    try:
-        return TrainConfig(**merged(dataclasses.asdict(settings), found))
-    except ValueError as error:
-        raise ValueError(f"{known.config}: {error}") from error

@@ -40,6 +40,19 @@ BOUNDS: Mapping[str, Callable[..., PrivilegedPolicy]] = {
 """Upper bounds, which see labels, and planners and their foils, which see where objects are."""
 
 
+def check_policy(name: str) -> None:
+    """Check that a name is a policy's as far as can be told without a network and settings.
+
+    Raises:
+        ValueError: an unknown name, or a module that cannot be imported.
+        TensorFileError: a damaged file, or one that holds something else.
+    """
+    if is_module_path(name):
+        load_object(name)
+    elif name not in RULES and name not in BOUNDS:
+        load_policy(name)
+
+
 def make_policy(
     name: str, *, network: GlanceFocusNet, seed: int = 0, settings: Mapping[str, Any] | None = None
 ) -> Policy | PrivilegedPolicy:

@@ -1,5 +1,6 @@
 """Plots of comparisons, as PNG files; drawn without pyplot, so that nothing global is touched."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,16 @@ from numpy.typing import NDArray
 
 from agents.reporting.comparison import Row
 from gf_env import geometry
+from gf_env.envs.rendering import FIRST_LOOK, PATCH_COLOURS
 from gf_env.envs.task import Task
 from gf_env.evaluation import Evaluation
 
-_COLOURS = ("#ffb000", "#56b4e9", "#dc5aa0", "#5adc78")
-_RIGHT, _WRONG = "#22784a", "#b03030"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Those of Okabe and Ito (2008), which people with any colour vision tell apart, on white."""
+MARKERS = "osD^vPX<>p*hd"
+
+_ON_SCENES = tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in PATCH_COLOURS)
+_RIGHT, _WRONG = ("#0072b2", "✓"), ("#b34e00", "✗")
 _SIDE = 2.5
 """Inches that an episode takes."""
 
@@ -41,9 +47,11 @@ def plot_accuracy(path: Path, rows: list[Row], title: str) -> None:
     """Draw accuracy after each look, one line a policy."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for row in sorted(rows, key=lambda row: -row.accuracy[-1]):
+    styles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False)
+    ordered = sorted(rows, key=lambda row: -row.accuracy[-1])
+    for row, (colour, marker) in zip(ordered, styles, strict=False):
         looks = range(1, len(row.accuracy) + 1)
-        axes.plot(looks, row.accuracy, marker="o", markersize=4, label=row.name)
+        axes.plot(looks, row.accuracy, color=colour, marker=marker, markersize=5, label=row.name)
     axes.set(title=title, xlabel="looks (1 is the glance)", ylabel="accuracy", xticks=list(looks))
     tidy(axes)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -86,24 +94,23 @@ def _draw_episode(
     taken = None if evaluation.looks is None else int(evaluation.looks[number]) - 1
     locations = torch.from_numpy(evaluation.locations[number, :taken])
     corners = geometry.corners(locations, config.image_size, config.patch_size)
-    for look, corner in enumerate(corners.tolist()):
+    for look, corner in enumerate(corners.tolist(), start=FIRST_LOOK):
         _draw_patch(axes, corner, config.patch_size, look)
     before, after = evaluation.confidence[number, [0, -1]]
-    axes.set_title(
-        f"{config.classes[evaluation.labels[number]]}: {before:.2f} → {after:.2f}",
-        fontsize=10,
-        color=_RIGHT if evaluation.correct[number, -1] else _WRONG,
-    )
+    colour, sign = _RIGHT if evaluation.correct[number, -1] else _WRONG
+    name = config.classes[evaluation.labels[number]]
+    axes.set_title(f"{name}: {before:.2f} → {after:.2f} {sign}", fontsize=10, color=colour)
 
 
-def _draw_patch(axes: Axes, corner: list[int], side: int, number: int) -> None:
+def _draw_patch(axes: Axes, corner: list[int], side: int, look: int) -> None:
     """Outline a patch so that others in the same place stay visible: thinner, number further on."""
     top, left = corner
-    colour = _COLOURS[number % len(_COLOURS)]
+    number = look - FIRST_LOOK
+    colour = _ON_SCENES[number % len(_ON_SCENES)]
     width = max(1.0, 4.0 - number)
     axes.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=colour, lw=width))
     x = left + 1 + number * side / 4
-    axes.text(x, top + 1, str(number + 1), color=colour, va="top", weight="bold")
+    axes.text(x, top + 1, str(look), color=colour, va="top", weight="bold")
 
 
 def tidy(axes: Axes) -> None:

@@ -19,6 +19,9 @@ from gf_env.envs.vector_env import GlanceFocusVectorEnv
 class GlanceFocusVecEnv(VecEnv):
     """N episodes in one batch, for Stable-Baselines3's algorithms.
 
+    In a `VecMonitor` it also gives the return and length of each episode (`ep_rew_mean` in SB3's
+    table).
+
     Args:
         num_envs: N.
         env_id: one of `gf_env.envs.registration.ENV_IDS`.

@@ -1,8 +1,9 @@
 """The settings that a training's result depends on, and the check that a folder is its own."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -10,11 +11,15 @@ import tyro
 from pydantic import Field, PositiveInt
 
 from agents.learners.paper_ppo import PaperPPOConfig
+from agents.registry.choices import DATASET, one_of
 from agents.registry.learners import LEARNERS, get_learner, make_config
+from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
+from gf_env.datasets.base import UNREADABLE
 from gf_env.network.config import Precision
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
+from gf_env.training.starting_weights import TIMM
 
 Phase = Literal["full_resolution", "low_resolution", "stage1", "stage2", "stage3"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -35,17 +40,18 @@ class DataConfig:
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
     """
 
-    dataset: str = "cluttered-digits"
+    dataset: Annotated[str, DATASET] = DEFAULT_TASK
     network_split: str = "pretrain"
     policy_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
     augment: bool = True
-    unreadable: str = "stop"
+    unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
 
 
 PAPERS = "paper-ppo"
 """The name of the paper's learner."""
+_ON_TENSORS = [name for name, each in LEARNERS.items() if each.chooses_on_tensors]
 
 
 @configuration
@@ -61,7 +67,7 @@ class PolicyConfig:
         feature_bank: look features up: see `gf_env.envs.make_task.TaskArguments`.
     """
 
-    learner: str = PAPERS
+    learner: Annotated[str, one_of(_ON_TENSORS)] = PAPERS
     settings: Annotated[
         Mapping[str, Any], tyro.conf.arg(constructor=json.loads, metavar="JSON")
     ] = Field(default_factory=dict)
@@ -73,10 +79,9 @@ class PolicyConfig:
         if self.learner == PAPERS and self.settings:
             raise ValueError(f"the settings of {PAPERS} are those of stage2, got {self.settings}")
         if not get_learner(self.learner).chooses_on_tensors:
-            those = [name for name, each in LEARNERS.items() if each.chooses_on_tensors]
             raise ValueError(
                 f"{self.learner} makes policies on whose looks no network can be trained, as they "
-                f"do not choose on tensors; choose one of {those}"
+                f"do not choose on tensors; choose one of {_ON_TENSORS}"
             )
         self.learner_config()
 
@@ -182,6 +187,50 @@ def trained_pair(folder: Path) -> tuple[Path, Path]:
         if not file.is_file():
             raise ValueError(f"{file} is missing; let gf-env train --resume end first")
     return network, policy
+
+
+@contextlib.contextmanager
+def claimed_folder(folder: Path, config: TrainConfig, *, resume: bool) -> Iterator[None]:
+    """Claim a folder for a training that is about to begin.
+
+    Where it fails before it has written anything, its configuration does not stay, either: it would
+    be in the way of the next try.
+
+    Raises:
+        ValueError: see `claim_folder`.
+    """
+    path = folder / "config.json"
+    before = path.read_bytes() if path.is_file() else None
+    claim_folder(folder, config, resume=resume)
+    try:
+        yield
+    except BaseException:
+        if before is None and [*folder.iterdir()] == [path]:
+            path.unlink()
+            folder.rmdir()
+        raise
+
+
+def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:
+    """Check that no phase hands on weights that nothing was learned with.
+
+    Raises:
+        ValueError: a phase has no epochs and nothing to start from.
+    """
+    recipe, given = config.recipe, config.given
+    epochs = {"full_resolution": recipe.full_resolution.epochs, "stage1": recipe.stage1.epochs}
+    nothing = [phase for phase in phases if epochs.get(phase) == 0]
+    if "full_resolution" in nothing and given.full_resolution is None:
+        raise ValueError(
+            "full_resolution has 0 epochs and no weights to start from, so that its network would "
+            f"be untrained: give --given.full-resolution {TIMM} or a file, or "
+            "--recipe.full-resolution.epochs"
+        )
+    if "stage1" in nothing:
+        raise ValueError(
+            "stage1 has 0 epochs, so that its classifier would be untrained: give "
+            "--recipe.stage1.epochs, or --given.network and the phases after it"
+        )
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:

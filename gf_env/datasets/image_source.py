@@ -6,6 +6,7 @@ and shown as pixels is the source's business. A feature bank has one of its own,
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,10 @@ class ImageSource:
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         self.labels = dataset.labels
         self._dataset, self._device = dataset, device
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is made again, so that no images are pickled."""
+        return type(self), (self._dataset, self._device)
 
     def select(self, indices: Indices) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the images at `indices`, (n,) int64, without a copy where that is possible.

@@ -1,10 +1,12 @@
 """Data sets, by name, by path, or as objects."""
 
+import copyreg
 import os
 from pathlib import Path
+from typing import Any
 
 from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
-from gf_env.datasets.scenes.base import load_scenes
+from gf_env.datasets.scenes.base import SPLIT_SIZES, Scenes, load_scenes
 from gf_env.datasets.scenes.registry import SCENES
 
 
@@ -59,3 +61,27 @@ def load_dataset(
         f"unknown dataset {name!r}: choose one of {list(SCENES)}, a folder of "
         f"<split>/<class>/<image>, or {torchvision_sets.PREFIX}<class>[@<root>]"
     )
+
+
+def has_split(dataset: str | os.PathLike[str], split: str) -> bool:
+    """Whether a data set, named as for `load_dataset`, has a split, sound or not.
+
+    One that does not exist has none.
+    """
+    name = os.fspath(dataset)
+    if name in SCENES:
+        return split in SPLIT_SIZES
+    from gf_env.datasets.on_disk import folders, torchvision_sets
+
+    if name.startswith(torchvision_sets.PREFIX):
+        return torchvision_sets.has_split(name, split)
+    return folders.has_split(Path(name), split)
+
+
+def _named(scenes: Scenes) -> tuple[Any, ...]:
+    """Return how scenes are pickled and copied: by name, as they are a function of it."""
+    size = None if len(scenes) == SPLIT_SIZES[scenes.split] else len(scenes)
+    return load_scenes, (scenes.kind, scenes.split, size)
+
+
+copyreg.pickle(Scenes, _named)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from gf_env.envs import checks
+from gf_env.envs.actions import Look
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.envs.observations import Observation
@@ -74,8 +75,9 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
     `index`, `label`, `prediction`, `confidence` (of the true class), `max_probability`, `correct`,
     `step` (looks so far), `patch` (top, left, height, width in pixels; the whole image at the
     glance), `multiply_adds` (of the network, so far), `gain` and `cost` (of the newest action,
-    whose reward is gain less cost; 0 at the glance and of a stop), `stopped` (by the agent); at the
-    end also `is_success`.
+    whose reward is gain less cost; 0 at the glance and of a stop), `stopped` (by the agent),
+    `is_success` (whether the episode has ended with the right class). Every info has all of them:
+    int64 and float64 scalars of NumPy, and bool arrays of shape ().
 
     ## Registered ids
     Those of the table, and each with grid actions: `GlanceFocusGrid-v0`,
@@ -161,8 +163,6 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         self._episode, rewards, terminated = self.task.step(episode, look)
         self._ended = bool(terminated[0])
         info = self._info(self._episode)
-        if self._ended:
-            info["is_success"] = info["correct"]
         return self._observation(self._episode), float(rewards[0]), self._ended, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -170,11 +170,40 @@ class GlanceFocusEnv(gymnasium.Env[Observation, Any]):
         pictures = checks.render(self.render_mode, self.task, self._episode)
         return pictures[0] if pictures else None
 
+    def get_keys_to_action(self) -> dict[str, Any]:
+        """Return actions by key for `gymnasium.utils.play`, which needs `wait_on_player=True`.
+
+        Nine keys look at nine places, as they lie on the keyboard: q w e, a s d, z x c. Where the
+        agent may stop, the space bar stops.
+        """
+        lines = torch.tensor([0.0, 0.5, 1.0])
+        encode = self.task.actions.encode
+        keys = dict(zip("qweasdzxc", encode(Look(torch.cartesian_prod(lines, lines))), strict=True))
+        if self.task.actions.stop:
+            keys[" "] = encode(Look(torch.full((1, 2), 0.5), torch.tensor([True])))[0]
+        return keys
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled and copied: of the image, only which it is."""
+        state = self.__dict__.copy()
+        if self._episode is not None:
+            state["_episode"] = self.task.without_images(self._episode)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the image up again."""
+        self.__dict__.update(state)
+        if self._episode is not None:
+            self._episode = self.task.with_images(self._episode, self._index)
+
     def _observation(self, episode: Episodes) -> Observation:
         return {key: value[0] for key, value in self.task.observation(episode).items()}
 
     def _info(self, episode: Episodes) -> dict[str, Any]:
-        info = self.task.info(episode, self._index)
+        info = self.task.info(episode, self._index, np.array([self._ended]))
+        # Gymnasium's vector environments gather NumPy's numbers and arrays by their type, but its
+        # booleans as objects, so that these are arrays, of shape ()
         return {
-            key: value[0].item() if value.ndim == 1 else value[0] for key, value in info.items()
+            key: value[0, ...] if value.dtype == np.bool_ else value[0]
+            for key, value in info.items()
         }

@@ -236,10 +236,14 @@ def _check_one_end(given: TaskArguments) -> None:
 
 
 def _check_names(arguments: TaskArguments) -> None:
+    """Refuse an unknown name in Python's own words: libraries that try arguments look for them."""
     known = TaskArguments.__annotations__
-    unknown = sorted(set(arguments) - set(known))
-    if unknown:
-        raise TypeError(f"got unexpected arguments {unknown}; choose from {sorted(known)}")
+    for name in arguments:
+        if name not in known:
+            raise TypeError(
+                f"make_task() got an unexpected keyword argument {name!r}; "
+                f"choose from {sorted(known)}"
+            )
 
 
 def _resolve_network(

@@ -26,17 +26,20 @@ LINE = 20
 BACKGROUND = (255, 255, 255)
 INK = (30, 30, 30)
 FAINT = (225, 228, 232)
-RIGHT = (34, 139, 84)
-WRONG = (190, 60, 60)
-NEUTRAL = (120, 135, 155)
+RIGHT = (0, 114, 178)
+WRONG = (179, 78, 0)
+NEUTRAL = (150, 150, 150)
 PATCH_COLOURS = (
-    (255, 176, 0),
+    (230, 159, 0),
     (86, 180, 233),
-    (220, 90, 160),
-    (90, 220, 120),
-    (230, 110, 50),
-    (170, 140, 255),
+    (204, 121, 167),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 158, 115),
 )
+"""The bright ones of Okabe and Ito (2008), which people with any colour vision tell apart."""
+FIRST_LOOK = 2
+"""The number of the first patch: the glance is look 1, as in the paper."""
 _ENDS = ("the agent stopped", "all looks taken", "the network is sure")
 
 Colour = tuple[int, int, int]
@@ -109,13 +112,14 @@ def _draw(
     _draw_header(pen, task, 1 + len(corners), end, probabilities, label)
     top = MARGIN + LINE
     _draw_scene(canvas, image, corners, task.network.config.patch_size, (MARGIN, top))
-    _draw_look(canvas, glance, "glance", INK, (left, top))
+    _draw_look(canvas, glance, "look 1, the glance", INK, (left, top))
     if corners:
         row, col = corners[-1]
         size = task.network.config.patch_size
         patch = image.crop((col, row, col + size, row + size))
         colour = _patch_colour(len(corners) - 1)
-        _draw_look(canvas, patch, f"patch {len(corners)}", colour, (left + LOOK + MARGIN, top))
+        name = f"look {len(corners) - 1 + FIRST_LOOK}"
+        _draw_look(canvas, patch, name, colour, (left + LOOK + MARGIN, top))
     bars_top = top + LOOK + LINE + MARGIN
     _draw_bars(pen, probabilities, classes, label, (left, bars_top, width - MARGIN, top + SCENE))
     return np.asarray(canvas).copy()
@@ -173,7 +177,7 @@ def _draw_scene(
         colour = _patch_colour(number)
         pen.rectangle((x, y, x + side - 1, y + side - 1), outline=colour, width=3)
         pen.rectangle((x, y, x + 17, y + 19), fill=colour)
-        pen.text((x + 9, y + 10), str(number + 1), fill=INK, font=_font(15), anchor="mm")
+        pen.text((x + 9, y + 10), str(number + FIRST_LOOK), fill=INK, font=_font(15), anchor="mm")
 
 
 def _draw_look(

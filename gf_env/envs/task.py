@@ -50,6 +50,10 @@ class Task:
     glimpse_source: GlimpseSource
     images: ImageSource
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Task":
+        """Return the task itself: nothing in it changes, so copies of environments share it."""
+        return self
+
     @property
     def device(self) -> torch.device:
         """Where the network is and episodes run."""
@@ -93,6 +97,15 @@ class Task:
         """
         return episodes.reset(self.glimpse_source, self.rules, images, labels, rows)
 
+    def without_images(self, state: Episodes) -> Episodes:
+        """Return episodes as they are pickled: without the images, which may be a whole split's."""
+        return state._replace(images=state.images[:0].clone(), rows=None)
+
+    def with_images(self, state: Episodes, indices: NDArray[np.int64]) -> Episodes:
+        """Return episodes that were `without_images` with those at `indices`, (n,), again."""
+        images, rows = self.images.select(indices)
+        return state._replace(images=images, rows=rows)
+
     def step(self, state: Episodes, look: Look) -> tuple[Episodes, torch.Tensor, torch.Tensor]:
         """Look once more, or stop, in each of n episodes; see `gf_env.envs.episodes.step`."""
         return episodes.step(self.glimpse_source, self.rules, state, look)
@@ -111,30 +124,35 @@ class Task:
         """Return what a policy may see of n episodes as fresh, C-contiguous float32 arrays."""
         return observations.observation(state, self.observe)
 
-    def info(self, state: Episodes, indices: NDArray[np.int64]) -> dict[str, Array]:
+    def info(
+        self, state: Episodes, indices: NDArray[np.int64], ended: NDArray[np.bool_]
+    ) -> dict[str, Array]:
         """Return the environments' info of n episodes, arrays of length n.
 
         Args:
             state: the episodes.
             indices: (n,) int64, which images they are.
+            ended: (n,) bool, which of them are at their end.
         """
         readout = episodes.readout(state)
         step = state.step.cpu().numpy().copy()
         stopped = state.stopped.cpu().numpy().copy()
         spent = np.array(self.network.step_cost.cumulative(self.rules.sequence_length), np.int64)
+        correct = readout.correct.cpu().numpy()
         return {
             "index": indices.copy(),
             "label": state.labels.cpu().numpy().copy(),
             "prediction": readout.prediction.cpu().numpy(),
             "confidence": readout.confidence.double().cpu().numpy(),
             "max_probability": readout.max_probability.double().cpu().numpy(),
-            "correct": readout.correct.cpu().numpy(),
+            "correct": correct,
             "step": step,
             "patch": self._newest_patch(state, step),
             "multiply_adds": spent[step - 1],
             "gain": state.gain.double().cpu().numpy(),
             "cost": self.rules.look_cost * ((step > 1) & ~stopped),
             "stopped": stopped,
+            "is_success": correct & ended,
         }
 
     def _newest_patch(self, state: Episodes, step: NDArray[np.int64]) -> NDArray[np.int64]:

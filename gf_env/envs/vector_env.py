@@ -32,9 +32,11 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
 
     Args:
         num_envs: N.
-        autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five),
-            `NEXT_STEP`, or `DISABLED`, with which `reset(options={"reset_mask": mask})` starts new
-            episodes. An `AutoresetMode` or its value.
+        autoreset_mode: `SAME_STEP` (the default: `NEXT_STEP` would waste one step in five), in
+            which the observation after an episode's last step is already the next one's;
+            `NEXT_STEP`, which Gymnasium's vector wrappers and RLlib take for granted, see
+            docs/LIBRARIES.md; or `DISABLED`, with which `reset(options={"reset_mask": mask})`
+            starts new episodes. An `AutoresetMode` or its value.
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`.
     """
@@ -155,15 +157,24 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         pictures = checks.render(self.render_mode, self.task, self._episodes)
         return tuple(pictures) if pictures else None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled and copied: of images, only which they are."""
+        state = self.__dict__.copy()
+        if self._episodes is not None:
+            state["_episodes"] = self.task.without_images(self._episodes)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the images up again."""
+        self.__dict__.update(state)
+        if self._episodes is not None:
+            self._episodes = self.task.with_images(self._episodes, self._indices)
+
     def _finish(self, ended: NDArray[np.bool_]) -> Infos:
         """Return the infos of a step, and start new episodes where the mode says so."""
         info, every = self._info(), np.ones(self.num_envs, np.bool_)
-        infos = _with_masks(info, every)
-        if not ended.any():
-            return infos
-        success = _with_masks({"is_success": info["correct"]}, ended)
-        if self.autoreset_mode != AutoresetMode.SAME_STEP:
-            return {**infos, **success}
+        if self.autoreset_mode != AutoresetMode.SAME_STEP or not ended.any():
+            return _with_masks(info, every)
         rows = np.flatnonzero(ended)
         observation = self.task.observation(checks.started(self._episodes))
         final = np.full(self.num_envs, None, dtype=object)
@@ -172,7 +183,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         outcome = {
             "final_obs": final,
             "_final_obs": ended.copy(),
-            "final_info": {**_with_masks(info, ended), **success},
+            "final_info": _with_masks(info, ended),
             "_final_info": ended.copy(),
         }
         self._start(rows)
@@ -206,7 +217,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         return made
 
     def _info(self) -> dict[str, Array]:
-        return self.task.info(checks.started(self._episodes), self._indices)
+        return self.task.info(checks.started(self._episodes), self._indices, self._ended)
 
     def _actions_of(self, actions: Any, rows: Rows) -> Array:
         array = np.asarray(actions)

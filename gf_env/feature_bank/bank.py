@@ -6,6 +6,8 @@ memory-mapped file that all processes share.
 """
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,17 +33,28 @@ class FeatureBank:
         lattice: where patches are.
         looks: (N, 1 + k, F) float16: for each image the glance, then the lattice's k patches; of
             each the feature map, flattened, and the pooled vector. On the network's device.
+        path: of the file that they are from, if they are.
     """
 
     def __init__(
-        self, network: GlanceFocusNet, dataset: Dataset, lattice: Lattice, looks: torch.Tensor
+        self,
+        network: GlanceFocusNet,
+        dataset: Dataset,
+        lattice: Lattice,
+        looks: torch.Tensor,
+        path: Path | None = None,
     ) -> None:
         self.network = network
         self.dataset = dataset
         self.lattice = lattice
+        self.path = path
         self._looks = looks.flatten(0, 1)
         self._feature_shape = feature_shape(network)
         self._feature_count = math.prod(self._feature_shape)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FeatureBank":
+        """Return the bank itself, as nothing in it changes."""
+        return self
 
     @property
     def device(self) -> torch.device:

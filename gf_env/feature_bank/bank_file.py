@@ -3,6 +3,7 @@
 A bank belongs to one network, data set and lattice; it is refused for any other.
 """
 
+import copyreg
 import dataclasses
 import errno
 import hashlib
@@ -36,6 +37,7 @@ _logger = logging.getLogger("gf_env")
 _PIECE_BYTES = 1 << 26  # existing banks have checksums of pieces of this size
 _PATCHES_AT_ONCE = 2048
 _TRIAL_PATCHES = 512
+_LOG_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ class BankFile:
                     f"the feature bank has {looks.nbytes / 1e9:.2f} GB, but {device} has "
                     f"{free / 1e9:.2f} GB free; take a coarser lattice or device='cpu'"
                 )
-        return FeatureBank(self._network, self._dataset, self._lattice, looks.to(device))
+        looks = looks.to(device)
+        return FeatureBank(self._network, self._dataset, self._lattice, looks, self.path)
 
     def _check_room(self, images_done: int) -> None:
         """Raise an OSError if the disk is too small for the rest; warn if the memory is."""
@@ -249,10 +252,43 @@ def feature_bank(
         file = BankFile(network, dataset, lattice)
         if file.is_built():
             return file.open()
-        _logger.warning("building a %s", file.plan())
-        return file.build()
+        plan = file.plan()
+        _logger.warning("building a %s", plan)
+        return file.build(_Log(plan.images_done))
     path = os.fspath(given)
     return BankFile(network, dataset, lattice or stored_lattice(path), path).open()
+
+
+class _Log:
+    """Progress of a build as lines in the log, one every few seconds."""
+
+    def __init__(self, images_done: int) -> None:
+        self._before = images_done
+        self._began = self._last = time.perf_counter()
+
+    def __call__(self, done: int, count: int) -> None:
+        now = time.perf_counter()
+        if now - self._last < _LOG_SECONDS and done < count:
+            return
+        self._last = now
+        left = (now - self._began) / max(1, done - self._before) * (count - done)
+        _logger.warning("feature bank: %d of %d images, about %.0f s left", done, count, left)
+
+
+def _reopened(
+    network: GlanceFocusNet, dataset: Dataset, lattice: Lattice, path: Path
+) -> FeatureBank:
+    return BankFile(network, dataset, lattice, path).open()
+
+
+def _named(bank: FeatureBank) -> tuple[Any, ...]:
+    """Return how a bank is pickled: by its path, if it is from a file."""
+    if bank.path is None:
+        return object.__reduce_ex__(bank, 2)  # type: ignore[return-value]
+    return _reopened, (bank.network, bank.dataset, bank.lattice, bank.path.absolute())
+
+
+copyreg.pickle(FeatureBank, _named)
 
 
 def bank_description(network: GlanceFocusNet, dataset: Dataset, lattice: Lattice) -> dict[str, Any]:

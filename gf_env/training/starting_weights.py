@@ -9,11 +9,14 @@ import torch
 
 from gf_env.network.encoders.base import Encoder
 from gf_env.network.encoders.factory import pretrained_weights
+from gf_env.network.families import BACKBONES
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
 from gf_env.storage.tensors import TensorFileError, load_into, safetensors_errors
 from gf_env.storage.torch_pickles import read_pickle
 
 TIMM = "timm"
+_PATIENCE = 10
+"""Seconds that a hub may take to answer."""
 
 
 def load_starting_weights(classifier: ImageClassifier, source: str) -> None:
@@ -31,10 +34,11 @@ def load_starting_weights(classifier: ImageClassifier, source: str) -> None:
     Raises:
         TensorFileError: a damaged file, or weights of another architecture.
         ValueError: timm has no weights for the backbone.
+        OSError: timm cannot fetch them.
     """
     encoder = classifier.encoder
     if source == TIMM:
-        tensors = pretrained_weights(classifier.config.encoder, classifier.config.images.channels)
+        tensors = _fetch(classifier.config.encoder, classifier.config.images.channels)
     else:
         tensors = _read(encoder, source)
     own = encoder.state_dict()
@@ -50,6 +54,41 @@ def load_starting_weights(classifier: ImageClassifier, source: str) -> None:
         )
         tensors = {**tensors, **{name: own[name] for name in head}}
     load_into(encoder, tensors, source)
+
+
+def _fetch(name: str, channels: int) -> dict[str, torch.Tensor]:
+    """Return timm's weights for a backbone; without a connection, fail at once."""
+    try:
+        _check_connection(name)
+        return pretrained_weights(name, channels)
+    except OSError as error:
+        raise OSError(
+            f"the weights of {name} cannot be fetched ({str(error).splitlines()[0]}): connect this "
+            "machine, or fetch them on another and name the file, --given.full-resolution FILE"
+        ) from error
+
+
+def _check_connection(name: str) -> None:
+    """Ask once whether the hub answers, as its client asks for a minute; not for what is cached.
+
+    Raises:
+        OSError: it does not.
+    """
+    import huggingface_hub
+    import timm
+
+    name = BACKBONES[name].timm_name if name in BACKBONES else name
+    known = timm.is_model(name) and timm.get_pretrained_cfg(name)
+    repository = known.hf_hub_id if known else None
+    files = ("model.safetensors", "pytorch_model.bin")
+    cached = huggingface_hub.try_to_load_from_cache
+    if repository is None or any(isinstance(cached(repository, file), str) for file in files):
+        return
+    place = huggingface_hub.constants.ENDPOINT
+    try:
+        huggingface_hub.get_session().head(place, timeout=_PATIENCE)
+    except Exception as error:  # of whichever library the client is made with
+        raise OSError(f"{place} does not answer: {error}") from error
 
 
 def _read(encoder: Encoder, source: str) -> dict[str, torch.Tensor]:

@@ -1,6 +1,11 @@
+import importlib
+import inspect
 import itertools
 import json
 import os
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -11,7 +16,7 @@ from PIL import Image
 
 import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
-from agents.cli import _parse, main
+from agents.cli import COMMANDS, _parse, main
 from agents.stages import presets
 from agents.stages.config import claim_folder
 from tests.helpers.image_trees import cut_off, write_image, write_stripes
@@ -33,6 +38,94 @@ def call(capsys):
         return capsys.readouterr().out
 
     return run
+
+
+def run(*arguments, cwd=None, path=()):
+    """Run Python in a process of its own, which finds modules in `path` first."""
+    python_path = os.pathsep.join([*map(str, path), str(Path(gf_env.__file__).parents[1])])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": python_path},
+    )
+
+
+@pytest.mark.parametrize("module", ["gf_env", "agents"])
+def test_help_and_version_load_no_torch(module):
+    for argument in ("--help", "--version"):
+        done = run("-X", "importtime", "-m", module, argument)
+        assert done.returncode == 0
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert "argparse" in loaded
+        assert not loaded & {"torch", "scipy", "tyro", "matplotlib"}
+        words = COMMANDS if argument == "--help" else ["gf-env", version("gf-env")]
+        assert all(word in done.stdout for word in words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_is_what_they_say_themselves(name):
+    command = getattr(importlib.import_module(f"agents.commands.{name}"), name.capitalize())
+    assert inspect.getdoc(command).splitlines()[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["in its place", "before it"])
+def test_another_package_of_the_name_agents_is_named(tmp_path, beside):
+    other = tmp_path / "agents"
+    other.mkdir()
+    (other / "__init__.py").write_text('"""Agents of another kind."""')
+    if beside:  # installed second, over ours
+        (tmp_path / "gf_env").mkdir()
+        for name in ("__init__.py", "__main__.py"):
+            text = (
+                "" if name == "__init__.py" else Path(gf_env.__file__).with_name(name).read_text()
+            )
+            (tmp_path / "gf_env" / name).write_text(text)
+    done = run("-m", "gf_env", "--help", path=[tmp_path])
+    assert done.returncode == 1
+    assert f"is hidden by another of that name, {other}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (("train", "validation", "test"), ("train", "train", "validation", "test")),
+        (("train", "test"), ("train", "train", "test", "test")),
+        (("train", "val"), ("train", "train", "validation", "validation")),
+        (("pretrain", "train", "test"), ("pretrain", "train", "test", "test")),
+    ],
+)
+@pytest.mark.parametrize("preset", ["cluttered-digits", "mobilenetv3"])
+def test_splits_are_those_of_the_data_set(folders, expected, preset):
+    for name in folders:
+        Path("images", name).mkdir(parents=True)
+    Path("settings.json").write_text(json.dumps({"data": {"dataset": "images"}}))
+    for given in (["--data.dataset", "images"], ["--config", "settings.json"]):
+        data = _parse(["train", "--preset", preset, *given]).training.data
+        used = (data.network_split, data.policy_split, data.validation_split, data.test_split)
+        assert used == expected
+        chosen = _parse(["train", "--preset", preset, *given, "--data.test-split", "other"])
+        assert chosen.training.data.test_split == "other"
+    digits = _parse(["train", "--preset", preset, "--data.dataset", "signposts"]).training.data
+    assert digits.network_split == "pretrain"
+
+
+def test_without_a_connection_nothing_is_left(tmp_path, capsys, monkeypatch):
+    stripes = write_stripes(tmp_path / "images", counts=(6, 3, 3))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no cache"))
+    session = mock.Mock(head=mock.Mock(side_effect=RuntimeError("no such host")))
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: session)
+    arguments = ["train", "--preset", "mobilenetv3", "--data.dataset", str(stripes)]
+    for _ in range(2):  # the first try is not in the way of the second
+        assert main(arguments) == 1
+        said, error = (" ".join(each.split()) for each in capsys.readouterr())
+        assert "the metrics at the end are of test." in said
+        assert "weights of mobilenetv3_large_100 cannot be fetched" in error
+        assert "no such host" in error
+        assert "--given.full-resolution FILE" in error
+        assert not Path("runs/network").exists()
 
 
 def test_info(call):
@@ -204,6 +297,10 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
     ("arguments", "message"),
     [
         (["info", "nothing"], "unknown network 'nothing'"),
+        ([], "the following arguments are required: COMMAND"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--preset", "mobilenetv3", "--given.full-resolution", "None"], "untrained"),
+        (["train", "--recipe.stage1.epochs", "0"], "its classifier would be untrained"),
         (["evaluate", "--split", "dev"], "unknown split 'dev'"),
         (["train", "--data.dataset", "nowhere"], "unknown dataset 'nowhere'"),
         (["train", "--recipe.stage1.epochs", "-1"], "epochs must be greater than or equal to 0"),

@@ -1,17 +1,17 @@
 """Learning curves of a benchmark: return and accuracy of training episodes, over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from agents.benchmark.analysis.rows import Collected
 from agents.benchmark.analysis.statistics import interquartile_mean
-from agents.benchmark.display.style import LINE_WIDTH, Style, Styles, plain, set_title
+from agents.benchmark.display.style import LINE_WIDTH, MOST_LINES, Style, Styles, plain, set_title
 from agents.benchmark.results import Result
 from agents.benchmark.suite import Setting
 from agents.reporting.plots import tidy
@@ -24,6 +24,9 @@ _UP = {_RETURN: "return of training episodes", _ACCURACY: "accuracy of training 
 
 _FEW_TIMES = 10
 """Trainings that differ in length by more than this are shown on a logarithmic axis."""
+
+_MARKS = 8
+"""On a curve, about."""
 
 
 class Curve(NamedTuple):
@@ -71,13 +74,27 @@ def learning_curves(
     """Draw return and accuracy of training episodes against steps and against seconds.
 
     Entries are in the legend in the order of their names; those that have not learned are left out.
+    Where there are more than can be told apart in one panel, the others follow below.
     """
     trained = {name: _curves(found.of(setting, name)) for name in names}
     trained = {name: curves for name, curves in trained.items() if curves}
     if not trained:
         return None
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    grid = figure.subplots(len(_UP), len(_ACROSS), sharex="col", sharey="row")
+    parts = -(-len(trained) // MOST_LINES)
+    figure = Figure(figsize=(11, 7 * parts), layout="constrained")
+    for number, part in enumerate(figure.subfigures(parts, 1, squeeze=False)[:, 0]):
+        some = list(trained)[number * MOST_LINES : (number + 1) * MOST_LINES]
+        _draw_part(part, {name: trained[name] for name in some}, styles)
+    what = "interquartile means over seeds, bands from the lowest seed to the highest"
+    set_title(figure, setting.name, what)
+    return figure
+
+
+def _draw_part(
+    part: SubFigure, trained: Mapping[str, Sequence[NDArray[np.float64]]], styles: Styles
+) -> None:
+    """Draw the curves of some entries, by name, and their legend."""
+    grid = part.subplots(len(_UP), len(_ACROSS), sharex="col", sharey="row")
     for line, (y, up) in zip(grid, _UP.items(), strict=True):
         for axes, (x, across) in zip(line, _ACROSS.items(), strict=True):
             for name, curves in trained.items():
@@ -89,11 +106,11 @@ def learning_curves(
         ends = [curve[-1, x] for curves in trained.values() for curve in curves]
         if max(ends) > _FEW_TIMES * min(ends):
             axes.set_xscale("log")
-    handles = [Line2D([], [], label=plain(name), **styles[name].line) for name in trained]
-    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    what = "interquartile means over seeds, bands from the lowest seed to the highest"
-    set_title(figure, setting.name, what)
-    return figure
+    handles = [
+        Line2D([], [], label=plain(name), marker=styles[name].marker, **styles[name].line)
+        for name in trained
+    ]
+    part.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
 
 
 def _curves(rows: Sequence[Result]) -> list[NDArray[np.float64]]:
@@ -104,6 +121,14 @@ def _curves(rows: Sequence[Result]) -> list[NDArray[np.float64]]:
 def _draw(axes: Axes, curve: Curve | None, style: Style) -> None:
     if curve is None:
         return
-    marker = style.marker if len(curve.x) == 1 else ""  # one point makes no line
-    axes.plot(curve.x, curve.middle, marker=marker, linewidth=LINE_WIDTH, **style.line)
+    every = max(1, len(curve.x) // _MARKS)
+    axes.plot(
+        curve.x,
+        curve.middle,
+        marker=style.marker,
+        markevery=every,
+        markersize=4,
+        linewidth=LINE_WIDTH,
+        **style.line,
+    )
     style.draw_band(axes, curve.x, curve.low, curve.high)

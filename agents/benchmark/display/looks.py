@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from agents.benchmark.analysis.rows import Collected
@@ -18,15 +18,19 @@ from agents.benchmark.suite import Setting
 from agents.reporting.plots import Episodes, draw_episodes
 from gf_env import geometry
 from gf_env.envs.make_task import make_task
+from gf_env.envs.rendering import FIRST_LOOK
 
 _BINS = 24
 """About as many on a side of a map."""
 
-_MAX_ROWS = 10
-"""Of maps below each other; more entries go beside them."""
+_SIDE = 1.5
+"""Inches that a map takes at most."""
 
-_SIDE = 1.15
-"""Inches that a map takes."""
+_WIDTH = 9.0
+"""Inches of a picture, about a page's width, so that words in it can be read there."""
+
+_NAMES = 1.7
+"""Of these inches, for names."""
 
 
 def centre_counts(
@@ -67,12 +71,11 @@ def heat_maps(setting: Setting, names: Sequence[str], found: Collected) -> Figur
             maps.append((name, [centre_counts(each, *size) for each in by_look]))
     if not maps:
         return None
-    blocks = -(-len(maps) // _MAX_ROWS)
-    rows, looks = -(-len(maps) // blocks), max(len(counts) for _, counts in maps)
-    inches = (blocks * (1.6 + _SIDE * looks), 0.8 + _SIDE * rows)
+    looks = max(len(counts) for _, counts in maps)
+    side = min(_SIDE, (_WIDTH - _NAMES) / looks)
+    inches = (max(_NAMES + side * looks, 0.6 * _WIDTH), 0.8 + max(side, 0.6) * len(maps))
     figure = Figure(figsize=inches, layout="constrained")
-    for number, part in enumerate(figure.subfigures(1, blocks, squeeze=False)[0]):
-        _draw_maps(part, maps[number * rows : (number + 1) * rows], (rows, looks))
+    _draw_maps(figure, maps, looks)
     what = "centres of patches; the brighter the more, on one scale in a row"
     set_title(figure, setting.name, what)
     return figure
@@ -105,21 +108,19 @@ def _episodes(
 
 
 def _draw_maps(
-    part: SubFigure, maps: Sequence[tuple[str, list[NDArray[np.int64]]]], shape: tuple[int, int]
+    figure: Figure, maps: Sequence[tuple[str, list[NDArray[np.int64]]]], looks: int
 ) -> None:
-    """Draw the maps of some entries; rows that are left over stay empty."""
-    grid = part.subplots(*shape, squeeze=False)
-    for number, axes in enumerate(grid[0], 2):
+    """Draw the maps of some entries, which have so many looks after the glance at most."""
+    grid = figure.subplots(len(maps), looks, squeeze=False)
+    for number, axes in enumerate(grid[0], FIRST_LOOK):
         axes.set_title(f"look {number}", fontsize=9)
-    for axes in grid[len(maps) :].flat:
-        axes.set_axis_off()
-    for line, (name, looks) in zip(grid, maps, strict=False):
-        most = max(1, *(counts.max() for counts in looks))  # nobody may have looked
+    for line, (name, own) in zip(grid, maps, strict=True):
+        most = max(1, *(counts.max() for counts in own))  # nobody may have looked
         scale = PowerNorm(0.5, vmin=0, vmax=most)
-        for axes, counts in zip(line, looks, strict=False):
+        for axes, counts in zip(line, own, strict=False):
             axes.imshow(counts, cmap="magma", norm=scale)
             axes.set(xticks=[], yticks=[])
-        for axes in line[len(looks) :]:  # of an entry whose episodes are shorter
+        for axes in line[len(own) :]:  # of an entry whose episodes are shorter
             axes.set_axis_off()
         wrapped = "\n".join(textwrap.wrap(plain(name), 18))
         line[0].set_ylabel(wrapped, rotation=0, ha="right", va="center", fontsize=9)

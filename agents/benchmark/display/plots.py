@@ -16,7 +16,15 @@ from agents.benchmark.display.learning_curves import learning_curves
 from agents.benchmark.display.looks import draw_some_episodes, heat_maps
 from agents.benchmark.display.scores import scores
 from agents.benchmark.display.stopping import stopping
-from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, ends, plain, set_title
+from agents.benchmark.display.style import (
+    LINE_WIDTH,
+    MOST_LINES,
+    Styles,
+    choose_styles,
+    ends,
+    plain,
+    set_title,
+)
 from agents.benchmark.results import ResultsFolder
 from agents.benchmark.suite import Suite
 from agents.reporting.plots import save, tidy
@@ -53,7 +61,8 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
     for number, (setting, each) in enumerate(zip(suite.settings, report.settings, strict=True), 1):
         place = output / _folder_name(number, setting.name) if several else output
         order = [line.name for line in each.lines]
-        write(accuracy_per_look(each, styles), place / "accuracy_per_look.png")
+        always = (report.random, report.reference, report.oracle)
+        write(accuracy_per_look(each, styles, always), place / "accuracy_per_look.png")
         write(gap(report, each.lines, each.name, styles), place / "gap.png")
         write(learning_curves(setting, order, found, styles), place / "learning_curves.png")
         write(heat_maps(setting, order, found), place / "heat_maps.png")
@@ -66,14 +75,20 @@ def write_plots(report: Report, suite: Suite, folder: ResultsFolder, output: Pat
     return written
 
 
-def accuracy_per_look(setting: SettingReport, styles: Styles) -> Figure | None:
-    """Draw accuracy after each look beside that after the last one, which is the legend too."""
+def accuracy_per_look(
+    setting: SettingReport, styles: Styles, always: Sequence[str] = ()
+) -> Figure | None:
+    """Draw accuracy after each look beside that after the last one, which is the legend too.
+
+    The latter is of all entries. Lines are of the best, and of those in `always`, as many as can
+    be told apart.
+    """
     lines = [line for line in setting.lines if line.accuracy]
     if not lines:
         return None
-    figure = Figure(figsize=(12, max(4.5, 1.3 + _ROW * len(lines))), layout="constrained")
+    figure = Figure(figsize=(11, max(4.5, 1.3 + _ROW * len(lines))), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(5, 4))
-    for line in reversed(lines):
+    for line in reversed(_told_apart(lines, always)):
         style = styles[line.name]
         looks = range(1, len(line.accuracy) + 1)
         estimates = [each.estimate for each in line.accuracy]
@@ -108,6 +123,16 @@ def gap(
     axes.set_xlabel(f"share of the gap from {plain(report.random)} to {plain(report.oracle)}")
     set_title(figure, where, "interquartile means, 95% bootstrap intervals over seeds")
     return figure
+
+
+def _told_apart(lines: Sequence[EntryReport], always: Sequence[str]) -> list[EntryReport]:
+    """Return at most `MOST_LINES` lines in their order: those always drawn, and the first others.
+
+    Rules stand behind what learns.
+    """
+    ranked = sorted(lines, key=lambda line: (line.name not in always, line.kind == "rule"))
+    chosen = {line.name for line in ranked[:MOST_LINES]}
+    return [line for line in lines if line.name in chosen]
 
 
 def _forest(

@@ -12,15 +12,16 @@ from numpy.typing import ArrayLike
 
 from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.suite import Entry
+from agents.reporting.plots import COLOURS, MARKERS
 
 Dashes = Literal["-", "--", ":", "-."] | tuple[float, tuple[int, ...]]
 """As matplotlib's `linestyle`."""
 
-_MARKERS = "osD^vPX<>p*hd"
+MOST_LINES = 10
+"""In one panel."""
+
 _ROUNDS: tuple[Dashes, ...] = ("-", "--", ":", "-.")
 _DASHES: tuple[Dashes, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-"""Those of Okabe and Ito (2008), which people with any colour vision tell apart."""
 _GREYS = ("#555555", "#999999", "#777777", "#b5b5b5")
 _BOUND = "#000000"
 
@@ -30,7 +31,7 @@ LINE_WIDTH = 1.4
 
 @dataclass(frozen=True)
 class Style:
-    """How an entry is drawn; those that learn share colours once there are no more."""
+    """How an entry is drawn; those that learn share colours, not dashes, once there are no more."""
 
     colour: str
     marker: str
@@ -58,12 +59,12 @@ def choose_styles(entries: Iterable[Entry]) -> Styles:
         group = entry.kind if entry.kind in ("rule", "bound") else "learns"
         number = next(numbers[group])
         if group == "learns":
-            rounds, place = divmod(number, len(_COLOURS))
-            colour, marker, dashes = _COLOURS[place], rounds, _ROUNDS[rounds % len(_ROUNDS)]
+            rounds, place = divmod(number, len(COLOURS))
+            colour, dashes = COLOURS[place], _ROUNDS[rounds % len(_ROUNDS)]
         else:
             colour = _BOUND if group == "bound" else _GREYS[number % len(_GREYS)]
-            marker, dashes = number + 1, _DASHES[number % len(_DASHES)]
-        chosen[entry.name] = Style(colour, _MARKERS[marker % len(_MARKERS)], dashes)
+            dashes = _DASHES[number % len(_DASHES)]
+        chosen[entry.name] = Style(colour, MARKERS[number % len(MARKERS)], dashes)
     return chosen
 
 

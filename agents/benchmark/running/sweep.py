@@ -12,6 +12,8 @@ from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
 from agents.benchmark.running.one_run import task_identity, training_task
 from agents.benchmark.running.processes import OnEvent, Pool
 from agents.benchmark.suite import Run, Setting, Suite
+from agents.registry.import_paths import is_module_path, load_object
+from agents.registry.policies import check_policy
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
 
@@ -49,6 +51,24 @@ def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> N
                 )
 
 
+def check_names(runs: Iterable[Run]) -> None:
+    """Check what runs name before the first of them begins.
+
+    Raises:
+        ValueError: a policy or a learner that does not exist, or cannot be opened.
+    """
+    for entry in {run.entry.name: run.entry for run in runs}.values():
+        try:
+            if entry.policy is not None:
+                check_policy(entry.policy)
+            elif entry.learner is not None and is_module_path(entry.learner):
+                load_object(entry.learner)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"policy {entry.name!r}, of which no run was begun: {error}"
+            ) from error
+
+
 @configuration
 class SweepConfig:
     """How a suite is run.
@@ -75,11 +95,13 @@ def run_all(
     Raises:
         ResultsError: the folder has results of another version of the task, or another sweep is
             writing to it.
+        ValueError: see `check_names`.
     """
     with _alone(folder):
         results = folder.latest()
         check_same_task(suite.settings, results.values())
         waiting = deque(runs_to_do(suite, results, retry=config.retry))
+        check_names(waiting)
         _build_banks(waiting)
         Pool(folder, config.jobs or available_cores(), config.timeout, on_event).do(waiting)
 

@@ -41,6 +41,11 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
     return image_files(str(root), split, source, labels, classes, like, unreadable)
 
 
+def has_split(root: Path, split: str) -> bool:
+    """Whether a tree has a folder for a split."""
+    return any((root / name).is_dir() for name in _FOLDER_NAMES.get(split, (split,)))
+
+
 def _split_folder(root: Path, split: str) -> Path:
     candidates = _FOLDER_NAMES.get(split, (split,))
     for name in candidates:

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,33 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         ) from error
     labels = _labels(dataset)
     names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
+    classes = _class_names(names)
     source: RawImages = TorchvisionSource(name, dataset)
     if isinstance(dataset, DatasetFolder):  # such as ImageNet: its files can be named
         source = FileSource(str(dataset.root), [path for path, _ in dataset.samples])
-    return image_files(name, split, source, labels, tuple(map(str, names)), like, unreadable)
+    return image_files(name, split, source, labels, classes, like, unreadable)
+
+
+def has_split(name: str, split: str) -> bool:
+    """Whether a torchvision data set that is on disk has a split."""
+    try:
+        load_torchvision(name, split, None, "stop")
+    except ValueError:
+        return False
+    return True
+
+
+def _class_names(names: Iterable[Any]) -> tuple[str, ...]:
+    """Return classes as texts: of several names for one, as ImageNet has, the first that differs.
+
+    Where another class has the same first name, all of them.
+    """
+    several = [tuple(each) if isinstance(each, (list, tuple)) else (str(each),) for each in names]
+    firsts = [each[0] for each in several]
+    return tuple(
+        first if firsts.count(first) == 1 else ", ".join(each)
+        for first, each in zip(firsts, several, strict=True)
+    )
 
 
 def _split_arguments(make: Callable[..., Any], split: str) -> dict[str, Any]:

@@ -35,8 +35,9 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
     fine, broken = (f"tests.helpers.odd_policies:{name}" for name in ("Sideways", "NotANumber"))
     arguments = ["benchmark", suite, "--policies", fine, broken, "--seeds", "5", "--output", "out"]
     arguments += ["--only", "random", fine, broken]
-    assert main([*arguments, "--jobs", "2"]) == 0
-    printed = capsys.readouterr().out
+    assert main([*arguments, "--jobs", "2"]) == 1
+    printed, said = capsys.readouterr()
+    assert f"1 of the runs failed, see above: {broken}, seed 5;" in " ".join(said.split())
     assert f"{fine}, seed 5: accuracy" in printed
     assert f"{broken}, seed 5 failed: ValueError: actions must not be NaN" in printed
     report = json.loads(Path("out/mine/report.json").read_text())
@@ -45,7 +46,8 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
     assert fine in Path("out/mine/report.md").read_text()
     assert Path("out/mine/accuracy_per_look.png").stat().st_size > 1000
     rows = Path("out/results.jsonl").read_text()
-    assert main([*arguments, "--no-run"]) == 0
+    assert main([*arguments, "--no-run"]) == 1
+    assert main([*arguments[:-1], "--no-run"]) == 0  # without the one that failed
     assert Path("out/results.jsonl").read_text() == rows
 
 
@@ -55,6 +57,8 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
         (["nowhere"], "unknown suite 'nowhere'"),
         (["rules", "--only", "magic"], "has no ['magic']; it has ['random'"),
         (["rules", "--level", "simple"], "unknown level 'simple'"),
+        (["rules", "--policies", "centr"], "policy 'centr', of which no run was begun: "),
+        (["rules", "--policies", "tests.helpers.odd_policies:Sidewards"], "has no 'Sidewards'"),
         (["rules", "--jobs", "0"], "jobs must be greater than 0"),
         (["rules", "--timeout", "-1"], "timeout must be greater than 0"),
     ],
@@ -62,6 +66,7 @@ def test_a_suite_with_a_policy_of_ones_own(suite, capsys):
 def test_what_cannot_be(arguments, message, suite, capsys):
     assert main(["benchmark", *arguments]) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(Path().rglob("results.jsonl"))
 
 
 def test_seeds_that_are_the_same(capsys):

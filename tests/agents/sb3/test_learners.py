@@ -10,7 +10,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.policies import MultiInputActorCriticPolicy
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 from torch.nn.utils import parameters_to_vector
 
 import gf_env
@@ -323,3 +323,31 @@ def test_does_not_learn_from_shuffled_rewards(target_task, algorithm, monkeypatc
     """The test above can fail."""
     monkeypatch.setattr(learners, "GlanceFocusVecEnv", Shuffled)
     assert after_learning(target_task, algorithm).accuracy[-1] < 0.4
+
+
+class Shown:
+    """A model that is shown observations as a function makes them, whatever its environment is."""
+
+    def __init__(self, model, shown):
+        self.observation_space, self.action_space = model.observation_space, model.action_space
+        self.predict = lambda observation, *rest, **more: model.predict(
+            shown(observation), *rest, **more
+        )
+
+
+@pytest.mark.parametrize("norm_obs", [True, False])
+def test_a_model_sees_what_it_was_trained_on(task, norm_obs, tmp_path):
+    env = VecNormalize(GlanceFocusVecEnv(8, **task), norm_obs=norm_obs, gamma=0.7)
+    model = PPO("MultiInputPolicy", env, **ON_POLICY, seed=0).learn(64)
+    plain, normalised = (
+        gf_env.evaluate(Shown(model, shown), **task).locations
+        for shown in (lambda observation: observation, env.normalize_obs)
+    )
+    found = gf_env.evaluate(model, **task).locations
+    assert np.array_equal(found, normalised)
+    assert np.array_equal(found, plain) == (not norm_obs)
+    model.save(tmp_path / "model")
+    env.save(tmp_path / "statistics.pkl")
+    loaded = PPO.load(tmp_path / "model")
+    loaded.set_env(VecNormalize.load(tmp_path / "statistics.pkl", GlanceFocusVecEnv(8, **task)))
+    assert np.array_equal(gf_env.evaluate(loaded, **task).locations, normalised)

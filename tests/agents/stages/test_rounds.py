@@ -144,7 +144,7 @@ def test_policies_that_cannot_steer_are_refused_before_anything_is_trained(start
         assert not (tmp_path / "run").exists()
 
 
-def test_the_command_line_takes_settings_as_json(monkeypatch, tree):
+def test_the_command_line_takes_settings_as_json(monkeypatch, tree, tmp_path):
     from agents.cli import main
 
     seen = []
@@ -152,10 +152,7 @@ def test_the_command_line_takes_settings_as_json(monkeypatch, tree):
     arguments = ["--policy.learner", "belief", "--policy.settings", '{"places": 8}']
     data = ["--data.dataset", str(tree), "--data.network-split", "train"]
     arguments += ["--policy.grid-size", "7", "--rounds", "2"]
-    command = ["train", *data, *arguments, "--no-figures"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("agents.commands.train.claim_folder", lambda *_, **__: None)
-        assert main(command) == 0
+    assert main(["train", *data, *arguments, "--no-figures", "--output", str(tmp_path)]) == 0
     (config,) = seen
     assert isinstance(config, TrainConfig)
     assert config.policy == PolicyConfig("belief", {"places": 8}, grid_size=7)

@@ -102,7 +102,7 @@ def test_the_header_fits(written, look_cost, paid, stopped):
     for stop in (False, stopped)[: 1 + stopped]:
         state, _, _ = task.step(state, Look(middle, torch.full((3,), stop)))
     width = rendering.draw_episodes(task, state)[0].shape[1]
-    headers = [text for text in written if text[0].startswith("look ")]
+    headers = [text for text in written if " of " in text[0]]
     ends = [text for text in written if text[0] == "the agent stopped"]
     assert (len(headers), len(ends)) == (3, 3 * stopped)
     limit = min([left for _, left, _ in ends], default=width - rendering.MARGIN)

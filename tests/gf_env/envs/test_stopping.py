@@ -99,7 +99,7 @@ def check_episode(infos, rewards, look_cost):
     assert [info["stopped"] for info in infos[:-1]] == [False] * (len(infos) - 1)
     assert infos[-1]["stopped"] == (len(infos) > infos[-1]["step"])
     assert infos[-1]["stopped"] or infos[-1]["step"] == LENGTH
-    assert "is_success" in infos[-1]
+    assert infos[-1]["is_success"] == infos[-1]["correct"]
 
 
 def check_stop(before, after, reward, terminated):

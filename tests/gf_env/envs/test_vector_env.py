@@ -47,8 +47,32 @@ def test_default_mode_wastes_no_step():
         assert ("final_info" in infos) == (number % 4 == 3)
     assert infos["step"].tolist() == [1] * NUM_ENVS
     assert infos["final_info"]["step"].tolist() == [5] * NUM_ENVS
-    assert set(infos["final_info"]) >= {"is_success", "_is_success"}
+    final = infos["final_info"]
+    assert final["is_success"].tolist() == final["correct"].tolist()
+    assert final["_is_success"].all()
+    assert not infos["is_success"].any()  # the new episodes' own
     assert infos["final_obs"][0].keys() == {"features", "hidden_state"}
+
+
+@pytest.mark.parametrize(("mode", "length"), [("NextStep", 4), ("SameStep", 3)])
+def test_who_takes_next_step_for_granted_has_to_ask_for_it(mode, length):
+    """As RLlib counts: the step after an end only resets."""
+    env = gym.make_vec(
+        "gf_env:GlanceFocus-v0",
+        num_envs=NUM_ENVS,
+        vectorization_mode="vector_entry_point",
+        split="validation",
+        autoreset_mode=mode,
+    )
+    env.reset(seed=0)
+    lengths, running, ended = [], 0, False
+    for _ in range(15):
+        *_, terminated, _, _ = env.step(np.zeros((NUM_ENVS, 2), np.float32))
+        running = 0 if ended else running + 1
+        ended = terminated.all()
+        if ended:
+            lengths.append(running)
+    assert set(lengths[1:]) == {length}
 
 
 def test_arguments_of_the_vector_environment():

@@ -57,12 +57,14 @@ def test_episodes_are_those_of_the_direct_path(things, where):
         seen = []
         for number, task in enumerate((banked, direct)):
             state = states[number]
-            before = task.observation(state), task.info(state, indices)
+            before = task.observation(state), task.info(state, indices, state.stopped.numpy())
             states[number], rewards, ended = task.step(state, task.actions.decode(actions, 4))
             seen.append((*before, rewards.numpy(), ended.numpy()))
         assert_alike(*seen, to_float16)
         looks.append(states[1].features)
-    assert_alike(banked.info(states[0], indices), direct.info(states[1], indices), to_float16)
+    tasks, ended = (banked, direct), ended.numpy()
+    infos = (task.info(s, indices, ended) for task, s in zip(tasks, states, strict=True))
+    assert_alike(*infos, to_float16)
     assert torch.equal(states[0].locations, states[1].locations)
     others = (looks[0] - looks[1]).abs().max()
     assert others > 5 * tolerance(looks[0].numpy())  # other patches would have been noticed

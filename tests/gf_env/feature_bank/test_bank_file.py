@@ -207,6 +207,7 @@ def test_true_builds_once_in_the_cache(tiny, own_cache, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING, "gf_env"):
         gym.make("GlanceFocusGrid-v0", **arguments)
         assert "building a feature bank of 20 images" in caplog.text
+        assert "feature bank: 20 of 20 images" in caplog.text
         caplog.clear()
         make_task(**arguments, grid_size=2)
         make_task(**arguments, lattice_stride=3)

@@ -1,6 +1,7 @@
 """Weights that training starts from, in every form that they come in."""
 
 import dataclasses
+from unittest import mock
 
 import pytest
 import timm
@@ -77,6 +78,7 @@ def test_timm_fetches(monkeypatch, source):
 
     made = classifier()
     monkeypatch.setattr("gf_env.network.encoders.timm_encoder.timm.create_model", create)
+    monkeypatch.setattr("huggingface_hub.get_session", mock.Mock())  # which answers
     load_starting_weights(made, "timm")
     assert asked == [(NAME, True, {"in_chans": 3})]
     assert torch.allclose(made(IMAGES), source(IMAGES), atol=1e-6)

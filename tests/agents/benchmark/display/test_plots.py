@@ -7,12 +7,12 @@ from PIL import Image
 
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.analysis.rows import collect
-from agents.benchmark.display.learning_curves import common_curve
+from agents.benchmark.display.learning_curves import common_curve, learning_curves
 from agents.benchmark.display.looks import centre_counts, heat_maps
 from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
 from agents.benchmark.display.scores import scores
 from agents.benchmark.display.stopping import stopping
-from agents.benchmark.display.style import choose_styles
+from agents.benchmark.display.style import MOST_LINES, choose_styles
 from agents.benchmark.results import Metrics, ResultsFolder, Training
 from agents.benchmark.suite import Entry
 from tests.helpers import benchmark_rows as rows
@@ -137,7 +137,7 @@ def test_entries_may_look_less_often(tmp_path):
     axes = accuracy_per_look(report.settings[0], choose_styles(SUITE.entries)).axes
     assert {len(line.get_xdata()) for line in axes[0].lines} == {2, 3}
     maps = heat_maps(SUITE.settings[0], [PAPER, OTHER], collect(SUITE, folder))
-    drawn = [axes.axison for axes in maps.subfigs[0].axes]
+    drawn = [axes.axison for axes in maps.axes]
     assert drawn == [True, True, True, False]
 
 
@@ -169,7 +169,30 @@ def test_looks_that_were_not_taken_are_on_no_map(tmp_path):
     found = collect(suite, fill_stopping(tmp_path, suite))
     maps = heat_maps(SETTING, ["price 0.1"], found)
     # half of ten images took one look after the glance, and none took two
-    assert [axes.images[0].get_array().sum() for axes in maps.subfigs[0].axes] == [5, 0]
+    assert [axes.images[0].get_array().sum() for axes in maps.axes] == [5, 0]
+
+
+def test_no_panel_has_more_lines_than_can_be_told_apart(tmp_path):
+    names = [f"learner {number}" for number in range(22)]
+    entries = tuple(
+        Entry(name, learner="reinforce", settings={"updates": n + 1})
+        for n, name in enumerate(names)
+    )
+    suite = make_suite(entries=(*SUITE.entries, *entries))
+    report = make_report(suite, fill(tmp_path, suite, spread))
+    styles = choose_styles(suite.entries)
+    setting, always = report.settings[0], (RANDOM, ORACLE, PAPER)
+    left, right = accuracy_per_look(setting, styles, always).axes
+    assert len(left.lines) == MOST_LINES
+    looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in left.lines}
+    assert len(looks) == MOST_LINES
+    for name in always:
+        assert styles[name].colour in {line.get_color() for line in left.lines}
+    assert len(right.get_yticks()) == len(setting.lines) > MOST_LINES
+    found = collect(suite, fill(tmp_path, suite, spread))
+    panels = learning_curves(suite.settings[0], names, found, styles).axes
+    assert len(panels) == 3 * 4
+    assert {len(panel.lines) for panel in panels} == {MOST_LINES, 2}
 
 
 def test_learners_have_colours_and_the_rest_is_grey():

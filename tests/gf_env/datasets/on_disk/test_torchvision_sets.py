@@ -6,6 +6,7 @@ import pytest
 from torchvision import datasets as tv_datasets
 
 from gf_env.datasets import ImageSpec, load_dataset
+from gf_env.datasets.load import has_split
 from tests.helpers.image_trees import LIKE, cut_off, write_tree
 
 GREY = ImageSpec(28, 1, ("x", "y"), (0.1,), (0.3,))
@@ -50,6 +51,38 @@ def test_files_of_a_torchvision_data_set_are_named(tmp_path, monkeypatch):
         load_dataset(name, "train", like=LIKE).images(np.array([4]))
     with pytest.warns(UserWarning, match=r"1 of 6 .*dog.1\.png"):
         load_dataset(name, "train", like=LIKE, unreadable="skip")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([("tench", "Tinca tinca"), ("church",)], ("tench", "church")),
+        (
+            [("crane", "bird"), ("crane", "machine"), ("cat",)],
+            ("crane, bird", "crane, machine", "cat"),
+        ),
+        (["cat", "dog"], ("cat", "dog")),
+    ],
+)
+def test_classes_with_several_names(tmp_path, monkeypatch, names, expected):
+    class Named(tv_datasets.VisionDataset):
+        def __init__(self, root, split):
+            super().__init__(root)
+            self.classes, self.targets = names, list(range(len(names)))
+
+        def __len__(self):
+            return len(names)
+
+    monkeypatch.setattr(tv_datasets, "Named", Named, raising=False)
+    data = load_dataset(f"torchvision:Named@{tmp_path}", "train", like=LIKE)
+    assert data.spec.classes == expected
+
+
+def test_splits_there_are(tmp_path):
+    name = f"torchvision:MNIST@{write_mnist(tmp_path)}"
+    there = [has_split(name, split) for split in ("train", "validation", "test", "pretrain")]
+    assert there == [True, False, True, False]
+    assert not has_split(f"torchvision:MNIST@{tmp_path / 'nowhere'}", "train")
 
 
 def test_errors(tmp_path):
