@@ -46,16 +46,36 @@ def open_network(name: str, device: str = "cpu") -> GlanceFocusNet:
     return load_network(name, device)
 
 
-def load_policy(name: str | os.PathLike[str]) -> Policy:
-    """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
+def check_trusted(name: str, *, trust_sb3: bool) -> None:
+    """Check that a policy is no model of Stable-Baselines3, or that such are trusted.
 
     Raises:
-        ValueError: neither a built-in name nor a file, or no model of Stable-Baselines3.
+        ValueError: it is one, and they are not.
+    """
+    if name.endswith(SB3_SUFFIX) and not trust_sb3:
+        raise ValueError(
+            f"{name} is a model that Stable-Baselines3 saved; loading it may run any code that is "
+            "in it. If you trust whoever made it, say so: --trust-sb3, in Python trust_sb3=True"
+        )
+
+
+def load_policy(name: str | os.PathLike[str], *, trust_sb3: bool = False) -> Policy:
+    """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
+
+    Args:
+        name: the name or the file.
+        trust_sb3: load models that Stable-Baselines3 saved (.zip). They are pickles, which may run
+            any code; all other files hold data only.
+
+    Raises:
+        ValueError: neither a built-in name nor a file, no model of Stable-Baselines3, or one that
+            is not trusted.
         TensorFileError: a damaged file, or one that holds something else.
     """
     name = os.fspath(name)
     if is_official(name):
         return load_official_policy(name)
+    check_trusted(name, trust_sb3=trust_sb3)
     if name.endswith(SB3_SUFFIX):
         from agents.sb3.saved_models import load_sb3  # takes seconds to import
 

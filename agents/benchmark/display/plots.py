@@ -17,7 +17,7 @@ from agents.benchmark.display.looks import draw_some_episodes, heat_maps
 from agents.benchmark.display.scores import scores
 from agents.benchmark.display.stopping import stopping
 from agents.benchmark.display.style import LINE_WIDTH, Styles, choose_styles, ends, plain, set_title
-from agents.benchmark.results import ResultsFolder
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Suite
 from agents.reporting.plots import save, tidy
 
