@@ -2,8 +2,8 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ from agents.stages.config import Phase, TrainConfig, claim_folder, merged
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.datasets.batches import Loading
+from gf_env.storage.files import only_process, parse_json, read_file
 from gf_env.training import processes
 from gf_env.training.loop import training_progress
 
@@ -57,7 +58,9 @@ class Train:
         """Train, measure, write."""
         device = processes.start_processes(torch.device(self.device))
         try:
-            self._run(device, console)
+            # of several processes of one training the main one writes
+            with only_process(self.output, "training") if processes.is_main() else nullcontext():
+                self._run(device, console)
         finally:
             processes.stop_processes()
 
@@ -91,8 +94,8 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
     if known.config is None:
         return settings
     try:
-        found = json.loads(known.config.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = parse_json(read_file(known.config))
+    except (OSError, ValueError) as error:
         raise ValueError(f"expected a JSON file of settings at {known.config}: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected an object of settings in {known.config}, found {found!r}")

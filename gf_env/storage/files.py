@@ -14,8 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 if os.name == "posix":
     import fcntl
+
+
+class FolderInUseError(ValueError):
+    """A folder that only one process may write to, and that another one has."""
+
 
 PARTIAL_SUFFIX = ".gf-partial"
 """What the names of files that are being written end with."""
@@ -126,12 +133,37 @@ def _partial_file(path: Path) -> Iterator[tuple[BinaryIO, str]]:
                     os.unlink(partial)
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove the files that killed writers left in a folder; those in use stay."""
-    for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
+def remove_partial_files(folder: Path, *, below: bool = False) -> None:
+    """Remove the files that killed writers left in a folder, and `below` it; those in use stay."""
+    pattern = f".*{PARTIAL_SUFFIX}"
+    for partial in folder.rglob(pattern) if below else folder.glob(pattern):
         with contextlib.suppress(OSError), open_file(partial) as file:
             if _lock(file.fileno()):
                 os.unlink(partial)
+
+
+@contextlib.contextmanager
+def only_process(folder: Path, doing: str) -> Iterator[None]:
+    """Be the only process that does something in a folder; what killed ones left is removed.
+
+    Args:
+        folder: made if need be.
+        doing: what the process does, for the error.
+
+    Raises:
+        FolderInUseError: another process, or this one, does so already.
+        OSError: no permission.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout as error:
+        raise FolderInUseError(
+            f"another process is {doing} in {folder}; let it end, or choose another folder"
+        ) from error
+    with lock:
+        remove_partial_files(folder, below=True)
+        yield
 
 
 def _lock(handle: int) -> bool:

@@ -3,10 +3,9 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 
-from filelock import FileLock, Timeout
 from pydantic import PositiveFloat, PositiveInt
 
 from agents.benchmark.results import FAILED, Result, ResultsError
@@ -17,6 +16,7 @@ from agents.benchmark.suite import Run, Setting, Suite
 from agents.registry.files import check_trusted
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
+from gf_env.storage.files import only_process
 
 _logger = logging.getLogger("gf_env")
 
@@ -82,13 +82,13 @@ def run_all(
     So are those whose rows or arrays are damaged; what is wrong is logged as a warning.
 
     Raises:
-        ResultsError: the folder has results of another version of the task, or another sweep is
-            writing to it.
+        ResultsError: the folder has results of another version of the task.
+        FolderInUseError: another sweep is writing to it.
         ValueError: a model of Stable-Baselines3 that is not trusted.
     """
     for entry in suite.entries:
         check_trusted(entry.policy or "", trust_sb3=config.trust_sb3)
-    with _alone(folder):
+    with only_process(folder.path, "running a benchmark"):
         results = _sound(suite, folder)
         check_same_task(suite.settings, results.values())
         waiting = deque(runs_to_do(suite, results, retry=config.retry))
@@ -117,18 +117,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _alone(folder: ResultsFolder) -> Iterator[None]:
-    """Keep other sweeps from writing to a folder."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder.path / ".lock").acquire(blocking=False)
-    except Timeout as error:
-        raise ResultsError(f"another benchmark is writing to {folder.path}; let it end") from error
-    with lock:
-        yield
 
 
 def _build_banks(runs: Iterable[Run]) -> None:

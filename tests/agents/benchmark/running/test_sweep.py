@@ -16,6 +16,7 @@ from agents.benchmark.running import one_run, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Curves, Entry, Setting, Suite
 from gf_env.inference.budgets import CONFIDENCES
+from gf_env.storage.files import FolderInUseError
 
 CENTRE, RANDOM = (Entry(name, policy=name) for name in ("centre", "random"))
 
@@ -207,7 +208,7 @@ def test_results_of_another_version_are_refused(folder):
 
 def test_two_at_once_in_a_folder_are_refused(folder):
     folder.path.mkdir()
-    refused = pytest.raises(ResultsError, match="another benchmark is writing")
+    refused = pytest.raises(FolderInUseError, match="another process is running a benchmark in")
     with FileLock(folder.path / ".lock"), refused:
         run_all(suite_of(CENTRE), folder, SweepConfig())
 
