@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test benchmark results lint format clean
+.PHONY: demo test soak benchmark results lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -12,6 +12,12 @@ demo: $(READY)
 # two processes of one thread each: on two cores that takes half the time of one with two threads
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+# damaged and forged files for every loader, ten minutes or so; another seed tries others
+SEED := 0
+COUNT := 2000
+soak: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.run --seed $(SEED) --count $(COUNT)
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)

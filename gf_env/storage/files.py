@@ -26,6 +26,8 @@ class FolderInUseError(ValueError):
 
 PARTIAL_SUFFIX = ".gf-partial"
 """What the names of files that are being written end with."""
+LARGEST_FILE = 1 << 29
+"""Bytes of what is read whole and is not known to be larger, such as an image or rows."""
 _LONGEST_NAME = 80
 
 
@@ -45,8 +47,15 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Return a regular file's content; arguments and errors as of `open_file`."""
+    """Return the content of a regular file of no more than `LARGEST_FILE` bytes.
+
+    Raises:
+        OSError: see `open_file`; or it is larger.
+    """
     with open_file(path) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+            reason = f"larger than {LARGEST_FILE >> 20} MiB, which no such file is"
+            raise OSError(errno.EFBIG, reason, os.fspath(path))
         return file.read()
 
 

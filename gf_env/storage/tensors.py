@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import safetensors
 import torch
@@ -20,7 +20,7 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from gf_env.storage.files import open_file, parse_json, read_file, short
+from gf_env.storage.files import open_file, parse_json, short
 from gf_env.storage.files import write_atomically as write_atomically  # as others import it
 
 _Module = TypeVar("_Module", bound=torch.nn.Module)
@@ -29,6 +29,8 @@ _SPARE_TENSORS, _SPARE_BYTES = 1 << 12, 1 << 26
 """What a module may have beyond what there is for it and still be compared with it by names and
 shapes, which says more than that it is too large."""
 _NAMED = 5
+_LARGEST_HEADER = 100_000_000
+"""Bytes, as the library has it."""
 
 
 class TensorFileError(ValueError):
@@ -143,10 +145,30 @@ def read_safetensors(
         TensorFileError: the file is damaged or no safetensors.
     """
     with _safetensors_errors(path):
-        content = read_file(path)  # at once, since another process may replace the file
+        with open_file(path) as file:  # once, since another process may replace the file
+            content = _read_header(file)
+            content += file.read()
         tensors: dict[str, torch.Tensor] = deserialise(content)
         metadata: dict[str, str] = _header(content)[0].get("__metadata__") or {}
     return metadata, tensors
+
+
+def _read_header(file: BinaryIO) -> bytes:
+    """Return the beginning of a safetensors file, which says that the file is as long as it is.
+
+    Raises:
+        ValueError: it says something else, or nothing; the rest may then be of any size.
+    """
+    length = file.read(_LENGTH_BYTES)
+    size, file_size = int.from_bytes(length, "little"), os.fstat(file.fileno()).st_size
+    if not 0 < size <= min(_LARGEST_HEADER, file_size - _LENGTH_BYTES):
+        raise ValueError("it has no header")
+    content = length + file.read(size)
+    header, data_start = _header(content)
+    ends = [value["data_offsets"][1] for name, value in header.items() if name != "__metadata__"]
+    if data_start + max(ends, default=0) != file_size:
+        raise ValueError("it is longer or shorter than its header says")
+    return content
 
 
 def tensor_file_kind(path: str | os.PathLike[str]) -> str:

@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from gf_env.storage.files import read_file, short
+from gf_env.storage.files import open_file, short
 from gf_env.storage.tensors import TensorFileError
 
 _logger = logging.getLogger("gf_env")
 
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+"""What torch's two containers begin with."""
 _LARGEST_DEPTH = 100
 """Of containers in containers; the deepest that torch writes, an optimiser's state, has five."""
 
@@ -53,7 +55,14 @@ def read_pickle(path: str | os.PathLike[str], sha256: str | None = None) -> Pick
             something else or code.
     """
     try:
-        raw = read_file(path)
+        with open_file(path) as file:
+            raw = file.read(len(_ZIP))
+            if raw != _ZIP and raw[:1] != _PICKLE:  # a file of any size may be something else
+                raise TensorFileError(
+                    f"{path} cannot be read as a checkpoint (it does not begin like one): it is "
+                    "damaged or cut off, or something else. Fetch it again."
+                )
+            raw += file.read()
     except OSError as error:
         raise TensorFileError(
             f"expected a checkpoint at {path}, found no file that can be read ({error.strerror})"
@@ -93,7 +102,7 @@ def _check_zip(raw: bytes) -> None:
     Raises:
         ValueError: one does not match, or what is inside is larger than the file.
     """
-    if raw[:4] != b"PK\x03\x04":  # how torch tells its two containers apart
+    if raw[:4] != _ZIP:
         return
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         entries = archive.infolist()

@@ -119,3 +119,11 @@ def test_one_process_at_a_time_in_a_folder(tmp_path):
             pass
     with only_process(tmp_path / "run", "training"):
         pass
+
+
+def test_a_file_of_any_size_is_not_read_whole(tmp_path):
+    path = tmp_path / "hole"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="larger than 512 MiB"):
+        read_file(path)

@@ -198,3 +198,15 @@ def test_nothing_is_left_on_after_a_failure(path):
     with pytest.raises(TensorFileError):
         make_for(LINEAR, lambda: make({"inputs": 1 << 16, "outputs": 1 << 10}), path)
     assert not torch.nn.Linear(2, 2).weight.is_meta
+
+
+@pytest.mark.parametrize("before", [b"", bytes(8), (1 << 50).to_bytes(8, "little"), None])
+def test_a_hole_is_not_read(path, before):
+    """What its header does not tell of may be of any size."""
+    if before is None:
+        save_tensors(path, KIND, CONFIG, VALUES)
+    else:
+        path.write_bytes(before)
+    os.truncate(path, 1 << 40)
+    with pytest.raises(TensorFileError, match=r"no header|longer or shorter"):
+        load_tensors(path, KIND)
