@@ -119,16 +119,17 @@ _RUN = next(run for run in make_suite().runs() if run.entry.kind == "learner")
 
 
 def _write_results(path: Path) -> None:
-    folder = ResultsFolder(path.parent)
+    folder = _results_of(path)
     arrays = folder.write_arrays("k1", make_arrays(0.4, 0.575, 0.75))
     folder.append(make_row(_RUN, 0.75, key="k1", arrays=arrays))
-    (folder.path / "k1.npz").write_bytes(folder.arrays_path("k1").read_bytes())
+
+
+def _results_of(path: Path) -> ResultsFolder:
+    return ResultsFolder(path.parents[1] if path.parent.name == "arrays" else path.parent)
 
 
 def _read_results(path: Path) -> str:
-    folder = ResultsFolder(path.parent)
-    if path.name == "k1.npz":
-        folder.arrays_path("k1").write_bytes(path.read_bytes())
+    folder = _results_of(path)
     for fault in folder.damaged():
         raise ValueError(fault)
     found = folder.read()
@@ -142,16 +143,13 @@ def _write_image(path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
     image = Image.fromarray(pixels)
     for name in ("a", "b"):
-        place = path.parent / "tree" / "train" / name
+        place = path.parents[1] / name
         place.mkdir(parents=True)
-        image.save(place / f"0{path.suffix}")
-    image.save(path)
+        image.save(place / path.name)
 
 
 def _read_image(path: Path) -> str:
-    place = path.parent / "tree" / "train" / "a" / f"0{path.suffix}"
-    place.write_bytes(path.read_bytes())
-    return str(load_dataset(path.parent / "tree", "train").images(np.array([0])).sum())
+    return str(load_dataset(path.parents[2], "train").images(np.array([0])).sum())
 
 
 _SUITE = """
@@ -199,11 +197,11 @@ LOADERS = {
     "array": Loader("a.npy", _write_array, _read_array),
     "array's notes": Loader("a.json", _write_array, _read_array),
     "rows": Loader("results.jsonl", _write_results, _read_results),
-    "arrays": Loader("k1.npz", _write_results, _read_results),
-    "png": Loader("a.png", _write_image, _read_image, signed=False),
-    "jpeg": Loader("a.jpg", _write_image, _read_image, signed=False),
-    "tiff": Loader("a.tif", _write_image, _read_image, signed=False),
-    "gif": Loader("a.gif", _write_image, _read_image, signed=False),
+    "arrays": Loader("arrays/k1.npz", _write_results, _read_results),
+    "png": Loader("train/a/0.png", _write_image, _read_image, signed=False),
+    "jpeg": Loader("train/a/0.jpg", _write_image, _read_image, signed=False),
+    "tiff": Loader("train/a/0.tif", _write_image, _read_image, signed=False),
+    "gif": Loader("train/a/0.gif", _write_image, _read_image, signed=False),
     "suite": Loader(
         "a.toml",
         lambda path: path.write_text(_SUITE),

@@ -46,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     began, faults, total = time.perf_counter(), [], Counter[str]()
     for number, name in enumerate(given.only):
         count = given.count * (number + 1) // len(given.only) - sum(total.values())
-        faults += [f"{name}: {fault}" for fault in mishandled(LOADERS[name], given.seed, count)]
+        for fault in mishandled(LOADERS[name], given.seed, count):
+            faults.append(f"{name}: {fault}")
+            print(faults[-1], flush=True)
         total[name] += count
-    for fault in faults:
-        print(fault)
     print(
         f"{len(faults)} of {sum(total.values())} variants mishandled, seed {given.seed}, "
         f"{time.perf_counter() - began:.0f} s"

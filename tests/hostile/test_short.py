@@ -7,7 +7,7 @@ import pytest
 from tests.hostile.loaders import LOADERS
 from tests.hostile.run import mishandled
 
-COUNT = 12
+COUNT = 6
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that share what is imported")

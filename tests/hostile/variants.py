@@ -120,8 +120,10 @@ def _forged_tensor(good: bytes, rng: np.random.Generator) -> tuple[str, Write, b
     forged = {**tensors, name: changes[what]}
     kept = {key: each for key, each in forged.items() if each is not None}
     # a training's state may be of any tensors, so for it only checksums count
-    must_fail = "TrainingState" not in metadata["kind"]
-    return _content(f"{name} is {what}", _signed(metadata, metadata["config"], kept), must_fail)
+    content = _signed(metadata, metadata["config"], kept)
+    if "TrainingState" in metadata["kind"]:
+        return _forged(f"{name} is {what}", content)
+    return _content(f"{name} is {what}", content, True)
 
 
 def _forged_config(good: bytes, rng: np.random.Generator) -> tuple[str, Write, bool]:
