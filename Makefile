@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest benchmark results lint format clean
+.PHONY: demo test test-lowest soak benchmark results lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -21,6 +21,12 @@ test-lowest:
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+# damaged and forged files for every loader, ten minutes or so; another seed tries others
+SEED := 0
+COUNT := 2000
+soak: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.run --seed $(SEED) --count $(COUNT)
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)

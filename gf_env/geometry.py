@@ -18,6 +18,10 @@ def corners(locations: torch.Tensor, image_size: int, patch_size: int) -> torch.
     return (locations * (image_size - patch_size)).floor().long()
 
 
+LARGEST_GRID = 1 << 10
+"""Of a grid's patches in a row; a forged file may ask for any number."""
+
+
 @configuration
 class Lattice:
     """All patches whose top and left pixels are both on one of some lines.
@@ -45,10 +49,12 @@ class Lattice:
         """Return grid_size x grid_size patches from corner to corner (1: the centre).
 
         Raises:
-            ValueError: grid_size below 1.
+            ValueError: grid_size below 1 or above `LARGEST_GRID`.
         """
-        if grid_size < 1:
-            raise ValueError(f"grid_size must be 1 or more, got {grid_size}")
+        if not 1 <= grid_size <= LARGEST_GRID:
+            raise ValueError(
+                f"grid_size must be 1 or more, got {grid_size}; {LARGEST_GRID} at most"
+            )
         travel = image_size - patch_size
         if grid_size == 1:
             return cls(image_size, patch_size, (travel // 2,))

@@ -1,25 +1,8 @@
-"""Results of runs: one row each, appended to a file of JSON lines and never overwritten.
+"""What a run of a benchmark gave: its row, and what goes wrong with rows."""
 
-A run that was killed left no row and is done anew; one that failed left its reason. Arrays of each
-image and trained policies stand in folders beside the file.
-"""
-
-import dataclasses
-import io
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import TypeAdapter
-
-from gf_env.storage.tensors import write_atomically
-
-FORMAT = "gf-env benchmark results 1"
-_FORMAT_LINE = json.dumps({"format": FORMAT}).encode()
 DONE, FAILED = "done", "failed"
 
 
@@ -108,6 +91,7 @@ class Result:
             policy decides itself when to stop.
         exits: likewise; None too in rows from before they were kept.
         training: None for what has not learned here.
+        arrays: SHA-256 of the file with its arrays; None in rows from before it was kept.
     """
 
     key: str
@@ -127,6 +111,7 @@ class Result:
     budgeted_area: float | None = None
     exits: Exits | None = None
     training: Training | None = None
+    arrays: str | None = None
 
     def metrics(self, *, deterministic: bool = True) -> Metrics:
         """Return a finished run's metrics, with the likeliest actions or with sampled ones.
@@ -141,97 +126,3 @@ class Result:
                 "metrics; remove it and run it again"
             )
         return metrics
-
-
-_ROW = TypeAdapter(Result)
-"""Makes rows of what JSON has: lists become tuples, and objects records."""
-
-
-class ResultsFolder:
-    """A folder of results: `results.jsonl`, `arrays/`, `policies/`, `tensorboard/`.
-
-    Args:
-        path: the folder; made when something is written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file = path / "results.jsonl"
-
-    def read(self) -> list[Result]:
-        """Return all rows in the order in which they were written.
-
-        A last line that a kill cut off is left out.
-
-        Raises:
-            ResultsError: the file is damaged, or of another format.
-        """
-        if not self.file.exists():
-            return []
-        first, *rows = self.file.read_bytes().split(b"\n")[:-1] or [_FORMAT_LINE]
-        if first != _FORMAT_LINE:
-            raise ResultsError(
-                f"expected {self.file} to begin with the format {FORMAT!r}, found {first!r}; "
-                "choose another folder"
-            )
-        return [self._read_row(number, row) for number, row in enumerate(rows, 2)]
-
-    def _read_row(self, number: int, row: bytes) -> Result:
-        try:
-            return _ROW.validate_python(json.loads(row))
-        except ValueError as error:
-            raise ResultsError(f"line {number} of {self.file} is damaged: {error}") from error
-
-    def latest(self) -> dict[str, Result]:
-        """Return the newest row of each run by its key."""
-        return {row.key: row for row in self.read()}
-
-    def append(self, result: Result) -> None:
-        """Write a row; it is on the disk when this returns.
-
-        Raises:
-            OSError: no room or no permission.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a+b") as file:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)  # a row that a kill cut off is none
-            if whole == 0:
-                file.write(_FORMAT_LINE + b"\n")
-            file.write(json.dumps(dataclasses.asdict(result)).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-    def arrays_path(self, key: str) -> Path:
-        """Return where the arrays of each image of a run are."""
-        return self.path / "arrays" / f"{key}.npz"
-
-    def policy_stem(self, key: str) -> Path:
-        """Return where a trained policy is, without its ending."""
-        return self.path / "policies" / key
-
-    def write_arrays(self, key: str, arrays: dict[str, NDArray[Any]]) -> None:
-        """Write the arrays of a run, whole or not at all."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_atomically(self.arrays_path(key), buffer.getvalue())
-
-    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """Return a run's arrays by name.
-
-        `correct` (n, T) bool, `confidence` (n, T) float32, `locations` (n, T - 1, 2) float32 in
-        [0, 1], `labels` and `indices` (n,) int64; of the deterministic evaluation. Where the
-        policy stops, `looks` (n,) int64 too: how many were taken, the glance included.
-
-        Raises:
-            ResultsError: they are not there or damaged.
-        """
-        path = self.arrays_path(key)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except Exception as error:  # a damaged archive fails in any way there is
-            raise ResultsError(
-                f"the arrays of a run cannot be read from {path} ({error}); run it again"
-            ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.benchmark.suite import Curves, Difference, Entry, Setting, Suite
+from gf_env.storage.files import read_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +23,7 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob(f"*{_SUFFIX}"))
 
 
-def load_suite(name_or_path: str) -> Suite:
+def load_suite(name_or_path: str, included_by: tuple[str, ...] = ()) -> Suite:
     """Return a suite by its name (see `suite_names`) or TOML file.
 
     A file has `description`, `seeds`, optionally `random`, `oracle` and `reference`,
@@ -30,9 +31,16 @@ def load_suite(name_or_path: str) -> Suite:
     `Entry`, `Difference` and `Curves`; `include`, names of suites whose policies come first; and
     `[base]`, fields that all policies of the file start from.
 
+    Args:
+        name_or_path: the name or the file.
+        included_by: the suites that include this one, the outermost first.
+
     Raises:
         ValueError: no such suite, or one that cannot be.
     """
+    if name_or_path in included_by:
+        chain = " includes ".join(map(repr, (*included_by, name_or_path)))
+        raise ValueError(f"a suite cannot include itself: {chain}")
     known = name_or_path in suite_names()
     path = _FOLDER / f"{name_or_path}{_SUFFIX}" if known else Path(name_or_path)
     if not path.is_file():
@@ -40,15 +48,18 @@ def load_suite(name_or_path: str) -> Suite:
             f"unknown suite {name_or_path!r}: neither a file nor one of {suite_names()}"
         )
     try:
-        return _parse(path.stem, tomllib.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
+        content = tomllib.loads(read_file(path).decode())
+        return _parse(path.stem, content, (*included_by, name_or_path))
+    except (AttributeError, OSError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"suite {name_or_path!r} cannot be read: {error}") from error
 
 
-def _parse(name: str, content: dict[str, Any]) -> Suite:
+def _parse(name: str, content: dict[str, Any], included_by: tuple[str, ...]) -> Suite:
     base = content.pop("base", {})
     included = [
-        entry for other in content.pop("include", []) for entry in load_suite(other).entries
+        entry
+        for other in content.pop("include", [])
+        for entry in load_suite(other, included_by).entries
     ]
     own = [_make(Entry, "policy", _merge(base, policy)) for policy in content.pop("policies", [])]
     settings = content.pop("settings", [{"name": "cluttered digits"}])

@@ -19,7 +19,8 @@ from rich.progress import (
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.display.plots import write_plots
 from agents.benchmark.display.tables import markdown, terminal_tables
-from agents.benchmark.results import FAILED, Result, ResultsFolder
+from agents.benchmark.results import FAILED, Result, ResultsError
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all
 from agents.benchmark.suite import Entry, Run, Seeds, Suite
 from agents.benchmark.suite_files import load_suite, suite_names
@@ -39,7 +40,7 @@ class Benchmark:
     Attributes:
         suite: a name, or a TOML file; `list` prints the names.
         policies: further policies to compare: package.module:Name, a file of ours, or a model that
-            Stable-Baselines3 saved (.zip).
+            Stable-Baselines3 saved (.zip), for which --trust-sb3 is needed.
         output: folder of results.
         level: of the built-in tasks that the suite is on, easy, default or hard.
         seeds: in place of the suite's.
@@ -63,7 +64,7 @@ class Benchmark:
         """Run what is missing, and report.
 
         Raises:
-            ValueError: a run failed; the report is written all the same.
+            ResultsError: some runs failed; after the report.
         """
         if self.suite == "list":
             for name in suite_names():
@@ -76,13 +77,8 @@ class Benchmark:
         else:
             check_same_task(suite.settings, folder.read())
         self._report(suite, folder, console)
-        latest = folder.latest()
-        failed = [run.name for run in suite.runs() if _has_failed(latest.get(run.key))]
-        if failed:
-            raise ValueError(
-                f"{len(failed)} of the runs failed, see above: {', '.join(failed)}; --retry runs "
-                "them again"
-            )
+        if self.run_missing:
+            _check_all_done(suite, folder)
 
     def _suite(self) -> Suite:
         suite = load_suite(self.suite).at_level(self.level)
@@ -97,7 +93,9 @@ class Benchmark:
         return dataclasses.replace(suite, entries=entries, seeds=self.seeds or suite.seeds)
 
     def _run_missing(self, suite: Suite, folder: ResultsFolder, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+        # the names are the user's, and not markup
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(20), MofNCompleteColumn())
         with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
             done = folder.latest()
             every = list(suite.runs())
@@ -118,6 +116,17 @@ class Benchmark:
         console.print(f"Written to {place}.")
 
 
+def _check_all_done(suite: Suite, folder: ResultsFolder) -> None:
+    results, runs = folder.latest(), list(suite.runs())
+    failed = [run.name for run in runs if results[run.key].status == FAILED]
+    if failed:
+        raise ResultsError(
+            f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed[:3])}"
+            f"{', ...' if len(failed) > 3 else ''}. Their reasons stand in the report; to run them "
+            "again, add --retry"
+        )
+
+
 class _ProgressBars:
     """A bar for the suite and a line for each run that has a process."""
 
@@ -135,10 +144,6 @@ class _ProgressBars:
             self._progress.remove_task(self._lines.pop(run.key))
             self._progress.advance(self._all)
             self._progress.console.print(_line(run, event), markup=False, highlight=False)
-
-
-def _has_failed(result: Result | None) -> bool:
-    return result is not None and (result.status == FAILED or result.deterministic is None)
 
 
 def _line(run: Run, result: Result) -> str:

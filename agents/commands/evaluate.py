@@ -58,6 +58,7 @@ class Evaluate:
         oracle: also evaluate the greedy oracle, which tries every patch of a grid for each look.
         sampled: sample actions instead of taking the likeliest.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
+        trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
         device: where the network runs.
         workers: processes that read images ahead.
     """
@@ -73,6 +74,7 @@ class Evaluate:
     oracle: bool = True
     sampled: bool = False
     unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
+    trust_sb3: bool = False
     device: str = "cpu"
     workers: int = 0
 
@@ -83,7 +85,10 @@ class Evaluate:
             network = own_network(own, torch.device(self.device))
         else:
             network = open_network(self.network, self.device)
-        named = {name: make_policy(name, network=network) for name in self.policies}
+        named = {
+            name: make_policy(name, network=network, trust_sb3=self.trust_sb3)
+            for name in self.policies
+        }
         if self.network is not None and is_official(self.network):
             named[RELEASED] = load_policy(self.network)
         test = self._arguments(self.split, network, own)

@@ -17,6 +17,7 @@ from agents.stages.run import TrainingRun
 from agents.stages.starting_settings import splits_used
 from gf_env.datasets.batches import Loading
 from gf_env.datasets.scenes.registry import SCENES
+from gf_env.storage.files import only_process
 from gf_env.training import processes
 from gf_env.training.loop import training_progress
 
@@ -57,7 +58,10 @@ class Train:
         """Train, measure, write."""
         device = processes.start_processes(torch.device(self.device))
         try:
-            self._run(device, console)
+            # of several processes of one training the main one writes
+            alone = only_process(self.output, "training")
+            with alone if processes.is_main() else contextlib.nullcontext():
+                self._run(device, console)
         finally:
             processes.stop_processes()
 

@@ -16,7 +16,7 @@ from typing_extensions import Self
 from gf_env.network.cost import count_multiply_adds
 from gf_env.policy import ChoiceCost
 from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_module, save_tensors
+from gf_env.storage.tensors import load_module, save_module
 
 Tensors = Mapping[str, torch.Tensor]
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -158,7 +158,7 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
             OSError: no room or no permission; a file that was at `path` stays.
         """
         config: Any = self.network.config
-        save_tensors(path, self.file_kind, dataclasses.asdict(config), self.network.state_dict())
+        save_module(path, self.file_kind, dataclasses.asdict(config), self.network)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> Self:
@@ -170,8 +170,8 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
 
         Raises:
             ValueError: neither a built-in name nor a file.
-            TensorFileError: a damaged file, one that holds something else, or a configuration that
-                cannot be.
+            TensorFileError: a damaged file, one that holds something else, or a configuration or
+                weights that cannot be.
         """
         path = find_tensor_file("agents", name_or_path)
 

@@ -10,7 +10,7 @@ import torch
 
 from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env.network.release import CLASSIFIER, POLICY, OfficialCheckpoint, read_official
-from gf_env.storage.tensors import TensorFileError, load_into
+from gf_env.storage.tensors import TensorFileError, load_into, make_for, set_origin
 
 ACTION_STD = 0.1
 """The paper's; checkpoints do not hold it."""
@@ -23,7 +23,7 @@ _NAMES = {
 
 
 def load_official_policy(
-    path: str | os.PathLike[str], *, model_name: str | None = None
+    path: str | os.PathLike[str], *, model_name: str | None = None, sha256: str | None = None
 ) -> PaperPolicy:
     """Return the policy of a released checkpoint.
 
@@ -31,12 +31,13 @@ def load_official_policy(
         path: the `.pth.tar` file.
         model_name: which network it holds; needed where the file does not say, see
             `gf_env.network.release.read_official`.
+        sha256: of the file, see there; what `PaperPolicy.save` writes keeps the file's.
 
     Raises:
         ValueError: unknown or no model_name, or another one than the file's.
         TensorFileError: a damaged file, one without a policy, or a policy of another network.
     """
-    checkpoint = read_official(path, model_name)
+    checkpoint = read_official(path, model_name, sha256)
     kind = checkpoint.family.state_encoder
     config = PatchProposalConfig(
         feature_shape=_conv_shape(checkpoint) if kind == "conv" else _flat_shape(checkpoint),
@@ -44,8 +45,10 @@ def load_official_policy(
         hidden_size=checkpoint.weight(POLICY, "gru.weight_hh_l0", 2).shape[1],
         action_std=ACTION_STD,
     )
-    network = PatchProposalNetwork(config)
-    load_into(network, _policy_tensors(checkpoint, kind), checkpoint.source(POLICY))
+    tensors = _policy_tensors(checkpoint, kind)
+    network = make_for(tensors, lambda: PatchProposalNetwork(config), path)
+    load_into(network, tensors, checkpoint.source(POLICY))
+    set_origin(network, checkpoint.sha256)
     return PaperPolicy(network)
 
 

@@ -31,31 +31,62 @@ _LOADERS: Mapping[str, Callable[..., Policy]] = {each.file_kind: each.load for e
 
 def is_official(name: str) -> bool:
     """Whether a name is that of a checkpoint of the paper's release, by its ending."""
-    return name.endswith(OFFICIAL_SUFFIXES)
+    return _path_and_digest(name)[0].endswith(OFFICIAL_SUFFIXES)
+
+
+def _path_and_digest(name: str) -> tuple[str, str | None]:
+    """Split a name as `checkpoint.pth.tar#sha256=...`, which says what the file must be."""
+    path, _, digest = name.partition("#sha256=")
+    return path, digest or None
 
 
 def open_network(name: str, device: str = "cpu") -> GlanceFocusNet:
     """Return a network by its built-in name or file, ours or the release's.
+
+    To the name of a file of the release its digest may be added, `#sha256=` and hexadecimal digits,
+    as such files have no checksum inside.
 
     Raises:
         ValueError: neither a built-in name nor a file.
         TensorFileError: a damaged file, or one that holds something else.
     """
     if is_official(name):
-        return load_official_checkpoint(name, device=device)
+        path, digest = _path_and_digest(name)
+        return load_official_checkpoint(path, sha256=digest, device=device)
     return load_network(name, device)
 
 
-def load_policy(name: str | os.PathLike[str]) -> Policy:
-    """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
+def check_trusted(name: str, *, trust_sb3: bool) -> None:
+    """Check that a policy is no model of Stable-Baselines3, or that such are trusted.
 
     Raises:
-        ValueError: neither a built-in name nor a file, or no model of Stable-Baselines3.
+        ValueError: it is one, and they are not.
+    """
+    if name.endswith(SB3_SUFFIX) and not trust_sb3:
+        raise ValueError(
+            f"{name} is a model that Stable-Baselines3 saved; loading it may run any code that is "
+            "in it. If you trust whoever made it, say so: --trust-sb3, in Python trust_sb3=True"
+        )
+
+
+def load_policy(name: str | os.PathLike[str], *, trust_sb3: bool = False) -> Policy:
+    """Return a policy by its built-in name or file: ours, the release's, or Stable-Baselines3's.
+
+    Args:
+        name: the name or the file; the release's may have a digest, see `open_network`.
+        trust_sb3: load models that Stable-Baselines3 saved (.zip). They are pickles, which may run
+            any code; all other files hold data only.
+
+    Raises:
+        ValueError: neither a built-in name nor a file, no model of Stable-Baselines3, or one that
+            is not trusted.
         TensorFileError: a damaged file, or one that holds something else.
     """
     name = os.fspath(name)
     if is_official(name):
-        return load_official_policy(name)
+        checkpoint, digest = _path_and_digest(name)
+        return load_official_policy(checkpoint, sha256=digest)
+    check_trusted(name, trust_sb3=trust_sb3)
     if name.endswith(SB3_SUFFIX):
         from agents.sb3.saved_models import load_sb3  # takes seconds to import
 

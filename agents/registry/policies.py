@@ -54,7 +54,12 @@ def check_policy(name: str) -> None:
 
 
 def make_policy(
-    name: str, *, network: GlanceFocusNet, seed: int = 0, settings: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    network: GlanceFocusNet,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    trust_sb3: bool = False,
 ) -> Policy | PrivilegedPolicy:
     """Return a policy by its name.
 
@@ -64,6 +69,7 @@ def make_policy(
         network: for those that take one.
         seed: likewise.
         settings: further arguments; files take none.
+        trust_sb3: see `agents.registry.files.load_policy`.
 
     Raises:
         ValueError: an unknown name or settings that do not fit.
@@ -78,7 +84,7 @@ def make_policy(
     if made is None:
         if settings:
             raise ValueError(f"policy {name!r} takes no settings, got {dict(settings)}")
-        return load_policy(name)
+        return load_policy(name, trust_sb3=trust_sb3)
     policy = call_with(made, settings, {"network": network, "seed": seed})
     if not isinstance(policy, (Policy, PrivilegedPolicy)):
         raise TypeError(

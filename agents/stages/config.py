@@ -17,6 +17,7 @@ from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
 from gf_env.datasets.base import UNREADABLE
 from gf_env.network.config import Precision
+from gf_env.storage.files import LOCK
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.recipe import Recipe
 from gf_env.training.starting_weights import TIMM
@@ -205,9 +206,8 @@ def claimed_folder(folder: Path, config: TrainConfig, *, resume: bool) -> Iterat
     try:
         yield
     except BaseException:
-        if before is None and [*folder.iterdir()] == [path]:
+        if before is None and {*folder.iterdir()} <= {path, folder / LOCK}:
             path.unlink()
-            folder.rmdir()
         raise
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from agents.stages import presets
 from agents.stages.config import DataConfig, TrainConfig, merged
 from gf_env.datasets.load import has_split
 from gf_env.datasets.scenes.registry import SCENES
+from gf_env.storage.files import parse_json, read_file
 
 
 def starting_settings(arguments: Sequence[str]) -> TrainConfig:
@@ -42,8 +42,8 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = parse_json(read_file(path))
+    except (OSError, ValueError) as error:
         raise ValueError(f"expected a JSON file of settings at {path}: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"expected an object of settings in {path}, found {found!r}")

@@ -8,15 +8,18 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from gf_env.configuration import configuration
 
 UNREADABLE = ("stop", "skip")
 """What can be done about an image file that cannot be decoded."""
 
-_Number = int | float
+_Number = Annotated[int | float, Field(allow_inf_nan=False)]
 """Ints stay ints, since digests of data sets are taken over how they are written."""
+
+LARGEST_IMAGES = 1 << 14
+"""Pixels; a forged file that says more would take all memory when the first image is read."""
 
 
 @configuration
@@ -34,12 +37,12 @@ class ImageSpec:
         resize_interpolation: `bilinear` or `bicubic`, for that resizing.
     """
 
-    image_size: PositiveInt
+    image_size: Annotated[int, Field(gt=0, le=LARGEST_IMAGES)]
     channels: Literal[1, 3]
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     mean: tuple[_Number, ...]
-    std: tuple[_Number, ...]
-    crop_fraction: Annotated[_Number, Field(gt=0, le=1)] = 0.875
+    std: tuple[Annotated[_Number, Field(gt=0)], ...]
+    crop_fraction: Annotated[_Number, Field(ge=0.1, le=1)] = 0.875
     resize_interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from gf_env.geometry import Lattice
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.arrays import ArrayFile, cache_dir, check_same
+from gf_env.storage.files import parse_json, read_file
 from gf_env.storage.tensors import TensorFileError
 
 _logger = logging.getLogger("gf_env")
@@ -310,7 +311,7 @@ def stored_lattice(path: str | os.PathLike[str]) -> Lattice:
     """
     notes = Path(path).with_suffix(".json")
     try:
-        return Lattice(**json.loads(notes.read_text())["about"]["lattice"])
+        return Lattice(**parse_json(read_file(notes))["about"]["lattice"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TensorFileError(
             f"{path} is no feature bank: {notes.name} beside it cannot be read ({error}); "
@@ -320,5 +321,6 @@ def stored_lattice(path: str | os.PathLike[str]) -> Lattice:
 
 def _default_path(about: dict[str, Any], dataset: Dataset) -> Path:
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-    name = "".join(each if each.isalnum() else "-" for each in Path(dataset.name).name)
-    return cache_dir() / "banks" / f"{name}-{dataset.split}-{key}.npy"
+    named = f"{Path(dataset.name).name}-{dataset.split}"  # of any characters, a path's too
+    plain = "".join(each if each.isalnum() else "-" for each in named)
+    return cache_dir() / "banks" / f"{plain}-{key}.npy"

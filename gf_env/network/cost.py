@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from gf_env.storage.files import short
+
 
 class StepCost(NamedTuple):
     """Multiply-adds for one image.
@@ -22,6 +24,22 @@ class StepCost(NamedTuple):
         beyond = max(0, sequence_length - len(self.steps))
         costs = (self.steps + self.steps[-1:] * beyond)[:sequence_length]
         return list(itertools.accumulate(costs))
+
+
+def read_step_cost(steps: object, sequence_length: int) -> StepCost:
+    """Return the cost that a file says: one to T whole numbers, 0 or more.
+
+    Raises:
+        ValueError: anything else.
+    """
+    listed = list(steps) if isinstance(steps, (list, tuple)) else []
+    whole = all(type(each) is int and each >= 0 for each in listed)
+    if not whole or not 1 <= len(listed) <= sequence_length:
+        raise ValueError(
+            f"multiply_adds must be one to {sequence_length} whole numbers, 0 or more, "
+            f"got {short(steps)}"
+        )
+    return StepCost(tuple(listed))
 
 
 def count_multiply_adds(run: Callable[[], object]) -> int:

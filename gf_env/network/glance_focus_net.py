@@ -20,12 +20,12 @@ from gf_env import geometry
 from gf_env.network import preprocessing
 from gf_env.network.classifiers import make_classifier
 from gf_env.network.config import NetworkConfig
-from gf_env.network.cost import StepCost, count_multiply_adds
+from gf_env.network.cost import StepCost, count_multiply_adds, read_step_cost
 from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.batching import encode_in_parts
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.storage.assets import asset_names, find_tensor_file
-from gf_env.storage.tensors import load_module, save_tensors, tensors_digest
+from gf_env.storage.tensors import load_module, save_module, tensors_digest
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
 
@@ -189,9 +189,9 @@ class GlanceFocusNet(nn.Module):
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration, see `save_tensors`; `load_network` reads them."""
+        """Write weights and configuration, see `save_module`; `load_network` reads them."""
         about = {"network": dataclasses.asdict(self.config), "multiply_adds": self.step_cost.steps}
-        save_tensors(path, FILE_KIND, about, self.state_dict())
+        save_module(path, FILE_KIND, about, self)
 
     def digest(self) -> str:
         """Return a SHA-256 that changes with configuration and weights."""
@@ -258,13 +258,14 @@ def load_network(
 
     Raises:
         ValueError: neither a built-in name nor a file.
-        TensorFileError: a damaged file, or one that holds something else.
+        TensorFileError: a damaged file, one that holds something else, or a network that cannot
+            be.
     """
 
     def make(about: dict[str, Any]) -> GlanceFocusNet:
         network = GlanceFocusNet(NetworkConfig(**about["network"]))
         # counting takes longer than all else here: the counter loads torch's compiler
-        network._step_cost = StepCost(tuple(about["multiply_adds"]))
+        network._step_cost = read_step_cost(about["multiply_adds"], network.config.sequence_length)
         return network
 
     return load_module(find_tensor_file("gf_env", name_or_path), FILE_KIND, make, device)

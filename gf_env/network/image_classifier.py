@@ -20,7 +20,7 @@ from gf_env.network.config import Interpolation
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.network.preprocessing import Normalise
-from gf_env.storage.tensors import load_module, save_tensors
+from gf_env.storage.tensors import load_module, save_module
 
 FILE_KIND = "gf_env.ImageClassifier.v1"
 
@@ -69,8 +69,8 @@ class ImageClassifier(nn.Module):
         return encoding
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and configuration, as `save_tensors` does."""
-        save_tensors(path, FILE_KIND, dataclasses.asdict(self.config), self.state_dict())
+        """Write weights and configuration, as `save_module` does."""
+        save_module(path, FILE_KIND, dataclasses.asdict(self.config), self)
 
 
 def load_image_classifier(

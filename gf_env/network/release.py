@@ -18,7 +18,8 @@ from gf_env.network.config import NetworkConfig
 from gf_env.network.encoders.factory import image_settings
 from gf_env.network.families import BACKBONES, Family, family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
-from gf_env.storage.tensors import TensorFileError, load_into
+from gf_env.storage.files import short
+from gf_env.storage.tensors import TensorFileError, load_into, make_for, set_origin
 from gf_env.storage.torch_pickles import first_names, kind_of, read_pickle
 
 GLOBAL_ENCODER = "model_prime_state_dict"
@@ -53,12 +54,14 @@ class OfficialCheckpoint:
         model_name: which of the eleven networks it holds.
         family: of that network.
         content: all that is in the file, by name.
+        sha256: of the file.
     """
 
     path: Path
     model_name: str
     family: Family
     content: dict[str, Any]
+    sha256: str
 
     def source(self, part: str) -> str:
         """Return the name of a part for errors."""
@@ -108,7 +111,7 @@ class OfficialCheckpoint:
 
 
 def read_official(
-    path: str | os.PathLike[str], model_name: str | None = None
+    path: str | os.PathLike[str], model_name: str | None = None, sha256: str | None = None
 ) -> OfficialCheckpoint:
     """Read a file of the release on the CPU, whatever device it was written from.
 
@@ -116,15 +119,19 @@ def read_official(
         path: the `.pth.tar` file.
         model_name: which network it holds, one of `gf_env.network.families.BACKBONES`; needed
             where the file does not say, as those of the official training do not.
+        sha256: of the file, in hexadecimal digits, where it is known. The files of the release
+            have no checksums inside, so that damage may pass unseen without it.
 
     Raises:
         ValueError: unknown or no model_name, or another one than the file's.
-        TensorFileError: no file, a damaged one, or one that holds something else.
+        TensorFileError: no file, a damaged one or another than the digest says, or one that holds
+            something else.
     """
     if model_name is not None and model_name not in BACKBONES:
         raise ValueError(f"unknown model_name {model_name!r}; choose one of {sorted(BACKBONES)}")
     path = Path(path)
-    content = read_pickle(path)
+    found = read_pickle(path, sha256)
+    content = found.parts
     stored = model_name if content.get("model_name") is None else content["model_name"]
     if stored is None:
         raise ValueError(
@@ -134,11 +141,12 @@ def read_official(
     family = family_of(stored) if isinstance(stored, str) and stored in BACKBONES else None
     if family is None:
         raise TensorFileError(
-            f"expected model_name in {path} to be one of {sorted(BACKBONES)}, found {stored!r}"
+            f"expected model_name in {path} to be one of {sorted(BACKBONES)}, "
+            f"found {short(repr(stored))}"
         )
     if model_name not in (None, stored):
         raise ValueError(f"{path} holds {stored!r}, but model_name is {model_name!r}; leave it out")
-    return OfficialCheckpoint(path, stored, family, content)
+    return OfficialCheckpoint(path, stored, family, content, found.sha256)
 
 
 def load_official_checkpoint(
@@ -146,6 +154,7 @@ def load_official_checkpoint(
     *,
     model_name: str | None = None,
     patch_size: int | None = None,
+    sha256: str | None = None,
     device: str | torch.device = "cpu",
 ) -> GlanceFocusNet:
     """Return the network of a released checkpoint, in eval mode with frozen weights.
@@ -156,22 +165,31 @@ def load_official_checkpoint(
         path: the `.pth.tar` file.
         model_name: see `read_official`.
         patch_size: P, pixels; needed where the file does not say.
+        sha256: see `read_official`; what `GlanceFocusNet.save` writes keeps the file's.
         device: where the weights go.
 
     Raises:
         ValueError: unknown or no model_name or patch_size, or another one than the file's.
         TensorFileError: a damaged file, or weights that are not those of this network.
     """
-    checkpoint = read_official(path, model_name)
-    network = GlanceFocusNet(_config(checkpoint, _patch_size(checkpoint, patch_size)))
+    checkpoint = read_official(path, model_name, sha256)
+    config = _config(checkpoint, _patch_size(checkpoint, patch_size))
     encoder_name = _regnet_name if checkpoint.family.name == "RegNet" else _encoder_name
-    for part, module, our_name in (
-        (GLOBAL_ENCODER, network.global_encoder, encoder_name),
-        (LOCAL_ENCODER, network.local_encoder, encoder_name),
-        (CLASSIFIER, network.classifier, _classifier_name),
-    ):
-        tensors = {our_name(name): value for name, value in checkpoint.tensors(part).items()}
-        load_into(module, tensors, checkpoint.source(part))
+    names = {
+        GLOBAL_ENCODER: encoder_name,
+        LOCAL_ENCODER: encoder_name,
+        CLASSIFIER: _classifier_name,
+    }
+    parts = {
+        part: {our_name(name): value for name, value in checkpoint.tensors(part).items()}
+        for part, our_name in names.items()
+    }
+    every = {f"{part} {name}": value for part in parts for name, value in parts[part].items()}
+    network = make_for(every, lambda: GlanceFocusNet(config), path)
+    load_into(network.global_encoder, parts[GLOBAL_ENCODER], checkpoint.source(GLOBAL_ENCODER))
+    load_into(network.local_encoder, parts[LOCAL_ENCODER], checkpoint.source(LOCAL_ENCODER))
+    load_into(network.classifier, parts[CLASSIFIER], checkpoint.source(CLASSIFIER))
+    set_origin(network, checkpoint.sha256)
     return network.to(device).eval().requires_grad_(False)
 
 

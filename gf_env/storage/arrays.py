@@ -26,7 +26,8 @@ from filelock import FileLock
 from numpy.lib.format import open_memmap, read_array_header_1_0, read_magic
 from numpy.typing import DTypeLike, NDArray
 
-from gf_env.storage.tensors import TensorFileError, write_atomically
+from gf_env.storage.files import open_file, parse_json, read_file, write_atomically
+from gf_env.storage.tensors import TensorFileError
 
 _CACHE_PIECE_BYTES = 1 << 24
 _checked: dict[Path, tuple[Any, ...]] = {}
@@ -105,12 +106,23 @@ class ArrayFile:
         if number == 0:
             self._write_notes([])  # first, since a file without notes would be somebody else's
             open_memmap(self.path, "w+", self.dtype, self.shape)
+        try:
+            self._write_piece(rows, values)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: cannot write rows {rows.start} to {rows.stop - 1} of "
+                f"{self.shape[0]}, {values.nbytes:,} bytes; those before are kept",
+                str(self.path),
+            ) from error
+        self._write_notes([*checksums, _checksum(values.data)])
+
+    def _write_piece(self, rows: range, values: NDArray[Any]) -> None:
         with self.path.open("r+b") as file:  # a full disk would kill whoever wrote through the map
             file.seek(self._data_start() + rows.start * self._row_bytes)
             file.write(values.data)
             file.flush()
             os.fsync(file.fileno())
-        self._write_notes([*checksums, _checksum(values.data)])
 
     def read(self) -> NDArray[Any]:
         """Return the array, memory-mapped copy-on-write.
@@ -154,7 +166,7 @@ class ArrayFile:
         """Return those of the pieces written so far; none where there is no file yet."""
         exists = self.path.exists()  # asked first, since others write the notes before the file
         try:
-            notes: dict[str, Any] = json.loads(self.notes_path.read_text())
+            notes: dict[str, Any] = parse_json(read_file(self.notes_path))
             checksum = notes.pop("checksum")
         except FileNotFoundError as error:
             if not exists:
@@ -183,7 +195,7 @@ class ArrayFile:
             return []
 
         def found(rows: range) -> str:
-            with self.path.open("rb") as file:
+            with open_file(self.path) as file:
                 file.seek(start + rows.start * self._row_bytes)
                 return _checksum(file.read(len(rows) * self._row_bytes))
 
@@ -192,7 +204,7 @@ class ArrayFile:
 
     def _data_start(self) -> int:
         """Return where in the file the values begin, after a header of this very array."""
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             if read_magic(file) != (1, 0):
                 raise ValueError("another version of the format")
             if read_array_header_1_0(file) != (self.shape, False, np.dtype(self.dtype)):

@@ -5,12 +5,11 @@ tensors among them. The tensors become those of a safetensors file and everythin
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from gf_env.storage.tensors import load_tensors, save_tensors
+from gf_env.storage.tensors import TensorFileError, load_tensors, save_tensors
 
 FILE_KIND = "gf_env.TrainingState.v1"
 _TENSOR, _PAIRS = "tensor:", "pairs:"
@@ -27,9 +26,8 @@ def save_state(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
     try:
         save_tensors(path, FILE_KIND, {"state": described}, tensors)
     except OSError as error:
-        kept = "the one before is still there" if Path(path).is_file() else "there is none yet"
         raise OSError(
-            error.errno, f"cannot write the checkpoint ({error.strerror}); {kept}", str(path)
+            error.errno, f"cannot write the checkpoint ({error.strerror})", str(path)
         ) from error
 
 
@@ -39,8 +37,18 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         TensorFileError: a damaged file, or one that holds something else.
     """
-    config, tensors = load_tensors(path, FILE_KIND)
-    state: dict[str, Any] = _restore(config["state"], tensors)
+    # what is not finite is for the training to say, which knows what may help
+    config, tensors = load_tensors(path, FILE_KIND, finite=False)
+    try:
+        state: dict[str, Any] = _restore(config["state"], tensors)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise TensorFileError(
+            f"{path} holds a state that cannot be ({type(error).__name__}: {error}); save it again"
+        ) from error
+    if not isinstance(state, dict):
+        raise TensorFileError(
+            f"expected {path} to hold a state by name, found {type(state).__name__}"
+        )
     return state
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from gf_env.storage.files import only_process
 from gf_env.storage.tensors import TensorFileError
 from gf_env.training import processes
 from gf_env.training.checkpoints import load_state, save_state
@@ -124,7 +126,15 @@ def run_phase(trainee: Trainee, folder: PhaseFolder, *, name: str, progress: Pro
         TensorFileError: a checkpoint that is damaged or of another training.
         FloatingPointError: a loss that is no longer finite.
         OSError: no room for a checkpoint; the ones before are still there.
+        FolderInUseError: another process trains in this folder.
     """
+    # of several processes of one training the main one writes
+    alone = only_process(folder.path, "training") if processes.is_main() else nullcontext()
+    with alone:
+        return _run_phase(trainee, folder, name, progress)
+
+
+def _run_phase(trainee: Trainee, folder: PhaseFolder, name: str, progress: Progress) -> History:
     history = _resume(trainee, folder) if folder.last.is_file() else History()
     processes.wait_for_all()  # all look for a checkpoint before the main process writes one
     done = max(0, history.epochs) * trainee.steps_per_epoch

@@ -4,15 +4,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 
 from gf_env.network.encoders.base import Encoder
 from gf_env.network.encoders.factory import pretrained_weights
 from gf_env.network.families import BACKBONES
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
-from gf_env.storage.tensors import TensorFileError, load_into, safetensors_errors
-from gf_env.storage.torch_pickles import read_pickle
+from gf_env.storage.tensors import TensorFileError, load_into, read_safetensors, tensor_file_kind
+from gf_env.storage.torch_pickles import kind_of, read_pickle
 
 TIMM = "timm"
 _PATIENCE = 10
@@ -95,12 +94,13 @@ def _read(encoder: Encoder, source: str) -> dict[str, torch.Tensor]:
     if not Path(source).is_file():
         raise TensorFileError(f"expected {TIMM!r} or a file of weights, found no file {source!r}")
     if not source.endswith(".safetensors"):
-        content = read_pickle(source)
-        return _by_our_names(encoder, content.get("state_dict", content.get("model", content)))
-    with safetensors_errors(source), safetensors.safe_open(source, framework="pt") as file:
-        if (file.metadata() or {}).get("kind") is None:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return _by_our_names(encoder, tensors)
+        content = read_pickle(source).parts
+        found = content.get("state_dict", content.get("model", content))
+        if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+            raise TensorFileError(f"expected tensors by name in {source}, found {kind_of(found)}")
+        return _by_our_names(encoder, found)
+    if not tensor_file_kind(source):
+        return _by_our_names(encoder, read_safetensors(source)[1])
     return load_image_classifier(source).encoder.state_dict()
 
 

@@ -19,6 +19,7 @@ from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.cli import COMMANDS, _parse, main
 from agents.stages import presets
 from agents.stages.config import claim_folder
+from gf_env.storage.files import only_process
 from tests.helpers.image_trees import cut_off, write_image, write_stripes
 from tests.helpers.quick_training import quick_arguments
 
@@ -213,6 +214,23 @@ def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
     training = presets.preset(name).config
     claim_folder(tmp_path, training, resume=False)
     assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
+
+
+def test_two_trainings_in_one_folder(tmp_path, capsys):
+    with only_process(tmp_path / "run", "training"):
+        assert main(["train", "--resume", "--output", str(tmp_path / "run")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "another process is training in" in said and "choose another folder" in said
+
+
+@pytest.mark.parametrize("settings", ["[" * 100_000, None], ids=["deep", "a pipe"])
+def test_settings_that_cannot_be_read(settings, capsys):
+    if settings is None:
+        os.mkfifo("settings.json")
+    else:
+        Path("settings.json").write_text(settings)
+    assert main(["train", "--config", "settings.json"]) == 1
+    assert "expected a JSON file of settings" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_training_is_resumed_only_when_asked(tmp_path, call, capsys):

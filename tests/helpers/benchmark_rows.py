@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from agents.benchmark.results import DONE, FAILED, Exits, Metrics, Result, ResultsFolder, Training
+from agents.benchmark.results import DONE, FAILED, Exits, Metrics, Result, Training
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Curves, Entry, Setting, Suite
 
 MADE = {
@@ -14,6 +15,8 @@ MADE = {
     "cores": 2,
     "load_before": 0.5,
 }
+IMAGES = 200
+"""Enough for all accuracies here to be shares of them."""
 RANDOM, ORACLE, PAPER, OTHER = "random", "greedy oracle", "paper's learner", "other learner"
 PRICES = {0.1: (110, 0.5), 0.01: (200, 0.7), 0.001: (300, 0.8)}
 """What made-up policies that stop spend and reach, by the price of a look."""
@@ -90,10 +93,10 @@ def make_row(run, last, *, failed=None, **changes) -> Result:
     return Result(**{**values, **changes})
 
 
-def make_arrays(last, images=10, looks=3) -> dict[str, np.ndarray]:
-    """A run's arrays: the first images are right at the end, those of the glance's 4 before."""
-    shares = np.linspace(0.4, last, looks)
-    right = np.arange(images)[:, None] < np.round(images * shares)
+def make_arrays(*shares, images=IMAGES) -> dict[str, np.ndarray]:
+    """A run's arrays: after each look the first so many of the images are right."""
+    looks = len(shares)
+    right = np.arange(images)[:, None] < np.round(images * np.array(shares))
     return {
         "correct": right,
         "confidence": right.astype(np.float32),
@@ -109,8 +112,8 @@ def fill(path, suite, accuracy=level) -> ResultsFolder:
     for run in suite.runs():
         last = accuracy(run)
         if last is not None:
-            folder.append(make_row(run, last))
-            folder.write_arrays(run.key, make_arrays(last))
+            arrays = make_arrays(0.4, (0.4 + last) / 2, last)
+            folder.append(make_row(run, last, arrays=folder.write_arrays(run.key, arrays)))
     return folder
 
 
@@ -138,7 +141,8 @@ def fill_stopping(path, suite, better=lambda seed: 0.0) -> ResultsFolder:
             exits = Exits(
                 budgeted=((0.5, 0.55, 150.0), (1.5, 0.75, 250.0)), confident=((0.9, 0.65, 200.0),)
             )
-            folder.append(make_row(run, 0.8, deterministic=metrics, exits=exits))
+            written = folder.write_arrays(run.key, make_arrays(*metrics.accuracy))
+            folder.append(make_row(run, 0.8, deterministic=metrics, exits=exits, arrays=written))
         if run.entry.look_cost:
             cost, accuracy = PRICES[run.entry.look_cost]
             last, looks = accuracy + better(run.seed), cost / 100
@@ -146,7 +150,16 @@ def fill_stopping(path, suite, better=lambda seed: 0.0) -> ResultsFolder:
             own = Metrics(
                 (0.4, last, last), gain - run.entry.look_cost * (looks - 1), gain, looks, cost
             )
-            folder.append(make_row(run, last, deterministic=own, sampled=own, budgeted_area=None))
-            arrays = make_arrays(last)
-            folder.write_arrays(run.key, {**arrays, "looks": np.arange(10) % 2 + 1})
+            changes = {"deterministic": own, "sampled": own, "budgeted_area": None}
+            arrays = {**make_arrays(0.4, last, last), "looks": _looks(looks)}
+            folder.append(
+                make_row(run, last, **changes, arrays=folder.write_arrays(run.key, arrays))
+            )
     return folder
+
+
+def _looks(mean, images=IMAGES) -> np.ndarray:
+    """How many looks each image took, one of two neighbouring numbers, with this mean."""
+    low = int(mean)
+    more = np.arange(images) < round((mean - low) * images)
+    return (low + more).astype(np.int64)

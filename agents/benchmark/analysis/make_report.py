@@ -36,7 +36,8 @@ from agents.benchmark.analysis.statistics import (
     probability_of_improvement,
     stratified_bootstrap,
 )
-from agents.benchmark.results import Result, ResultsError, ResultsFolder
+from agents.benchmark.results import Result, ResultsError
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Difference, Entry, Setting, Suite
 from agents.reporting.provenance import versions
 
@@ -62,6 +63,7 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
     aggregates = [_aggregate(found, each) for each in pooled]
     provenance = _provenance(found.rows)
     sentences = [
+        *(f"{fault}." for fault in folder.damaged()),
         *caveats.runs(found),
         *not_compared,
         *caveats.ends(suite, settings),
@@ -157,7 +159,7 @@ def _searches(setting: Setting, rows: list[Result], folder: ResultsFolder) -> li
     """Return how each seed that missed searched on; nothing where one has no arrays."""
     config = setting.open_network().config
     try:
-        arrays = [folder.arrays(row.key) for row in rows]
+        arrays = [folder.arrays(row) for row in rows]
     except ResultsError:
         return []
     sizes = config.image_size, config.patch_size

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.benchmark.results import DONE, FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.results import DONE, FAILED, Result, ResultsError
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run, Setting, Suite
 
 _NOT_FINITE = "some of its figures are NaN or infinite"
@@ -48,10 +49,11 @@ class Collected:
 def collect(suite: Suite, folder: ResultsFolder) -> Collected:
     """Sort a suite's runs by what became of them, which the newest rows of a folder say.
 
-    Rows with metrics that are not finite count as failed.
+    Rows with metrics that are not finite, and those that do not say what their arrays do, count as
+    failed.
 
     Raises:
-        ResultsError: the rows are damaged, or one says that it is done, but has no metrics.
+        ResultsError: the rows cannot be read.
     """
     results = folder.latest()
     done: dict[tuple[str, str], list[Result]] = {
@@ -64,11 +66,15 @@ def collect(suite: Suite, folder: ResultsFolder) -> Collected:
             still_open.append(run)
         elif row.status != DONE:
             failed.append((run, row))
-        elif not _is_finite(row):
-            failed.append((run, dataclasses.replace(row, status=FAILED, reason=_NOT_FINITE)))
+        elif (fault := _fault(folder, row)) is not None:
+            failed.append((run, dataclasses.replace(row, status=FAILED, reason=fault)))
         else:
             done[run.setting.name, run.entry.name].append(row)
     return Collected(suite, folder, done, failed, still_open)
+
+
+def _fault(folder: ResultsFolder, row: Result) -> str | None:
+    return folder.fault(row) or (None if _is_finite(row) else _NOT_FINITE)
 
 
 def _is_finite(row: Result) -> bool:
@@ -125,7 +131,7 @@ def right_at_the_end(
     """
     right = []
     for row in rows:
-        arrays = folder.arrays(row.key)
+        arrays = folder.arrays(row)
         order = np.argsort(arrays["indices"])
         own = arrays["indices"][order]
         indices = own if indices is None else indices

@@ -103,7 +103,7 @@ def _episodes(
     episodes = []
     for row in found.of(setting, name)[:seeds]:
         with suppress(ResultsError):
-            episodes.append(Episodes(**found.folder.arrays(row.key)))
+            episodes.append(Episodes(**found.folder.arrays(row)))
     return episodes
 
 

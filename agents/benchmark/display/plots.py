@@ -25,7 +25,7 @@ from agents.benchmark.display.style import (
     plain,
     set_title,
 )
-from agents.benchmark.results import ResultsFolder
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Suite
 from agents.reporting.plots import save, tidy
 

@@ -10,16 +10,8 @@ import numpy as np
 from scipy.integrate import trapezoid
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.benchmark.results import (
-    DONE,
-    FAILED,
-    Exits,
-    Metrics,
-    Result,
-    ResultsFolder,
-    Tradeoff,
-    Training,
-)
+from agents.benchmark.results import DONE, FAILED, Exits, Metrics, Result, Tradeoff, Training
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run, Setting
 from agents.learners.base import Update
 from agents.policies.base import Policy, PrivilegedPolicy
@@ -46,8 +38,16 @@ _ARRAYS = ("correct", "confidence", "locations", "labels", "indices")
 """What is kept of each image; see `ResultsFolder.arrays`."""
 
 
-def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
+def execute(
+    run: Run, folder: ResultsFolder, on_progress: OnProgress, *, trust_sb3: bool = False
+) -> Result:
     """Do a run and return its row; arrays and a trained policy are written, the row is not.
+
+    Args:
+        run: what is done.
+        folder: gets the files.
+        on_progress: is called with lines.
+        trust_sb3: see `agents.registry.files.load_policy`.
 
     Raises:
         Exception: whatever a policy raises.
@@ -56,7 +56,7 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
     policy: Policy | PrivilegedPolicy
     training = None
     if run.entry.learner is None:
-        policy = _make_policy(run)
+        policy = _make_policy(run, trust_sb3=trust_sb3)
     else:
         policy, training = _train(run, run.entry.learner, on_progress)
         _save(policy, folder.policy_stem(run.key))
@@ -69,7 +69,7 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
         else _evaluate(policy, run, run.setting.split, deterministic=False)
     )
     kept = (*_ARRAYS, "looks") if stops(policy) else _ARRAYS
-    folder.write_arrays(run.key, {name: getattr(test, name) for name in kept})
+    arrays = folder.write_arrays(run.key, {name: getattr(test, name) for name in kept})
     return make_row(
         run,
         time.perf_counter() - began,
@@ -77,6 +77,7 @@ def execute(run: Run, folder: ResultsFolder, on_progress: OnProgress) -> Result:
         sampled=_metrics(sampled),
         multiply_adds=tuple(test.multiply_adds.tolist()),
         training=training,
+        arrays=arrays,
         **({} if stops(policy) else _leaving_once_sure(policy, run, test)),
     )
 
@@ -118,11 +119,13 @@ def training_task(run: Run) -> TaskArguments:
     return {**run.setting.task_arguments(run.setting.train_split), **run.entry.training_task}
 
 
-def _make_policy(run: Run) -> Policy | PrivilegedPolicy:
+def _make_policy(run: Run, *, trust_sb3: bool) -> Policy | PrivilegedPolicy:
     entry = run.entry
     assert entry.policy is not None  # an entry has a policy or a learner
     network = run.setting.open_network()
-    return make_policy(entry.policy, network=network, seed=run.seed, settings=entry.settings)
+    return make_policy(
+        entry.policy, network=network, seed=run.seed, settings=entry.settings, trust_sb3=trust_sb3
+    )
 
 
 def _train(run: Run, learner: str, on_progress: OnProgress) -> tuple[Policy, Training]:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from agents.benchmark.results import Result, ResultsFolder
+from agents.benchmark.results import Result
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running.one_run import execute, make_row
 from agents.benchmark.suite import Run
 
@@ -49,12 +50,14 @@ class Pool:
         jobs: runs at a time.
         timeout: seconds after which a run has failed; None for no limit.
         on_event: see `OnEvent`.
+        trust_sb3: see `agents.registry.files.load_policy`.
     """
 
     folder: ResultsFolder
     jobs: int
     timeout: float | None
     on_event: OnEvent
+    trust_sb3: bool = False
     _running: list[_Running] = field(default_factory=list, init=False)
 
     def do(self, waiting: deque[Run]) -> None:
@@ -74,7 +77,9 @@ class Pool:
         # a forked process would inherit the threads' locks, but not the threads
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_do, args=(run, self.folder.path, sender), daemon=True)
+        process = context.Process(
+            target=_do, args=(run, self.folder.path, sender, self.trust_sb3), daemon=True
+        )
         process.start()
         sender.close()  # the process has its own; once that is closed, receiving ends
         self._running.append(_Running(run, process, receiver, time.perf_counter()))
@@ -110,12 +115,12 @@ class Pool:
         self.on_event(each.run, result)
 
 
-def _do(run: Run, path: Path, sender: Connection) -> None:
+def _do(run: Run, path: Path, sender: Connection, trust_sb3: bool) -> None:
     """Do a run and send lines on its progress, then its row; the main function of a process."""
     torch.set_num_threads(1)
     began = time.perf_counter()
     try:
-        result = execute(run, ResultsFolder(path), sender.send)
+        result = execute(run, ResultsFolder(path), sender.send, trust_sb3=trust_sb3)
     except Exception as error:  # a policy may raise anything
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{os.path.basename(where.filename)}:{where.lineno}"

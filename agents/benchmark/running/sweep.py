@@ -1,21 +1,26 @@
 """All runs of a suite that have no row yet; a sweep that was stopped is resumed by starting it."""
 
+import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 
-from filelock import FileLock, Timeout
 from pydantic import PositiveFloat, PositiveInt
 
-from agents.benchmark.results import FAILED, Result, ResultsError, ResultsFolder
+from agents.benchmark.results import FAILED, Result, ResultsError
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running.one_run import task_identity, training_task
 from agents.benchmark.running.processes import OnEvent, Pool
 from agents.benchmark.suite import Run, Setting, Suite
+from agents.registry.files import check_trusted
 from agents.registry.import_paths import is_module_path, load_object
 from agents.registry.policies import check_policy
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
+from gf_env.storage.files import only_process
+
+_logger = logging.getLogger("gf_env")
 
 
 def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False) -> list[Run]:
@@ -77,11 +82,13 @@ class SweepConfig:
         jobs: runs at a time, as many as there are cores by default.
         retry: run again what failed.
         timeout: seconds after which a run has failed.
+        trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
     """
 
     jobs: PositiveInt | None = None
     retry: bool = False
     timeout: PositiveFloat | None = None
+    trust_sb3: bool = False
 
 
 def run_all(
@@ -92,18 +99,38 @@ def run_all(
 ) -> None:
     """Do all runs of a suite that have no row yet; rows and files go to the folder.
 
+    So are those whose rows or arrays are damaged; what is wrong is logged as a warning.
+
     Raises:
-        ResultsError: the folder has results of another version of the task, or another sweep is
-            writing to it.
-        ValueError: see `check_names`.
+        ResultsError: the folder has results of another version of the task.
+        FolderInUseError: another sweep is writing to it.
+        ValueError: a model of Stable-Baselines3 that is not trusted; see `check_names`, too.
     """
-    with _alone(folder):
-        results = folder.latest()
+    for entry in suite.entries:
+        check_trusted(entry.policy or "", trust_sb3=config.trust_sb3)
+    with only_process(folder.path, "running a benchmark"):
+        results = _sound(suite, folder)
         check_same_task(suite.settings, results.values())
         waiting = deque(runs_to_do(suite, results, retry=config.retry))
         check_names(waiting)
         _build_banks(waiting)
-        Pool(folder, config.jobs or available_cores(), config.timeout, on_event).do(waiting)
+        jobs = config.jobs or available_cores()
+        Pool(folder, jobs, config.timeout, on_event, config.trust_sb3).do(waiting)
+
+
+def _sound(suite: Suite, folder: ResultsFolder) -> dict[str, Result]:
+    """Return the newest sound row of each run by its key; set aside and name what is damaged."""
+    faults = folder.damaged()
+    folder.set_aside_damaged()
+    results = folder.latest()
+    for key in {run.key for run in suite.runs()} & results.keys():
+        fault = folder.fault(results[key])
+        if fault is not None:
+            faults.append(fault)
+            del results[key]
+    for fault in faults:
+        _logger.warning("%s", fault)
+    return results
 
 
 def available_cores() -> int:
@@ -111,18 +138,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextmanager
-def _alone(folder: ResultsFolder) -> Iterator[None]:
-    """Keep other sweeps from writing to a folder."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder.path / ".lock").acquire(blocking=False)
-    except Timeout as error:
-        raise ResultsError(f"another benchmark is writing to {folder.path}; let it end") from error
-    with lock:
-        yield
 
 
 def _build_banks(runs: Iterable[Run]) -> None:

@@ -1,14 +1,18 @@
 """Trees of image files, `<root>/<split>/<class>/<image>`, as ImageNet is usually stored."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from gf_env.datasets.base import ImageSpec
 from gf_env.datasets.on_disk.dataset import ImageFiles, image_files
 from gf_env.datasets.on_disk.sources import FileSource
 
+ENDINGS = (*IMG_EXTENSIONS, ".gif")
+"""Of image files; of a GIF the first picture is taken."""
 _FOLDER_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
 
 
@@ -16,9 +20,10 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
     """Return one split of a tree `root/<split>/<class>/<image>`.
 
     Classes are numbered in the order of their names, which is torchvision's ImageFolder's too,
-    except that hidden folders are no classes. The split `validation` is also found as `val`; any
-    other name than `train` and `test` is taken as a folder's. Else arguments and errors are those
-    of `load_dataset`.
+    except that hidden folders are no classes. Links are followed, but each file of a class is taken
+    once, and links to a folder around the class are not, so that none goes in circles. The split
+    `validation` is also found as `val`; any other name than `train` and `test` is taken as a
+    folder's. Else arguments and errors are those of `load_dataset`.
     """
     folder = _split_folder(root, split)
     classes = _subfolders(folder)
@@ -27,18 +32,42 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
             f"no class folders in {folder}: expected one folder of images for each class"
         )
     _check_classes(root, folder, classes)
-    numbers = {name: number for number, name in enumerate(classes)}
-    samples = make_dataset(str(folder), numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
-    labels = np.array([label for _, label in samples], np.int64)
-    present = set(labels.tolist())
-    empty = [name for name, number in numbers.items() if number not in present]
+    files = [list(_image_files(folder / name)) for name in classes]
+    empty = [name for name, found in zip(classes, files, strict=True) if not found]
     if empty:
         raise ValueError(
             f"no images in the class folders {empty} of {folder}: "
-            f"expected files ending in one of {list(IMG_EXTENSIONS)}"
+            f"expected files ending in one of {list(ENDINGS)}"
         )
-    source = FileSource(str(folder), [path for path, _ in samples])
+    labels = np.repeat(np.arange(len(classes)), [len(found) for found in files])
+    source = FileSource(str(folder), [path for found in files for path in found])
     return image_files(str(root), split, source, labels, classes, like, unreadable)
+
+
+def _image_files(folder: Path) -> Iterator[str]:
+    """Yield the image files below a class folder, each real one once, in torchvision's order."""
+    seen: set[str] = set()
+    places = sorted(_folders_below(str(folder)))
+    for place in places:
+        for name in sorted(os.listdir(place)):
+            path = os.path.join(place, name)
+            real = os.path.realpath(path)
+            is_image = name.lower().endswith(ENDINGS) and not os.path.isdir(path)
+            if is_image and real not in seen:
+                seen.add(real)
+                yield path
+
+
+def _folders_below(folder: str) -> Iterator[str]:
+    """Yield a folder and all below it, each real one once; links to folders around it are left."""
+    real = Path(os.path.realpath(folder))
+    seen = {str(each) for each in real.parents}
+    for place, subfolders, _ in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        yield place
+        new = {name: os.path.realpath(os.path.join(place, name)) for name in sorted(subfolders)}
+        subfolders[:] = [name for name, real in new.items() if real not in seen]
+        seen.update(new.values())  # two links to one folder are one, too
 
 
 def has_split(root: Path, split: str) -> bool:
@@ -47,6 +76,8 @@ def has_split(root: Path, split: str) -> bool:
 
 
 def _split_folder(root: Path, split: str) -> Path:
+    if split in ("", "..") or Path(split).name != split:
+        raise ValueError(f"a split is the name of a folder in {root}, got {split!r}")
     candidates = _FOLDER_NAMES.get(split, (split,))
     for name in candidates:
         if (root / name).is_dir():

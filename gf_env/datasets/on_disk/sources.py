@@ -11,13 +11,14 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import PIL
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 from typing_extensions import override
+
+from gf_env.storage.files import read_file
 
 # What Pillow raises for broken files: besides OSError whatever its parsers stumble over
 _DECODE_ERRORS = (
@@ -32,7 +33,14 @@ _DECODE_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_GREY_MODES = ("1", "L", "LA", "F")
+_GREY_MODES = ("1", "L", "LA")
+_SIXTEEN_BITS = ("PNG", "PPM")
+"""Formats whose grey images of mode I have 16 bits; those of others may have any range."""
+LARGEST_ASPECT = 100
+"""Longest side by the shortest: an image's short side becomes that of the network's images, which
+would make a line of pixels take gigabytes."""
+_READING = 2
+"""Version of what can be read here; fingerprints depend on it."""
 
 
 class UnreadableImageError(ValueError):
@@ -95,11 +103,13 @@ class FileSource(RawImages):
     def read(self, index: int) -> Image.Image:
         path = self.paths[index]
         try:
-            content = Path(path).read_bytes()  # apart, so that what follows is about the content
+            content = read_file(path)  # apart, so that what follows is about the content
         except OSError as error:
             raise _cannot_open(path, error) from error
         try:
             with Image.open(io.BytesIO(content)) as image:
+                _check_aspect(image)
+                ImageOps.exif_transpose(image, in_place=True)  # as whoever took it held the camera
                 return to_eight_bits(image)
         except _DECODE_ERRORS as error:
             raise _unreadable(path, error) from error
@@ -108,7 +118,7 @@ class FileSource(RawImages):
     def fingerprint(self) -> str:
         # what can be decoded also depends on Pillow and on its settings
         pillow = (PIL.__version__, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
-        digest = hashlib.sha256(repr(pillow).encode())
+        digest = hashlib.sha256(repr((*pillow, _READING)).encode())
         for path in self.paths:
             try:
                 status = os.stat(path)
@@ -152,11 +162,31 @@ class TorchvisionSource(RawImages):
                 f"{self.place(index)} is a {type(image).__name__}, expected a PIL image: "
                 "choose a data set of single images"
             )
-        return to_eight_bits(image)
+        try:
+            _check_aspect(image)
+            return to_eight_bits(image)
+        except _DECODE_ERRORS as error:
+            raise _unreadable(self.place(index), error) from error
+
+
+def _check_aspect(image: Image.Image) -> None:
+    longest, shortest = max(image.size), min(image.size)
+    if longest > LARGEST_ASPECT * shortest:
+        raise ValueError(
+            f"{image.width} x {image.height} pixels; no side may be more than {LARGEST_ASPECT} "
+            "times as long as the other"
+        )
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as L if it is grey, else as RGB; transparency is dropped."""
+    """Return an image of any mode as L if it is grey, else as RGB; transparency is dropped.
+
+    Raises:
+        ValueError: pixels of floats or of 32 bits, whose range nothing says.
+    """
+    if image.mode == "F" or (image.mode == "I" and image.format not in _SIXTEEN_BITS):
+        kind = "floats" if image.mode == "F" else "32 bits"
+        raise ValueError(f"its pixels are {kind}, whose range is not known: save it with 8 or 16")
     if image.mode.startswith("I"):
         # 16-bit grey. Pillow would clip it at 255; of 16-bit colour it keeps the upper byte too.
         wide = np.asarray(image).clip(0, 65535)

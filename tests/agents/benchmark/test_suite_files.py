@@ -105,6 +105,21 @@ def test_files_that_cannot_be(tmp_path, lines, message):
         load_suite(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("others", [["mine"], ["rules", "theirs"]])
+def test_a_suite_that_includes_itself(tmp_path, monkeypatch, others):
+    monkeypatch.chdir(tmp_path)
+    files = {name: f"{name}.toml" for name in ("mine", "theirs")}
+    (tmp_path / "mine.toml").write_text(f"include = {[files.get(each, each) for each in others]}")
+    (tmp_path / "theirs.toml").write_text("include = ['mine.toml']")
+    with pytest.raises(ValueError, match=r"include itself: 'mine.toml' includes.*'mine.toml'"):
+        load_suite("mine.toml")
+
+
+def test_tables_that_are_nested_too_deeply(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_suite(write(tmp_path, f"seeds = {'[' * 100_000}"))
+
+
 def test_a_name_that_is_none():
     with pytest.raises(ValueError, match=r"'nothing': neither a file nor one of.*rules"):
         load_suite("nothing")

@@ -21,7 +21,7 @@ def test_all_files_are_listed():
 
 @pytest.mark.parametrize("name", EVALUATIONS)
 def test_saved_before_the_layout(name):
-    policy = load_policy(FOLDER / name)
+    policy = load_policy(FOLDER / name, trust_sb3=True)
     found = gf_env.evaluate(policy, split="validation", num_images=50)
     assert found.mean_return == pytest.approx(EVALUATIONS[name]["return"], abs=1e-6)
     assert found.accuracy.tolist() == EVALUATIONS[name]["accuracy"]
@@ -29,3 +29,10 @@ def test_saved_before_the_layout(name):
     choice = choice_cost(policy)
     saved = (choice.first - choice.later) * np.array([0, 0, 1, 2, 3])
     assert (found.multiply_adds + saved).tolist() == EVALUATIONS[name]["multiply_adds"]
+
+
+@pytest.mark.parametrize("name", [name for name in EVALUATIONS if name.endswith(".zip")])
+def test_models_of_sb3_need_an_explicit_word(name, monkeypatch):
+    monkeypatch.setattr("agents.sb3.saved_models.load_sb3", lambda path: pytest.fail("loaded"))
+    with pytest.raises(ValueError, match=r"may run any code.*--trust-sb3.*trust_sb3=True"):
+        load_policy(FOLDER / name)

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from agents import PaperPolicy
 from agents.learners.paper_ppo import PaperPPOConfig
+from agents.policies.sampler import PolicySampler
+from agents.registry.files import load_policy
 from agents.stages.config import PHASES, DataConfig, Given, TrainConfig, claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
@@ -143,6 +145,27 @@ def test_starting_weights_can_be_given(trained, tree, tmp_path):
     given = Given(full_resolution=str(trained.place("stage1").best))  # of another architecture
     with pytest.raises(TensorFileError, match=r"ImageClassifier.*found .*GlanceFocusNet"):
         train(quick_config(tree, given=given), tmp_path / "other", PHASES[:1])
+
+
+def test_stage_3_asks_a_frozen_policy(trained, tree, tmp_path, monkeypatch):
+    """Its looks cannot learn from the loss; with gradients they would only take memory."""
+    trainable = []
+
+    class Watching(PolicySampler):
+        def sample(self, looked, memory, generator):
+            trainable.extend(each.requires_grad for each in self._policy.network.parameters())
+            return super().sample(looked, memory, generator)
+
+    def load(path):
+        policy = load_policy(path)
+        policy.network.requires_grad_(True)  # as one that has just been trained
+        return policy
+
+    monkeypatch.setattr("agents.stages.run.PolicySampler", Watching)
+    monkeypatch.setattr("agents.stages.run.load_policy", load)
+    network, policy = (str(trained.place(phase).best) for phase in ("stage1", "stage2"))
+    train(quick_config(tree, given=Given(network=network, policy=policy)), tmp_path, ["stage3"])
+    assert trainable and not any(trainable)
 
 
 def test_network_and_policy_can_be_given(trained, tree, tmp_path):

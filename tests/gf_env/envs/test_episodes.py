@@ -8,6 +8,7 @@ from gf_env.envs.actions import Look
 from gf_env.envs.episodes import Rules
 from gf_env.envs.make_task import make_task
 from gf_env.geometry import Lattice
+from gf_env.network.glance_focus_net import Glimpse
 
 CORNERS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
@@ -203,6 +204,21 @@ def test_a_contrastive_reward_compares_with_random_looks(tiny, bank):
     expected = episodes.readout(after).confidence - torch.stack(others).mean(0)
     assert torch.allclose(reward, expected, atol=1e-6)
     assert (reward != 0).all()
+
+
+def test_random_looks_are_as_good_as_their_mean_probability(started):
+    """.9 and .1 are .5 in the mean; their geometric mean, as of mean logits, would be .3."""
+    _, _, state = started
+
+    class LeftOrRight:
+        def focus(self, images, locations, hidden, rows):
+            left = locations[:, :1] < 0.5
+            logits = torch.where(left, torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])).log()
+            return Glimpse(None, logits, hidden, None)
+
+    rules = Rules(5, reward="contrastive", rivals=Lattice.grid(2, 16, 8))
+    after = episodes.random_look(LeftOrRight(), rules, state)
+    assert torch.allclose(after.exp(), torch.full((6, 2), 0.5))
 
 
 def test_all_random_looks_together_earn_nothing_against_themselves(tiny):

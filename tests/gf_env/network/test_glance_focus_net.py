@@ -3,6 +3,7 @@ import os
 import pickle
 from itertools import pairwise
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import save as serialise
@@ -135,6 +136,29 @@ def test_files_of_a_configuration_that_cannot_be(tiny_network, tmp_path, changes
     save_tensors(path, FILE_KIND, about, tiny_network.state_dict())
     with pytest.raises(gf_env.TensorFileError, match=f"{path} holds a configuration.*{message}"):
         gf_env.load_network(path)
+
+
+@pytest.mark.parametrize(
+    "costs", [[], [-1], [1.5], [True], ["1"], [1] * 6, 3, None, {"0": 1}, [10**400, -1]], ids=str
+)
+def test_costs_that_cannot_be(tiny_network, tmp_path, costs):
+    path = tmp_path / "net.safetensors"
+    about = {"network": dataclasses.asdict(tiny_network.config), "multiply_adds": costs}
+    save_tensors(path, FILE_KIND, about, tiny_network.state_dict())
+    with pytest.raises(gf_env.TensorFileError, match="multiply_adds must be one to 5 whole"):
+        gf_env.load_network(path)
+
+
+@pytest.mark.parametrize("encoder", ["convnext_xxlarge", "resnet50", "eva_giant_patch14_560"])
+def test_a_small_file_that_names_a_large_network_is_refused(tiny_network, tmp_path, encoder):
+    path = tmp_path / "net.safetensors"
+    config = {**dataclasses.asdict(tiny_network.config), "encoder": encoder}
+    about = {"network": config, "multiply_adds": [1]}
+    save_tensors(path, FILE_KIND, about, {"one": torch.zeros(1)})
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(gf_env.TensorFileError, match=r"is missing.*more|far larger network"):
+        gf_env.load_network(path)
+    assert psutil.Process().memory_info().rss - before < 300e6
 
 
 def test_weights_of_another_configuration(tiny_network, tmp_path):

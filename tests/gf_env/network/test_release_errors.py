@@ -1,5 +1,6 @@
 """What is no checkpoint of the paper's release is refused, with an error that says why."""
 
+import hashlib
 import os
 import pickle
 
@@ -8,6 +9,7 @@ import torch
 
 import agents
 import gf_env
+from agents.registry.files import load_policy, open_network
 from gf_env import TensorFileError
 from tests.helpers.official_checkpoints import SMALL, write
 
@@ -174,3 +176,30 @@ def test_policies_that_cannot_be(small, path, changes, policy, message):
 
 def test_no_policy(path):
     refuses(RELEASED, path, "expected a part 'policy' in", load=agents.load_official_policy)
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_where_a_converted_checkpoint_came_from_is_kept(small, path, tmp_path, load):
+    write(path, small.released())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    load(path, sha256=digest).save(tmp_path / "ours.safetensors")
+    again = {gf_env.load_official_checkpoint: gf_env.load_network}.get(load, agents.load_policy)
+    found = again(tmp_path / "ours.safetensors")
+    assert getattr(found, "network", found).origin == digest
+    with pytest.raises(TensorFileError, match="it is damaged or another file"):
+        load(path, sha256="0" * 64)
+    named = {gf_env.load_official_checkpoint: open_network}.get(load, load_policy)
+    named(f"{path}#sha256={digest}")
+    with pytest.raises(TensorFileError, match="it is damaged or another file"):
+        named(f"{path}#sha256={'0' * 64}")
+
+
+@pytest.mark.parametrize("part", ["model_prime_state_dict", "fc"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite(small, path, part, number):
+    content = small.released()
+    name = next(key for key in content[part] if key.endswith("weight"))
+    broken = content[part][name].clone()
+    broken[(0,) * broken.ndim] = number
+    content[part] = {**content[part], name: broken}
+    refuses(content, path, f"finite numbers in {part!r} of.*found NaN or infinity in")

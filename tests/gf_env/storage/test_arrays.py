@@ -56,6 +56,25 @@ def test_what_is_read_is_what_was_written(file):
         array[:] = 0  # it belongs to the reader
 
 
+def test_a_piece_is_on_the_disk_before_the_notes_say_so(file, monkeypatch):
+    """A machine that loses power must not have notes of what it has not."""
+    happened = []
+
+    def sync(handle):
+        happened.append(os.fstat(handle).st_ino)
+
+    def replace(partial, path, replace=os.replace):
+        happened.append(path)
+        replace(partial, path)
+
+    write(file, count=1)
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    file.write(file.pieces[1], VALUES[3:6])
+    values, notes = file.path.stat().st_ino, file.notes_path.stat().st_ino
+    assert happened == [values, notes, file.notes_path]
+
+
 def test_every_byte_is_checked_once_while_the_file_is_the_same(file, monkeypatch):
     write(file)
     file.read()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gf_env.storage.files import FolderInUseError, only_process
 from gf_env.storage.tensors import TensorFileError
 from gf_env.training.loop import PhaseFolder, run_phase, training_progress
 
@@ -128,3 +129,12 @@ def test_logs_have_every_figure_once(tmp_path):
     assert {"losses/loss", "charts/SPS", "validation/accuracy"} <= set(tags)
     assert [event.step for event in events.Scalars("validation/accuracy")] == [0, 2, 4, 6, 8]
     assert [event.step for event in events.Scalars("losses/loss")] == [2, 4, 6, 8]
+
+
+def test_one_process_trains_in_a_folder(tmp_path):
+    counter = Counter()
+    with only_process(tmp_path, "training"), pytest.raises(FolderInUseError, match="another proc"):
+        run(counter, tmp_path)
+    assert counter.trained == []
+    run(counter, tmp_path)
+    assert counter.trained == [0, 1, 2, 3]

@@ -37,7 +37,7 @@ def exact_quantiles(sample, confidence):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([8, 1, 100, 3, 4, 6, -50, 5], 4.5),  # 3, 4, 5, 6
+        ([20, 1, 100, 3, 4, 6, -50, 5], 4.5),  # 3, 4, 5, 6, and not 1 and 20 with them
         ([0, 1, 2, 6, 100], 3.0),  # 1, 2, 6
         ([0, 3, 9], 4.0),  # all
         ([0, 1, 2, 3, 4, 90], 2.5),  # 1, 2, 3, 4
@@ -195,6 +195,13 @@ def test_paired_difference_of_both_sides_adds_their_variances():
     ours, theirs = (np.repeat(rng.normal(size=(20, 1)), 5, axis=1) for _ in range(2))
     one = [width(paired_difference(side, np.zeros((5, 5)))) for side in (ours, theirs)]
     assert width(paired_difference(ours, theirs)) == pytest.approx(math.hypot(*one), rel=0.1)
+
+
+def test_paired_difference_draws_the_seeds_of_each_side_on_their_own():
+    """Drawn together, seeds that are the same in order would cancel."""
+    scores = np.repeat(np.arange(5.0)[:, None], 10, axis=1)
+    one = width(paired_difference(scores, np.zeros((5, 10))))
+    assert width(paired_difference(scores, scores)) == pytest.approx(math.sqrt(2) * one, rel=0.1)
 
 
 def test_paired_difference_is_paired():

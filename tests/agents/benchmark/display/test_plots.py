@@ -13,7 +13,8 @@ from agents.benchmark.display.plots import accuracy_per_look, gap, write_plots
 from agents.benchmark.display.scores import scores
 from agents.benchmark.display.stopping import stopping
 from agents.benchmark.display.style import MOST_LINES, choose_styles
-from agents.benchmark.results import Metrics, ResultsFolder, Training
+from agents.benchmark.results import Metrics, Training
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Entry
 from tests.helpers import benchmark_rows as rows
 from tests.helpers.benchmark_rows import (
@@ -131,8 +132,9 @@ def test_entries_may_look_less_often(tmp_path):
     for run in SUITE.runs():
         if run.entry.name == OTHER:
             metrics = Metrics((0.4, 0.6), 0.2)
-            folder.append(rows.make_row(run, 0.6, deterministic=metrics, sampled=metrics))
-            folder.write_arrays(run.key, rows.make_arrays(0.6, looks=2))
+            written = folder.write_arrays(run.key, rows.make_arrays(*metrics.accuracy))
+            changes = {"deterministic": metrics, "sampled": metrics, "arrays": written}
+            folder.append(rows.make_row(run, 0.6, **changes))
     report = make_report(SUITE, folder)
     axes = accuracy_per_look(report.settings[0], choose_styles(SUITE.entries)).axes
     assert {len(line.get_xdata()) for line in axes[0].lines} == {2, 3}

@@ -12,9 +12,10 @@ from agents.benchmark.analysis.report import Report
 from agents.benchmark.analysis.statistics import Interval
 from agents.benchmark.display.cells import percent, share, text_tables
 from agents.benchmark.display.tables import markdown, terminal_tables
-from agents.benchmark.results import ResultsFolder
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Difference, Entry
 from tests.helpers.benchmark_rows import (
+    IMAGES,
     ORACLE,
     OTHER,
     PAPER,
@@ -103,7 +104,7 @@ def test_tables_of_policies_that_stop_by_hand(tmp_path):
     cells = {row[0].text: [cell.estimate for cell in row[1:]] for row in spent.rows}
     assert cells["price 0.01"] == ["learner", "0.01", ".300", ".290", "2.00", "0.00"]
     assert cells[RANDOM][1] == ""
-    assert curves.title.startswith("digits, 10 images: stopping, points of accuracy more")
+    assert curves.title.startswith(f"digits, {IMAGES} images: stopping, points of accuracy more")
     assert [column.name for column in curves.columns[-3:]] == [
         "paper's budgets",
         "one confidence",

@@ -10,11 +10,13 @@ import pytest
 from filelock import FileLock
 
 from agents.benchmark.analysis.make_report import make_report
-from agents.benchmark.results import ResultsError, ResultsFolder
+from agents.benchmark.results import ResultsError
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running import one_run, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Curves, Entry, Setting, Suite
 from gf_env.inference.budgets import CONFIDENCES
+from gf_env.storage.files import FolderInUseError
 
 CENTRE, RANDOM = (Entry(name, policy=name) for name in ("centre", "random"))
 
@@ -94,7 +96,7 @@ def test_a_row_has_what_the_policy_did(folder):
     row = only_run(suite_of(RANDOM, seeds=(4,)), folder)
     assert (row.status, row.training) == ("done", None)
     assert len(row.deterministic.accuracy) == len(row.multiply_adds) == 5
-    arrays = folder.arrays(row.key)
+    arrays = folder.arrays(row)
     assert arrays["locations"].shape == (24, 4, 2)
     assert np.allclose(arrays["correct"].mean(0), row.deterministic.accuracy)
     assert row.task["images digest"] and row.made["torch"] and row.made["cpu"]
@@ -113,7 +115,7 @@ def test_what_a_policy_that_stops_has_spent(folder):
     assert row.multiply_adds[1] - row.multiply_adds[0] > 1000
     assert found.mean_multiply_adds == np.mean(row.multiply_adds) + 0.8 * 10
     assert row.exits is row.budgeted_area is None
-    arrays = folder.arrays(row.key)
+    arrays = folder.arrays(row)
     assert arrays["looks"].tolist() == [1, 2, 3, 4, 5] * 4
     for each in (row, other):
         folder.append(each)
@@ -133,7 +135,7 @@ def test_what_images_cost_that_leave_once_the_network_is_sure(folder):
         settings, _, costs = zip(*points, strict=True)
         assert list(settings) == sorted(settings)
         assert row.multiply_adds[0] <= costs[0] < costs[-1] <= row.multiply_adds[-1]
-    assert "looks" not in folder.arrays(row.key)
+    assert "looks" not in folder.arrays(row)
     folder.append(row)
     assert folder.read() == [row]
 
@@ -158,10 +160,11 @@ def test_same_seed_same_row_and_the_policy_is_kept(folder, tmp_path, learner, se
     for name in ("deterministic", "sampled", "budgeted_area", "key"):
         assert getattr(first, name) == getattr(second, name)
     assert first.training.steps == second.training.steps > 0
-    left, right = folder.arrays(first.key), other.arrays(second.key)
+    left, right = folder.arrays(first), other.arrays(second)
     assert all(np.array_equal(left[name], right[name]) for name in left)
     (kept,) = (folder.path / "policies").iterdir()
-    again = only_run(suite_of(Entry("kept", policy=str(kept)), seeds=(3,)), other)
+    (run,) = suite_of(Entry("kept", policy=str(kept)), seeds=(3,)).runs()
+    again = one_run.execute(run, other, lambda line: None, trust_sb3=True)
     assert again.deterministic == first.deterministic
 
 
@@ -205,7 +208,7 @@ def test_results_of_another_version_are_refused(folder):
 
 def test_two_at_once_in_a_folder_are_refused(folder):
     folder.path.mkdir()
-    refused = pytest.raises(ResultsError, match="another benchmark is writing")
+    refused = pytest.raises(FolderInUseError, match="another process is running a benchmark in")
     with FileLock(folder.path / ".lock"), refused:
         run_all(suite_of(CENTRE), folder, SweepConfig())
 

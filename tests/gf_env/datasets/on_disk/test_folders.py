@@ -1,6 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from gf_env.datasets import Dataset, ImageSpec, load_dataset
 from tests.helpers.image_trees import BLUE, LIKE, RED, write_image, write_tree
@@ -86,3 +89,61 @@ def test_a_class_that_is_missing_or_foreign_alone(tmp_path):
 def test_a_tree_without_train(tmp_path):
     (write_tree(tmp_path) / "train").rename(tmp_path / "other")
     assert len(load_dataset(tmp_path, "validation")) == 4
+
+
+def files_of(data):
+    return [data._source.place(index) for index in range(len(data))]
+
+
+@pytest.mark.parametrize("target", [".", "..", "../..", "cat"])
+def test_links_that_go_in_circles(tmp_path, target):
+    write_tree(tmp_path)
+    before = files_of(load_dataset(tmp_path, "train"))
+    place = tmp_path / "train" / "cat"
+    (place / "link").symlink_to((place / target).resolve() if target != "cat" else place)
+    (place / "more").mkdir()
+    (place / "more" / "link").symlink_to("..")
+    assert files_of(load_dataset(tmp_path, "train")) == before
+
+
+def test_each_real_file_is_taken_once(tmp_path):
+    write_tree(tmp_path / "tree")
+    others = tmp_path / "elsewhere"
+    write_image(others / "8.png", Image.new("L", (9, 9)))
+    cats = tmp_path / "tree" / "train" / "cat"
+    for name in ("a", "b"):
+        (cats / name).symlink_to(others)
+    (cats / "9.png").symlink_to(cats / "0.png")
+    data = load_dataset(tmp_path / "tree", "train")
+    assert data.labels.tolist() == [0] * 4 + [1] * 3
+    assert len([path for path in files_of(data) if path.endswith("8.png")]) == 1
+
+
+def test_files_are_in_the_order_of_torchvision(tmp_path):
+    write_tree(tmp_path)
+    for name in ("b/1.png", "a/2.PNG", "a/b/0.jpg", "Z/0.bmp"):
+        write_image(tmp_path / "train" / "dog" / name, Image.new("L", (9, 9)))
+    found = files_of(load_dataset(tmp_path, "train"))
+    assert found == [path for path, _ in ImageFolder(str(tmp_path / "train")).samples]
+
+
+def test_a_gif_is_an_image(tmp_path):
+    write_tree(tmp_path)
+    write_image(tmp_path / "train" / "dog" / "9.gif", Image.new("RGB", (9, 9), BLUE))
+    data = load_dataset(tmp_path, "train", like=LIKE)
+    assert data.images(np.array([6]))[0, :, 16, 16].tolist() == list(BLUE)
+
+
+@pytest.mark.parametrize("split", ["..", ".", "train/cat", "../other", ""])
+def test_a_split_is_a_folders_name(tmp_path, split):
+    write_tree(tmp_path / "tree")
+    with pytest.raises(ValueError, match="a split is the name of a folder"):
+        load_dataset(tmp_path / "tree", split)
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    write_tree(tmp_path)
+    os.mkfifo(tmp_path / "train" / "dog" / "9.png")
+    data = load_dataset(tmp_path, "train", like=LIKE)
+    with pytest.raises(ValueError, match=r"9\.png cannot be opened \(not a regular file\)"):
+        data.images(np.array([6]))

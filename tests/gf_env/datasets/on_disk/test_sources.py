@@ -42,9 +42,51 @@ def test_a_palette_that_is_transparent_in_part(tmp_path):
     assert read(tmp_path / "0.png").getpixel((0, 0)) == (10, 20, 30)
 
 
-def test_grey_tiff_of_32_bits_and_cmyk_jpeg(tmp_path):
-    wide = Image.fromarray(np.full((4, 4), 40_000, np.int32))
-    assert read(write_image(tmp_path / "0.tif", wide)).getpixel((0, 0)) == 156
+@pytest.mark.parametrize(
+    ("pixels", "kind"), [(np.full((4, 4), 0.5, np.float32), "floats"), (np.eye(4) * 9, "32 bits")]
+)
+def test_pixels_of_an_unknown_range_are_refused(tmp_path, pixels, kind):
+    pixels = pixels if pixels.dtype == np.float32 else pixels.astype(np.int32)
+    path = write_image(tmp_path / "0.tif", Image.fromarray(pixels))
+    with pytest.raises(UnreadableImageError, match=rf"0\.tif cannot.*pixels are {kind}"):
+        read(path)
+
+
+@pytest.mark.parametrize("ending", ["tif", "pgm"])
+def test_16_bits_in_other_formats(tmp_path, ending):
+    wide = Image.fromarray(np.full((4, 4), 40_000, np.uint16))
+    assert read(write_image(tmp_path / f"0.{ending}", wide)).getpixel((0, 0)) == 156
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_an_image_is_turned_as_the_camera_was(tmp_path, ending):
+    upright = Image.new("RGB", (20, 10))
+    upright.paste((255, 255, 255), (0, 0, 10, 10))
+    for orientation, turned in ((6, Image.Transpose.ROTATE_90), (3, Image.Transpose.ROTATE_180)):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.{ending}"
+        upright.transpose(turned).save(path, exif=exif)
+        decoded = read(path)
+        assert decoded.size == (20, 10)
+        assert decoded.getpixel((2, 5))[0] > 200 > 50 > decoded.getpixel((17, 5))[0]
+
+
+@pytest.mark.parametrize("size", [(1, 101), (170_000, 1), (20_000, 150)])
+def test_a_line_of_pixels_is_unreadable(tmp_path, size):
+    path = write_image(tmp_path / "0.png", Image.new("L", size))
+    with pytest.raises(UnreadableImageError, match="no side may be more than 100 times as long"):
+        read(path)
+    source = TorchvisionSource("lines", [(Image.new("L", size), 0)])
+    with pytest.raises(UnreadableImageError, match=f"image 0 of lines cannot.*{size[0]} x"):
+        source.read(0)
+
+
+def test_an_image_may_be_long(tmp_path):
+    assert read(write_image(tmp_path / "0.png", Image.new("L", (300, 3)))).size == (300, 3)
+
+
+def test_cmyk_jpeg(tmp_path):
     ink = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
     assert read(write_image(tmp_path / "0.jpg", ink)).mode == "RGB"
 
