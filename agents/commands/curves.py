@@ -31,7 +31,7 @@ from agents.policies.network_policy import NetworkPolicy
 from agents.registry.files import load_policy, open_network
 from agents.reporting.provenance import versions
 from agents.stages import presets
-from agents.stages.config import TrainConfig, claim_folder, trained_pair
+from agents.stages.config import TrainConfig, claimed_folder, trained_pair
 from agents.stages.run import TrainingRun
 from gf_env.configuration import configuration
 from gf_env.datasets import Dataset, load_dataset
@@ -39,6 +39,7 @@ from gf_env.datasets.batches import Loading
 from gf_env.inference.adaptive import AdaptiveClassifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
+from gf_env.storage.files import only_process
 from gf_env.storage.tensors import write_atomically
 from gf_env.training.loop import training_progress
 
@@ -122,14 +123,17 @@ class Curves:
             raise ValueError(
                 f"sizes must be from 1 to {image_size}, the images' own, got {list(self.sizes)}"
             )
-        claim_folder(self.folder, self.training, resume=True)
-        run.full_resolution()
         made = {}
-        for size in self.sizes:
-            phase = "full_resolution" if size == image_size else f"plain_{size}"
-            if size != image_size:
-                run.train_smaller(phase, size)
-            made[size] = load_image_classifier(run.place(phase).best, run.loading.device)
+        with (
+            only_process(self.folder, "training"),
+            claimed_folder(self.folder, self.training, resume=True),
+        ):
+            run.full_resolution()
+            for size in self.sizes:
+                phase = "full_resolution" if size == image_size else f"plain_{size}"
+                if size != image_size:
+                    run.train_smaller(phase, size)
+                made[size] = load_image_classifier(run.place(phase).best, run.loading.device)
         return made
 
     def _time(
