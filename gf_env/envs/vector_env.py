@@ -264,12 +264,16 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def _with_masks(info: dict[str, Array], mask: NDArray[np.bool_]) -> Infos:
-    """Return vector infos: values zeroed where the mask is False, the mask as `_key`."""
+    """Return vector infos: values zeroed where the mask is False, the mask as `_key`.
+
+    The values are fresh ones that nobody else keeps, so they are only copied to be zeroed.
+    """
     infos: Infos = {}
     others = None if mask.all() else ~mask
     for key, value in info.items():
-        kept = value.copy()
+        kept = value
         if others is not None:
+            kept = value.copy()
             kept[others] = 0
         infos[key], infos[f"_{key}"] = kept, mask.copy()
     return infos
