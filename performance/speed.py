@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.reporting.provenance import machine, versions
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 from performance.comparison import compare
 from performance.experiments import FULL, QUICK, Scale, experiments
 from performance.memory import measure_memory

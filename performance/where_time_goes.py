@@ -23,7 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from agents.reporting.latency import measure_latency
 from agents.reporting.provenance import versions
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 
 KINDS = {
     "convolutions": ("aten::mkldnn_convolution", "aten::thnn_conv2d", "aten::_slow_conv2d_forward"),

@@ -26,7 +26,7 @@ from agents.benchmark.suite import Entry, Run, Seeds, Suite
 from agents.benchmark.suite_files import load_suite, suite_names
 from agents.registry.choices import LEVEL, one_of
 from gf_env.configuration import configuration
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 
 
 @configuration

@@ -39,8 +39,7 @@ from gf_env.datasets.batches import Loading
 from gf_env.inference.adaptive import AdaptiveClassifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
-from gf_env.storage.files import only_process
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import only_process, write_atomically
 from gf_env.training.loop import training_progress
 
 
@@ -65,6 +64,7 @@ class Curves:
         folder: where the plain networks are trained; those that are there already are taken.
         preset: see `gf-env train`.
         config: likewise.
+        trust_sb3: load a model that Stable-Baselines3 saved (.zip), which may run any code.
         device: where everything runs.
         workers: processes that read images ahead.
         timing: how time is measured.
@@ -80,6 +80,7 @@ class Curves:
     folder: Path = Path("runs/plain")
     preset: str = presets.BUILTIN
     config: Path | None = None
+    trust_sb3: bool = False
     device: str = "cpu"
     workers: NonNegativeInt = 0
     timing: TimingConfig = Field(default_factory=TimingConfig)
@@ -101,7 +102,7 @@ class Curves:
         self._write(pairs, times, console)
 
     def _open(self, network: str, policy: str) -> tuple[GlanceFocusNet, Policy]:
-        opened = load_policy(policy)
+        opened = load_policy(policy, trust_sb3=self.trust_sb3)
         if isinstance(opened, NetworkPolicy):
             opened.network.to(self.device)
         return open_network(network, self.device), opened

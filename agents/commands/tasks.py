@@ -12,7 +12,7 @@ from agents.tasks.page import make_page
 from agents.tasks.pictures import draw_episode, draw_scenes
 from gf_env.builtin_tasks import BUILTIN_TASKS
 from gf_env.configuration import configuration
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 
 
 @configuration

@@ -25,6 +25,8 @@ from gf_env.network.cost import count_multiply_adds
 from gf_env.policy import ChoiceCost
 
 FILE_KIND = "agents.BeliefPolicy.v1"
+MOST_PAIRS = 1 << 24
+"""Of a patch and a place that it may cover; a table of floats has them all."""
 
 
 @configuration
@@ -64,8 +66,15 @@ class BeliefConfig(BeliefSettings):
     """n for n x n patches to choose from."""
 
     def __post_init__(self) -> None:
-        """Refuse a grid whose patches leave places uncovered."""
-        uncovered = int((coverage(self).sum(0) == 0).sum())
+        """Refuse a grid whose patches leave places uncovered, and one of too many."""
+        pairs = (self.grid_size * self.places) ** 2
+        if pairs > MOST_PAIRS:
+            raise ValueError(
+                f"{self.grid_size} x {self.grid_size} patches and {self.places} x {self.places} "
+                f"places are {pairs} pairs, of at most {MOST_PAIRS}; choose a coarser grid or "
+                "fewer places"
+            )
+        uncovered = self.places**2 - int(_within(self).any(0).sum()) ** 2
         if uncovered:
             raise ValueError(
                 f"a grid of {self.grid_size} x {self.grid_size} patches leaves {uncovered} of "
@@ -76,15 +85,20 @@ class BeliefConfig(BeliefSettings):
 
 def coverage(config: BeliefConfig) -> torch.Tensor:
     """Return which places each patch covers, (n * n, k * k) float32 of 0 and 1, both row-major."""
+    within = _within(config).float()
+    both = within[:, None, :, None] * within[None, :, None, :]  # (n, n, k, k)
+    return both.reshape(config.grid_size**2, config.places**2)
+
+
+def _within(config: BeliefConfig) -> torch.Tensor:
+    """Return which places patches cover along an axis, (n, k) bool."""
     size, patch = config.image_size, config.patch_size
     lines = torch.tensor(Lattice.grid(config.grid_size, size, patch).lines)[:, None]
     centres = (torch.arange(config.places) + 0.5) / config.places * size
     margin = config.margin * patch
     after = (centres >= lines + margin) | (lines == 0)
     before = (centres <= lines + patch - margin) | (lines == size - patch)
-    within = (after & before & (centres >= lines) & (centres <= lines + patch)).float()  # (n, k)
-    both = within[:, None, :, None] * within[None, :, None, :]  # (n, n, k, k)
-    return both.reshape(config.grid_size**2, config.places**2)
+    return after & before & (centres >= lines) & (centres <= lines + patch)
 
 
 def surroundings(config: BeliefConfig) -> tuple[torch.Tensor, int]:

@@ -23,7 +23,7 @@ from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.inference.policy_memory import check_memory, spread_memory, take_memory
 from gf_env.policy import ChoiceCost, choice_cost, grid_size_of, observed_by, stops
 from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_module, save_tensors
+from gf_env.storage.tensors import load_module, save_module, set_origin
 
 Observation = Mapping[str, NDArray[Any]]
 STEP = "step"
@@ -144,8 +144,9 @@ class StoppingPolicy(abc.ABC):
         config, rule = self._rule()
         inner: Any = policy.network.config
         described = {"kind": policy.file_kind, "config": dataclasses.asdict(inner)}
-        tensors = _parts(policy.network, rule).state_dict()
-        save_tensors(path, self.file_kind, {**config, "policy": described}, tensors)
+        parts = _parts(policy.network, rule)
+        set_origin(parts, getattr(policy.network, "origin", None))
+        save_module(path, self.file_kind, {**config, "policy": described}, parts)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> Self:

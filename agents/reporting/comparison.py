@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from gf_env.evaluation import Evaluation
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 
 
 @dataclass(frozen=True)

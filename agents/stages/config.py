@@ -17,8 +17,7 @@ from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
 from gf_env.datasets.base import UNREADABLE
 from gf_env.network.config import Precision
-from gf_env.storage.files import LOCK
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import LOCK, write_atomically
 from gf_env.training.recipe import Recipe
 from gf_env.training.starting_weights import TIMM
 

@@ -18,7 +18,7 @@ from agents.stages.run import TrainingRun
 from gf_env.datasets import Dataset
 from gf_env.evaluation import Evaluation, evaluate
 from gf_env.network.glance_focus_net import GlanceFocusNet, load_network
-from gf_env.storage.tensors import write_atomically
+from gf_env.storage.files import write_atomically
 
 ORACLE_GRID = 7
 MOST_IMAGES = 2000

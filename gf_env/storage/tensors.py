@@ -20,8 +20,7 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from gf_env.storage.files import open_file, parse_json, short
-from gf_env.storage.files import write_atomically as write_atomically  # as others import it
+from gf_env.storage.files import open_file, parse_json, short, write_atomically
 
 _Module = TypeVar("_Module", bound=torch.nn.Module)
 _LENGTH_BYTES = 8

@@ -223,6 +223,7 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
                 ({"reach": -1.0}, "reach must be greater than or equal to 0"),
                 ({"evidence_size": -1}, "evidence_size must be greater than or equal to 0"),
                 ({"grid_size": 2, "margin": 0.4}, "places uncovered"),
+                ({"places": 5000}, "pairs, of at most"),
             ]
         ),
     ],
