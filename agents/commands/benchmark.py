@@ -77,8 +77,7 @@ class Benchmark:
         else:
             check_same_task(suite.settings, folder.read())
         self._report(suite, folder, console)
-        if self.run_missing:
-            _check_all_done(suite, folder)
+        _check_none_failed(suite, folder)
 
     def _suite(self) -> Suite:
         suite = load_suite(self.suite).at_level(self.level)
@@ -116,9 +115,10 @@ class Benchmark:
         console.print(f"Written to {place}.")
 
 
-def _check_all_done(suite: Suite, folder: ResultsFolder) -> None:
+def _check_none_failed(suite: Suite, folder: ResultsFolder) -> None:
     results, runs = folder.latest(), list(suite.runs())
-    failed = [run.name for run in runs if results[run.key].status == FAILED]
+    done = [run for run in runs if run.key in results]
+    failed = [run.name for run in done if results[run.key].status == FAILED]
     if failed:
         raise ResultsError(
             f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed[:3])}"
