@@ -20,6 +20,7 @@ from tests.agents.policies.made import (
     RANDOM_RULES,
     RULES,
     SHAPES,
+    map_policy,
     observe,
     observe_for,
     recurrent_policy,
@@ -129,7 +130,7 @@ def test_a_saved_policy_is_the_same(name, tmp_path):
     assert type(load_policy(tmp_path / "policy.safetensors")) is type(policy)
 
 
-@pytest.mark.parametrize("name", ["paper", "recurrent", "belief"])
+@pytest.mark.parametrize("name", ["paper", "recurrent", "belief", "map"])
 def test_a_damaged_file_or_another_policy_is_refused(name, tmp_path):
     path, policy = tmp_path / "policy.safetensors", NETWORKS[name]()
     policy.save(path)
@@ -157,6 +158,8 @@ def test_policies_are_in_eval_mode(name):
     assert not type(policy)(policy.network.train()).network.training
 
 
+# a window of 5 x 5 places around a look, its worth; a query and what it makes of nine keys
+MAP_LATER, QUERY = (16 + 6) * 16 + 16 * 25 + 16 * 2, (6 + 3) * 2 + 9 * 2
 CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
 
 
@@ -169,9 +172,23 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
         (recurrent_policy(recurrent=False), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS),
         (recurrent_policy(feature_channels=0), (4 * 4 + 6 + 6) * 16 + GRU + HEADS),
         # from the glance, from a look's features (6 x 6 places around it), and choosing
+        (map_policy(), (16 * 8 + 8 * 9 + 8 * 2, MAP_LATER, 0)),
+        (
+            map_policy(query_size=2, stop=True),
+            (16 * 8 + 8 * 9 + 8 * 2 + 8 * 18 + QUERY, MAP_LATER + QUERY, MAP_LATER + QUERY),
+        ),
         (NETWORKS["belief"](), (16 * 8 + 8 * 16 + 16 * 9, 16 * 16 + 16 * 36 + 16 * 9, 0)),
     ],
-    ids=["paper", "recurrent", "stop", "without-gru", "feature-maps-as-they-are", "belief"],
+    ids=[
+        "paper",
+        "recurrent",
+        "stop",
+        "without-gru",
+        "feature-maps-as-they-are",
+        "map",
+        "map-with-query-stop",
+        "belief",
+    ],
 )
 def test_multiply_adds_by_hand(policy, expected):
     assert policy.multiply_adds == expected
@@ -179,6 +196,7 @@ def test_multiply_adds_by_hand(policy, expected):
 
 PAPER_ARGUMENTS = {"feature_shape": (4, 2, 2)}
 RECURRENT_ARGUMENTS = {"shapes": SHAPES}
+MAP_ARGUMENTS = dataclasses.asdict(map_policy().network.config)
 BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
 
 
@@ -223,6 +241,18 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
                 ({"reach": -1.0}, "reach must be greater than or equal to 0"),
                 ({"evidence_size": -1}, "evidence_size must be greater than or equal to 0"),
                 ({"grid_size": 2, "margin": 0.4}, "places uncovered"),
+            ]
+        ),
+        *(
+            (agents.MapConfig, MAP_ARGUMENTS, changes, message)
+            for changes, message in [
+                ({"feature_shape": (4, 2)}, "feature_shape"),
+                ({"state_size": 0}, "state_size"),
+                ({"decisions": 0}, "decisions"),
+                ({"grid_size": None}, "grid_size"),
+                ({"hidden_size": 0}, "hidden_size"),
+                ({"evidence_size": 0}, "evidence_size"),
+                ({"query_size": -1}, "query_size"),
             ]
         ),
     ],

@@ -1,0 +1,54 @@
+"""The map, see `agents.policies.map_network`, with what learners set of it."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import NonNegativeInt, PositiveInt
+from typing_extensions import override
+
+from agents.learners.architectures.base import Architecture, shown
+from agents.policies.map_network import MapConfig, MapNetwork
+from agents.policies.map_policy import MapPolicy
+from gf_env.configuration import configuration
+from gf_env.envs.task import Task
+from gf_env.training.seeding import seeded_weights
+
+
+@configuration
+class Map(Architecture):
+    """Settings that all learners have of it."""
+
+    hidden_size: PositiveInt = 512
+    """Of the hidden layer between the glance and the map."""
+    evidence_size: PositiveInt = 256
+    """Of the hidden layer between a look and its evidence."""
+    query_size: NonNegativeInt = 0
+    """Of the keys of places and of the query that the classifier's state makes, for tasks in which
+    a look tells where to go next; 0: neither."""
+
+    suits: ClassVar[Mapping[str, Any]] = {
+        "num_envs": 512,
+        "learning_rate": 1e-3,
+        "gamma": 0.95,
+        "ent_coef": 0.01,
+        "final_ent_coef": 0.0,
+        "update_epochs": 3,
+    }
+
+    @override
+    def new_policy(self, task: Task, seed: int) -> MapPolicy:
+        grid_size = task.actions.require_grid("a map lays what looks say on the patches of a grid")
+        channels, height, width = shown(task, "features")
+        (state_size,) = shown(task, "hidden_state")
+        config = MapConfig(
+            (channels, height, width),
+            state_size,
+            task.rules.sequence_length - 1,
+            grid_size,
+            self.hidden_size,
+            self.evidence_size,
+            self.query_size,
+            task.actions.stop,
+        )
+        with seeded_weights(seed):
+            return MapPolicy(MapNetwork(config).to(task.device), seed)
