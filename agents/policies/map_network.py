@@ -36,6 +36,8 @@ class MapConfig:
     """T - 1 looks after the glance."""
     grid_size: PositiveInt
     """n for n x n patches to choose from."""
+    components: NonNegativeInt = 256
+    """Principal components that it sees feature maps by; 0: it sees them as they are."""
     hidden_size: PositiveInt = 512
     """Of the hidden layer between the glance and the map."""
     evidence_size: PositiveInt = 256
@@ -54,6 +56,42 @@ class MapConfig:
             "locations": (self.decisions, 2),
             "step": (1,),
         }
+
+
+class PrincipalComponents(nn.Module):
+    """Feature maps by their principal components, which are found once and not trained.
+
+    Args:
+        features: numbers in a feature map.
+        components: k; before `fit` they are the first k of those numbers.
+    """
+
+    mean: torch.Tensor
+    axes: torch.Tensor
+
+    def __init__(self, features: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("axes", torch.eye(features, components))
+
+    @torch.no_grad()
+    def fit(self, features: torch.Tensor) -> None:
+        """Find them, scaled so that on average each has a variance of 1.
+
+        Args:
+            features: (m, ...), samples of feature maps.
+        """
+        flat = features.flatten(1)
+        self.mean.copy_(flat.mean(0))
+        _, spread, axes = torch.linalg.svd(flat - self.mean, full_matrices=False)
+        count = min(len(axes), self.axes.shape[1])
+        variance = spread.square().sum() / len(flat)
+        scale = (count / variance.clamp_min(1e-12)).sqrt()
+        self.axes.zero_()[:, :count] = axes[:count].T * scale
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return (n, components) for feature maps (n, ...)."""
+        return (features.flatten(1) - self.mean) @ self.axes
 
 
 def surroundings(grid_size: int) -> torch.Tensor:
@@ -87,6 +125,10 @@ class MapNetwork(ActorCritic):
         self.config = config
         patches, features = config.grid_size**2, math.prod(config.feature_shape)
         hidden, evidence = config.hidden_size, config.evidence_size
+        # two encoders made them, so they have little in common
+        self.glance_features = _reduced(features, config.components)
+        self.look_features = _reduced(features, config.components)
+        features = config.components or features
         self.glance = nn.Linear(features, hidden)
         self.glance_map = _silent(nn.Linear(hidden, patches))
         self.look = nn.Linear(features + config.state_size, evidence)
@@ -103,6 +145,12 @@ class MapNetwork(ActorCritic):
         self.actor = StoppingPatchActor() if config.stop else PatchActor()
         self.register_buffer("around", surroundings(config.grid_size), persistent=False)
 
+    def fit_components(self, glances: torch.Tensor, looks: torch.Tensor) -> None:
+        """Find the principal components of feature maps, (m, channels, h, w) of each kind."""
+        for each, features in ((self.glance_features, glances), (self.look_features, looks)):
+            if isinstance(each, PrincipalComponents):
+                each.fit(features)
+
     @override
     def initial_state(self, count: int) -> torch.Tensor:
         return self.step_worth.new_zeros(
@@ -111,8 +159,16 @@ class MapNetwork(ActorCritic):
 
     @override
     def perceive(self, seen: Tensors) -> dict[str, torch.Tensor]:
+        features, first = seen["features"], seen["step"] == 1
+        # new episodes as a rule begin together
+        if first.all():
+            features = self.glance_features(features)
+        elif not first.any():
+            features = self.look_features(features)
+        else:
+            features = self.glance_features(features).where(first, self.look_features(features))
         return {
-            "features": seen["features"].flatten(1),
+            "features": features,
             "state": seen["hidden_state"],
             "step": seen["step"][:, 0].long(),
             "patch": newest_patch(seen["locations"], seen["step"], self.config.grid_size),
@@ -191,6 +247,11 @@ class MapNetwork(ActorCritic):
         if isinstance(self.actor, StoppingPatchActor):
             choice = self.actor.with_stop(choice, worth[..., 1:] + FIRST_STOP_LOGIT)
         return choice
+
+
+def _reduced(features: int, components: int) -> nn.Module:
+    """Return what makes feature maps vectors, (n, components or features)."""
+    return PrincipalComponents(features, components) if components else nn.Flatten()
 
 
 def _silent(linear: nn.Linear) -> nn.Linear:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from pydantic import NonNegativeInt, PositiveInt
 from typing_extensions import override
 
@@ -13,11 +15,17 @@ from gf_env.configuration import configuration
 from gf_env.envs.task import Task
 from gf_env.training.seeding import seeded_weights
 
+_IMAGES, _AT_ONCE = 3000, 500
+"""That principal components are of, and how many are looked at at a time."""
+
 
 @configuration
 class Map(Architecture):
     """Settings that all learners have of it."""
 
+    components: NonNegativeInt = 256
+    """Principal components that the policy sees feature maps by, those of looks at random patches;
+    not more than there are numbers in one. 0: it sees them as they are."""
     hidden_size: PositiveInt = 512
     """Of the hidden layer between the glance and the map."""
     evidence_size: PositiveInt = 256
@@ -45,10 +53,34 @@ class Map(Architecture):
             state_size,
             task.rules.sequence_length - 1,
             grid_size,
+            min(self.components, channels * height * width),
             self.hidden_size,
             self.evidence_size,
             self.query_size,
             task.actions.stop,
         )
         with seeded_weights(seed):
-            return MapPolicy(MapNetwork(config).to(task.device), seed)
+            network = MapNetwork(config).to(task.device)
+        if self.components:
+            network.fit_components(*_feature_maps(task, grid_size**2, seed))
+        return MapPolicy(network, seed)
+
+
+def _feature_maps(task: Task, patches: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return feature maps of glances, and of looks at random patches, (m, channels, h, w) each.
+
+    Args:
+        task: what is looked at, with grid actions.
+        patches: how many there are.
+        seed: of images and patches.
+    """
+    rng = np.random.default_rng(seed)
+    indices = rng.permutation(len(task.dataset))[:_IMAGES]
+    glances, looks = [], []
+    for rows in np.split(indices, range(_AT_ONCE, len(indices), _AT_ONCE)):
+        state = task.start(rows)
+        choices = torch.from_numpy(rng.integers(patches, size=len(rows))).to(task.device)
+        after, _, _ = task.step(state, task.actions.look(choices))
+        glances.append(state.features)
+        looks.append(after.features)
+    return torch.cat(glances), torch.cat(looks)

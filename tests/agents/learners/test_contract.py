@@ -175,8 +175,12 @@ def test_updates_are_counted_timed_and_measured(short):
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
 
 
+QUICK = {"belief_search": 0.65, "map_ppo": 0.65, "map_reinforce": 0.65, "map_imitation": 0.8}
+"""What learners that soon know something may find after three updates."""
+
+
 def test_three_updates_are_too_few(short):
-    assert success(short.task, short.policy) < (0.65 if short.name == "belief_search" else 0.5)
+    assert success(short.task, short.policy) < QUICK.get(short.name, 0.5)
 
 
 def test_random_looks_are_too_few(toy):
@@ -284,8 +288,8 @@ still at 0.60 to 0.65 after 600 updates."""
             for loss in imitation.LOSSES
         ),
         ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
-        ("map_reinforce", GRID, {}, 0.6, {}),
-        ("map_imitation", GRID, {}, 0.85, {"charts/agreement": 0.7}),
+        ("map_reinforce", GRID, {}, 0.8, {}),
+        ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),
     ],
 )

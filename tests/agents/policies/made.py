@@ -52,7 +52,7 @@ def network_for_rules(image_size=96, patch_size=24):
 def map_policy(seed=0, **settings):
     config = agents.MapConfig(
         **{"feature_shape": (4, 2, 2), "state_size": 6, "decisions": 3, "grid_size": 3},
-        **{"hidden_size": 8, "evidence_size": 16, **settings},
+        **{"components": 0, "hidden_size": 8, "evidence_size": 16, **settings},
     )
     network = seeded(lambda: agents.MapNetwork(config))
     # the map is blank at first; here it is not
@@ -72,7 +72,9 @@ NETWORKS = {
     "recurrent-without-gru": lambda seed=0: recurrent_policy(seed=seed, recurrent=False, std=0.05),
     "belief": belief_policy,
     "map": map_policy,
-    "map-with-query-stop": lambda seed=0: map_policy(seed, query_size=2, stop=True),
+    "map-components-query-stop": lambda seed=0: map_policy(
+        seed, components=5, query_size=2, stop=True
+    ),
 }
 """Policies that are a network, each made with a seed."""
 RULES = {

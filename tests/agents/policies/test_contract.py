@@ -29,6 +29,7 @@ from tests.agents.policies.made import (
 POLICIES = {**RULES, **NETWORKS}
 SEEDED = (*RANDOM_RULES, *NETWORKS)
 WITHOUT_MEMORY = ("random", "gaussian")
+MAY_CHOOSE_ALIKE = ("recurrent-grid", "recurrent-grid-stop", "map", "map-components-query-stop")
 ALWAYS_THE_SAME = ("centre", "recurrent-without-gru")
 
 
@@ -83,7 +84,7 @@ def test_the_state_of_episodes_that_start_is_cleared(name):
         assert state.shape == (2, 0)
     else:
         assert not np.allclose(after_on, state, atol=1e-6)
-    if name not in ("recurrent-grid", "recurrent-grid-stop"):
+    if name not in MAY_CHOOSE_ALIKE:
         same = np.allclose(mixed[1], fresh[1], atol=1e-6)
         assert same == (name in ALWAYS_THE_SAME)
 
@@ -174,6 +175,10 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
         # from the glance, from a look's features (6 x 6 places around it), and choosing
         (map_policy(), (16 * 8 + 8 * 9 + 8 * 2, MAP_LATER, 0)),
         (
+            map_policy(components=5),
+            (16 * 5 + 5 * 8 + 8 * 9 + 8 * 2, MAP_LATER + 16 * 5 - 11 * 16, 0),
+        ),
+        (
             map_policy(query_size=2, stop=True),
             (16 * 8 + 8 * 9 + 8 * 2 + 8 * 18 + QUERY, MAP_LATER + QUERY, MAP_LATER + QUERY),
         ),
@@ -186,7 +191,8 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
         "without-gru",
         "feature-maps-as-they-are",
         "map",
-        "map-with-query-stop",
+        "map-components",
+        "map-query-stop",
         "belief",
     ],
 )
@@ -253,6 +259,7 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
                 ({"hidden_size": 0}, "hidden_size"),
                 ({"evidence_size": 0}, "evidence_size"),
                 ({"query_size": -1}, "query_size"),
+                ({"components": -1}, "components"),
             ]
         ),
     ],
