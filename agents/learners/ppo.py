@@ -100,7 +100,9 @@ class PPOLearner(RewardLearner[PPOSettings]):
     """The learner between two updates."""
 
     def __init__(self, task: Task, config: PPOSettings) -> None:
-        adam = functools.partial(torch.optim.AdamW, eps=1e-5, weight_decay=config.weight_decay)
+        adam = functools.partial(
+            torch.optim.AdamW, eps=1e-5, weight_decay=config.weight_decay, fused=True
+        )
         super().__init__(task, config, PHASE, adam)
 
     def _learn(self, rollout: Rollout, ent_coef: float, generator: torch.Generator) -> Metrics:

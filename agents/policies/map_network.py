@@ -201,7 +201,7 @@ class MapNetwork(ActorCritic):
         hidden, drawn, of_glance = self._glance(perceived["features"][0])
         later = {name: each[1:].flatten(0, 1) for name, each in perceived.items()}
         evidence, of_looks = self._look(later)
-        evidence = evidence.view(length - 1, count, -1).cumsum(0)
+        evidence = evidence.view(length - 1, *drawn.shape).cumsum(0)
         logits = torch.cat([drawn[None], drawn + evidence])  # (A, n, patches)
         worth = torch.cat([of_glance[None], of_looks.view(length - 1, count, 2)])
         worth = worth + self.step_worth[:length, None]

@@ -19,6 +19,12 @@ BELIEF = BeliefConfig(
 )
 
 
+MAP = {
+    **{"feature_shape": (4, 2, 2), "state_size": 6, "decisions": 3, "grid_size": 3},
+    **{"components": 0, "hidden_size": 8, "evidence_size": 16},
+}
+
+
 def seeded(make):
     """Make something with weights, whose layers begin as they always do here."""
     with torch.random.fork_rng():
@@ -50,10 +56,7 @@ def network_for_rules(image_size=96, patch_size=24):
 
 
 def map_policy(seed=0, **settings):
-    config = agents.MapConfig(
-        **{"feature_shape": (4, 2, 2), "state_size": 6, "decisions": 3, "grid_size": 3},
-        **{"components": 0, "hidden_size": 8, "evidence_size": 16, **settings},
-    )
+    config = agents.MapConfig(**{**MAP, **settings})
     network = seeded(lambda: agents.MapNetwork(config))
     # the map is blank at first; here it is not
     for each in network.parameters():

@@ -15,6 +15,7 @@ from gf_env.policy import stops
 from gf_env.storage.tensors import TensorFileError, save_tensors
 from tests.agents.policies.made import (
     BELIEF,
+    MAP,
     MAPPED,
     NETWORKS,
     RANDOM_RULES,
@@ -202,7 +203,6 @@ def test_multiply_adds_by_hand(policy, expected):
 
 PAPER_ARGUMENTS = {"feature_shape": (4, 2, 2)}
 RECURRENT_ARGUMENTS = {"shapes": SHAPES}
-MAP_ARGUMENTS = dataclasses.asdict(map_policy().network.config)
 BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
 
 
@@ -250,7 +250,7 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
             ]
         ),
         *(
-            (agents.MapConfig, MAP_ARGUMENTS, changes, message)
+            (agents.MapConfig, MAP, changes, message)
             for changes, message in [
                 ({"feature_shape": (4, 2)}, "feature_shape"),
                 ({"state_size": 0}, "state_size"),
