@@ -184,7 +184,7 @@ def collect(
         actions = torch.where(draws.to(task.device) < beta, best_action, own)
         return actions, {"confidences": confidences, "agreed": likeliest >= best - 0.01}
 
-    return Lessons(**run_episodes(task, network, batch, act))
+    return Lessons(**run_episodes(task, network, batch, act, generator))
 
 
 def advice(task: Task, teacher: GreedyOracle, state: Episodes) -> torch.Tensor:

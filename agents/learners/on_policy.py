@@ -243,7 +243,7 @@ def collect(task: Task, network: ActorCritic, batch: Batch, generator: torch.Gen
         log_probs = network.actor.log_prob(choice, actions)
         return actions, {"actions": actions, "log_probs": log_probs, "values": values}
 
-    return Rollout(**run_episodes(task, network, batch, act))
+    return Rollout(**run_episodes(task, network, batch, act, generator))
 
 
 Acted = tuple[torch.Tensor, dict[str, torch.Tensor]]
@@ -256,6 +256,7 @@ def run_episodes(
     network: ActorCritic,
     batch: Batch,
     act: Callable[[Episodes, torch.Tensor, torch.Tensor], Acted],
+    generator: torch.Generator,
 ) -> dict[str, Any]:
     """Run one episode on each image.
 
@@ -267,6 +268,7 @@ def run_episodes(
         network: the policy, on the task's device.
         batch: of the task's images, likewise.
         act: chooses, by n episodes, what the actor returned (n, ...) and values (n,).
+        generator: of the noise that the network learns with, likewise.
 
     Returns:
         `perceived`, `rewards`, `active`, `correct` and `looks` as `Rollout` has them, and what
@@ -279,7 +281,7 @@ def run_episodes(
     perceived, steps = [], []
     for _ in range(task.rules.sequence_length - 1):
         shown = task.observation_tensors(state, network.observe)
-        perceived.append(network.perceive(shown))
+        perceived.append(network.perceive(shown, generator))
         choice, values, memory = network.act(perceived[-1], memory)
         actions, kept = act(state, choice, values)
         state, rewards, terminated = task.step(state, task.actions.look(actions))

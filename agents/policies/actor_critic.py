@@ -87,11 +87,14 @@ class ActorCritic(nn.Module, abc.ABC):
     def initial_state(self, count: int) -> torch.Tensor:
         """Return the memory before the first action, (count, m) zeros."""
 
-    def perceive(self, seen: Tensors) -> dict[str, torch.Tensor]:
+    def perceive(
+        self, seen: Tensors, generator: torch.Generator | None = None
+    ) -> dict[str, torch.Tensor]:
         """Return what it makes of n looks before anything that is trained, (n, ...) by name.
 
         Args:
             seen: (n, *shape) float32 each, by name; others are ignored.
+            generator: of the noise that it learns with; None: there is none.
         """
         return {name: seen[name] for name in self.config.shapes}
 

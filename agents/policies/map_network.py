@@ -11,9 +11,10 @@ a lattice takes looks to its patches anyway, and a grid says which.
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
 from typing_extensions import override
 
@@ -44,6 +45,8 @@ class MapConfig:
     """Of the hidden layer between a look and its evidence."""
     query_size: NonNegativeInt = 0
     """Of the keys of places and of the query; 0: neither."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """In both hidden layers, in training."""
     stop: bool = False
     """Whether one of its actions ends the episode."""
 
@@ -158,7 +161,9 @@ class MapNetwork(ActorCritic):
         )
 
     @override
-    def perceive(self, seen: Tensors) -> dict[str, torch.Tensor]:
+    def perceive(
+        self, seen: Tensors, generator: torch.Generator | None = None
+    ) -> dict[str, torch.Tensor]:
         features, first = seen["features"], seen["step"] == 1
         # new episodes as a rule begin together
         if first.all():
@@ -167,12 +172,18 @@ class MapNetwork(ActorCritic):
             features = self.look_features(features)
         else:
             features = self.glance_features(features).where(first, self.look_features(features))
-        return {
+        perceived = {
             "features": features,
             "state": seen["hidden_state"],
             "step": seen["step"][:, 0].long(),
             "patch": newest_patch(seen["locations"], seen["step"], self.config.grid_size),
         }
+        if self.config.dropout and generator is not None:
+            # drawn once for a look, so that a replayed policy is the one that acted
+            width = max(self.config.hidden_size, self.config.evidence_size)
+            draws = torch.rand(len(features), width, generator=generator, device=generator.device)
+            perceived["kept"] = draws.to(features.device) >= self.config.dropout
+        return perceived
 
     @override
     def act(
@@ -183,12 +194,12 @@ class MapNetwork(ActorCritic):
         worth = self.step_worth[(step - 1).clamp(max=self.config.decisions - 1)]
         new, others = (step == 1).nonzero()[:, 0], (step > 1).nonzero()[:, 0]
         if len(new):
-            hidden, drawn, of_glance = self._glance(perceived["features"][new])
+            hidden, drawn, of_glance = self._glance(_at(perceived, new))
             logits = logits.index_copy(0, new, drawn)
             keys = keys if self.keys is None else keys.index_copy(0, new, self.keys(hidden))
             worth = worth.index_add(0, new, of_glance)
         if len(others):
-            evidence, of_looks = self._look({key: each[others] for key, each in perceived.items()})
+            evidence, of_looks = self._look(_at(perceived, others))
             logits = logits.index_add(0, others, evidence)
             worth = worth.index_add(0, others, of_looks)
         fitted = self._fit(logits[None], keys, perceived["state"][None], step[None])[0]
@@ -198,7 +209,7 @@ class MapNetwork(ActorCritic):
     @override
     def replay(self, perceived: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         length, count = perceived["step"].shape
-        hidden, drawn, of_glance = self._glance(perceived["features"][0])
+        hidden, drawn, of_glance = self._glance(_at(perceived, 0))
         later = {name: each[1:].flatten(0, 1) for name, each in perceived.items()}
         evidence, of_looks = self._look(later)
         evidence = evidence.view(length - 1, *drawn.shape).cumsum(0)
@@ -209,17 +220,25 @@ class MapNetwork(ActorCritic):
         fitted = self._fit(logits, keys, perceived["state"], perceived["step"])
         return self._choose(fitted, worth), worth[..., 0]
 
-    def _glance(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return what glances (n, features) say: hidden, logits (n, patches), worth (n, 2)."""
-        hidden = self.glance(features).relu()
+    def _glance(self, perceived: Tensors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return what n glances say: hidden, logits (n, patches), worth (n, 2)."""
+        hidden = self._drop(self.glance(perceived["features"]).relu(), perceived)
         return hidden, self.glance_map(hidden), self.glance_worth(hidden)
 
     def _look(self, perceived: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what n looks say: on the logits (n, patches), and of the worth (n, 2)."""
         known = torch.cat([perceived["features"], perceived["state"]], dim=1)
-        hidden = self.look(known).relu()
+        hidden = self._drop(self.look(known).relu(), perceived)
         evidence = self.look_map(hidden).gather(1, self.around[perceived["patch"]])
         return evidence, self.look_worth(hidden)
+
+    def _drop(self, hidden: torch.Tensor, perceived: Tensors) -> torch.Tensor:
+        """Return hidden units (n, size), those that are not kept in training as 0."""
+        if "kept" not in perceived:
+            return hidden
+        kept = perceived["kept"][:, : hidden.shape[1]]
+        scale: float = 1 - self.config.dropout
+        return hidden * (kept / scale)
 
     def _fit(
         self, logits: torch.Tensor, keys: torch.Tensor, state: torch.Tensor, step: torch.Tensor
@@ -247,6 +266,11 @@ class MapNetwork(ActorCritic):
         if isinstance(self.actor, StoppingPatchActor):
             choice = self.actor.with_stop(choice, worth[..., 1:] + FIRST_STOP_LOGIT)
         return choice
+
+
+def _at(perceived: Tensors, rows: torch.Tensor | int) -> dict[str, torch.Tensor]:
+    """Return what was perceived at some rows of the first axis, by name."""
+    return {name: each[rows] for name, each in perceived.items()}
 
 
 def _reduced(features: int, components: int) -> nn.Module:

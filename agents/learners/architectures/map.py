@@ -1,11 +1,11 @@
 """The map, see `agents.policies.map_network`, with what learners set of it."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from typing_extensions import override
 
 from agents.learners.architectures.base import Architecture, shown
@@ -34,6 +34,9 @@ class Map(Architecture):
     """Of the keys of places and of the query that the classifier's state makes, for tasks in which
     a look tells where to go next; 0: neither."""
 
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """In the hidden layers of glance and looks, in training."""
+
     suits: ClassVar[Mapping[str, Any]] = {
         "num_envs": 512,
         "learning_rate": 1e-3,
@@ -57,6 +60,7 @@ class Map(Architecture):
             self.hidden_size,
             self.evidence_size,
             self.query_size,
+            self.dropout,
             task.actions.stop,
         )
         with seeded_weights(seed):

@@ -124,7 +124,7 @@ def _of_map(signal, recurrent, **quick):
 
 RECURRENT = ("recurrent_ppo", "reinforce", "imitation")
 LEARNERS |= {
-    "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4),
+    "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4, dropout=0.1),
     "map_reinforce": _of_map("reinforce", "reinforce", learning_rate=0.02),
     "map_imitation": _of_map("imitation", "imitation", learning_rate=5e-3),
 }

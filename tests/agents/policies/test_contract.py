@@ -260,6 +260,7 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
                 ({"evidence_size": 0}, "evidence_size"),
                 ({"query_size": -1}, "query_size"),
                 ({"components": -1}, "components"),
+                ({"dropout": 1.0}, "dropout must be less than 1"),
             ]
         ),
     ],

@@ -77,3 +77,22 @@ def test_few_samples_or_none_that_vary_are_no_harm(samples):
     components = PrincipalComponents(12, 4)
     components.fit(samples)
     assert components(samples).isfinite().all()
+
+
+def test_what_is_dropped_in_training_stays_dropped_when_episodes_are_replayed():
+    network = map_policy(dropout=0.5, grid_size=7).network
+    shown, memory = seen(500, torch.zeros(500, dtype=torch.int64)), network.initial_state(500)
+    steps = [{**shown, "step": torch.full((500, 1), float(step))} for step in (1, 2)]
+    generator = torch.Generator().manual_seed(0)
+    perceived = [network.perceive(step, generator) for step in steps]
+    for each in perceived:
+        choice, value, memory = network.act(each, memory)
+    choices, values = network.replay(
+        {name: torch.stack([each[name] for each in perceived]) for name in perceived[0]}
+    )
+    assert torch.allclose(choices[-1], choice, atol=1e-4)
+    assert torch.allclose(values[-1], value, atol=1e-4)
+    assert len(value.unique()) > 100  # all see the same
+    assert "kept" not in network.perceive(shown)
+    _, expected, _ = network(steps[0], network.initial_state(500))
+    assert values[0].mean().item() == pytest.approx(expected[0].item(), abs=0.3)
