@@ -37,7 +37,7 @@ class MapConfig:
     """T - 1 looks after the glance."""
     grid_size: PositiveInt
     """n for n x n patches to choose from."""
-    components: NonNegativeInt = 256
+    components: NonNegativeInt = 128
     """Principal components that it sees feature maps by; 0: it sees them as they are."""
     hidden_size: PositiveInt = 512
     """Of the hidden layer between the glance and the map."""

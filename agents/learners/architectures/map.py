@@ -23,7 +23,7 @@ _IMAGES, _AT_ONCE = 3000, 500
 class Map(Architecture):
     """Settings that all learners have of it."""
 
-    components: NonNegativeInt = 256
+    components: NonNegativeInt = 128
     """Principal components that the policy sees feature maps by, those of looks at random patches;
     not more than there are numbers in one. 0: it sees them as they are."""
     hidden_size: PositiveInt = 512
@@ -34,16 +34,18 @@ class Map(Architecture):
     """Of the keys of places and of the query that the classifier's state makes, for tasks in which
     a look tells where to go next; 0: neither."""
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """In the hidden layers of glance and looks, in training."""
 
     suits: ClassVar[Mapping[str, Any]] = {
-        "num_envs": 512,
+        "num_envs": 1024,
         "learning_rate": 1e-3,
-        "gamma": 0.95,
+        "gamma": 1.0,
         "ent_coef": 0.01,
         "final_ent_coef": 0.0,
         "update_epochs": 3,
+        "num_minibatches": 8,
+        "weight_decay": 0.05,
     }
 
     @override

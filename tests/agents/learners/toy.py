@@ -117,14 +117,14 @@ LEARNERS = {
 def _of_map(signal, recurrent, **quick):
     """Return a learner of the map, made of the same learner of a recurrent policy."""
     learner = LEARNERS[recurrent]
-    settings = {"num_envs": 64, "hidden_size": 32, "evidence_size": 32, **quick}
+    settings = {"num_envs": 64, "hidden_size": 32, "evidence_size": 32, "dropout": 0.1, **quick}
     config = registry.LEARNERS[f"map-{signal}"].config
     return Learner(learner.module, config, settings, (GRID,), learner.metrics - {"charts/std"})
 
 
 RECURRENT = ("recurrent_ppo", "reinforce", "imitation")
 LEARNERS |= {
-    "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4, dropout=0.1),
+    "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4),
     "map_reinforce": _of_map("reinforce", "reinforce", learning_rate=0.02),
     "map_imitation": _of_map("imitation", "imitation", learning_rate=5e-3),
 }
