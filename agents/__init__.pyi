@@ -6,6 +6,9 @@ from .policies.belief_search import BeliefConfig as BeliefConfig
 from .policies.belief_search import BeliefNetwork as BeliefNetwork
 from .policies.belief_search import BeliefPolicy as BeliefPolicy
 from .policies.learned_stopping import LearnedStopping as LearnedStopping
+from .policies.map_network import MapConfig as MapConfig
+from .policies.map_network import MapNetwork as MapNetwork
+from .policies.map_policy import MapPolicy as MapPolicy
 from .policies.oracle import GreedyOracle as GreedyOracle
 from .policies.paper import PaperPolicy as PaperPolicy
 from .policies.paper import PatchProposalConfig as PatchProposalConfig

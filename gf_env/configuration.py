@@ -19,7 +19,30 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 _Class = TypeVar("_Class")
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(Field,))
+_ADDED = "added"
+
+
+def added(*, default: Any) -> Any:
+    """Return a field that came after runs were published: its default is what was done before."""
+    return dataclasses.field(default=default, metadata={_ADDED: True})
+
+
+def described(config: Any) -> dict[str, Any]:
+    """Return a configuration's fields by name, as `dataclasses.asdict` does.
+
+    Fields that were `added` are left out where they have their defaults, so that a run is described
+    by the same text as before they came.
+    """
+    untouched = [
+        field.name
+        for field in dataclasses.fields(config)
+        if field.metadata.get(_ADDED) and getattr(config, field.name) == field.default
+    ]
+    values = dataclasses.asdict(config)
+    return {name: value for name, value in values.items() if name not in untouched}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field, added))
 def configuration(cls: type[_Class]) -> type[_Class]:
     """Make a class a frozen dataclass that refuses what its fields' types do not allow.
 

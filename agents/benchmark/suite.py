@@ -21,7 +21,7 @@ from agents.registry.import_paths import is_module_path
 from agents.registry.learners import get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES
 from gf_env.builtin_tasks import PlayedWith, played_with
-from gf_env.configuration import configuration
+from gf_env.configuration import configuration, described
 from gf_env.envs.make_task import BUILTIN, TaskArguments, own_network
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
@@ -213,7 +213,7 @@ class Run:
             return dict(self.entry.settings)
         config = self.entry.learner_config(self.seed)
         if dataclasses.is_dataclass(config) and not isinstance(config, type):
-            config = dataclasses.asdict(config)
+            config = described(config)
         # what was given as 1 stays 1, though the configuration may have 1.0: keys are made of this
         settings = {**config, **self.entry.settings}
         # JSON has no infinity

@@ -17,24 +17,24 @@ as in the other learners; what comes after the end is masked out.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from agents.learners.architectures.recurrent import RecurrentWithMap
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import masked_mean
 from agents.learners.on_policy import (
     Acted,
-    EpisodeConfig,
-    RecurrentPolicyLearner,
+    ActorCriticLearner,
+    EpisodeSettings,
     episode_metrics,
     run_episodes,
 )
+from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from agents.policies.actors import RULED_OUT
 from agents.policies.oracle import GreedyOracle
-from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RecurrentPolicyNetwork
 from gf_env.configuration import Fraction, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs.episodes import Episodes, readout
@@ -44,15 +44,12 @@ PHASE = "imitation"
 
 
 @configuration
-class ImitationConfig(EpisodeConfig):
-    """The learner's settings."""
+class ImitationSettings(EpisodeSettings):
+    """The learner's settings, for any architecture."""
 
     epochs: PositiveInt = 5
     num_envs: PositiveInt = 512
     max_grad_norm: PositiveFloat | None = 1.0
-    sees: tuple[str, ...] = ("features", "hidden_state", "glance", "locations", "step")
-    hidden_size: PositiveInt = 256
-    recurrent: bool = False
     kept_batches: PositiveInt = 16
     """How many batches of episodes are kept, the newest among them."""
     gradient_steps: PositiveInt = 4
@@ -69,12 +66,6 @@ class ImitationConfig(EpisodeConfig):
     """Probability with which the teacher acts in the learner's place, at first."""
     beta_until: Fraction = 0.5
     """Share of all updates after which the teacher no longer acts; it fades linearly."""
-    feature_channels: NonNegativeInt = 0
-    """To which the policy reduces feature maps; 0: it takes them as they are."""
-    map_channels: NonNegativeInt = 16
-    """What each look leaves on a map of the grid; 0 for no map."""
-    repeats: bool = False
-    """Whether the policy may look at the same patch twice; False needs a map."""
 
     def __post_init__(self) -> None:
         """Refuse a loss that does not exist."""
@@ -83,11 +74,16 @@ class ImitationConfig(EpisodeConfig):
             raise ValueError(f"loss must be one of {list(LOSSES)}, got {self.loss!r}")
 
 
+@configuration
+class ImitationConfig(RecurrentWithMap, ImitationSettings):
+    """Settings of imitation by a policy with a map of what each look left."""
+
+
 class Lessons(NamedTuple):
     """One batch of whole episodes and what the teacher said; A = T - 1 actions.
 
     Attributes:
-        seen: (A, n, ...) float32 each, by name, what the policy saw.
+        perceived: as `agents.learners.on_policy.Rollout` has it.
         confidences: (A, n, k) float32 in [0, 1], the teacher's: probability of the true class
             after each patch. With stop (A, n, k + 1), the last that before the look and the look's
             cost.
@@ -99,7 +95,7 @@ class Lessons(NamedTuple):
         looks: (n,) int64, how many the episode had, glance included.
     """
 
-    seen: dict[str, torch.Tensor]
+    perceived: dict[str, torch.Tensor]
     confidences: torch.Tensor
     rewards: torch.Tensor
     active: torch.Tensor
@@ -109,9 +105,9 @@ class Lessons(NamedTuple):
 
 
 def train(
-    task: Task, config: ImitationConfig | None = None, on_update: OnUpdate | None = None
-) -> RecurrentPolicy:
-    """Train a policy by imitation; see `agents.learners.base`.
+    task: Task, config: ImitationSettings | None = None, on_update: OnUpdate | None = None
+) -> ActorCriticPolicy[Any]:
+    """Train a policy of the architecture in the settings; see `agents.learners.base`.
 
     A feature bank makes the teacher many times faster.
 
@@ -123,10 +119,10 @@ def train(
     return learner.policy()
 
 
-class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
+class ImitationLearner(ActorCriticLearner[ImitationSettings]):
     """The learner between two updates, with its teacher and the batches kept."""
 
-    def __init__(self, task: Task, config: ImitationConfig) -> None:
+    def __init__(self, task: Task, config: ImitationSettings) -> None:
         grid_size = task.actions.require_grid(
             "the teacher of imitation tries every patch of a grid"
         )
@@ -135,9 +131,6 @@ class ImitationLearner(RecurrentPolicyLearner[ImitationConfig]):
             config,
             PHASE,
             functools.partial(torch.optim.AdamW, weight_decay=config.weight_decay),
-            feature_channels=config.feature_channels,
-            map_channels=config.map_channels,
-            repeats=config.repeats,
         )
         self._teacher = GreedyOracle(grid_size)
         self._kept: list[Lessons] = []
@@ -165,7 +158,7 @@ def teachers_share(progress: float, beta: float, until: float) -> float:
 
 def collect(
     task: Task,
-    network: RecurrentPolicyNetwork,
+    network: ActorCritic,
     teacher: GreedyOracle,
     batch: Batch,
     beta: float,
@@ -191,7 +184,7 @@ def collect(
         actions = torch.where(draws.to(task.device) < beta, best_action, own)
         return actions, {"confidences": confidences, "agreed": likeliest >= best - 0.01}
 
-    return Lessons(**run_episodes(task, network, batch, act))
+    return Lessons(**run_episodes(task, network, batch, act, generator))
 
 
 def advice(task: Task, teacher: GreedyOracle, state: Episodes) -> torch.Tensor:
@@ -207,10 +200,10 @@ def advice(task: Task, teacher: GreedyOracle, state: Episodes) -> torch.Tensor:
 
 
 def update(
-    network: RecurrentPolicyNetwork,
+    network: ActorCritic,
     optimiser: torch.optim.Optimizer,
     kept: list[Lessons],
-    config: ImitationConfig,
+    config: ImitationSettings,
     generator: torch.Generator,
 ) -> Metrics:
     """Learn from the newest batch, then from others that were kept; return means by name."""
@@ -226,10 +219,10 @@ def update(
 
 
 def losses(
-    network: RecurrentPolicyNetwork, lessons: Lessons, config: ImitationConfig
+    network: ActorCritic, lessons: Lessons, config: ImitationSettings
 ) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of."""
-    log_probs, _ = network.replay(lessons.seen)
+    log_probs, _ = network.replay(lessons.perceived)
     asked = [(log_probs, lessons.confidences)]
     if network.config.stop:
         asked = [*whether_and_where(log_probs, lessons.confidences)]
@@ -265,7 +258,7 @@ def whether_and_where(
 
 
 def _loss(
-    log_probs: torch.Tensor, confidences: torch.Tensor, config: ImitationConfig
+    log_probs: torch.Tensor, confidences: torch.Tensor, config: ImitationSettings
 ) -> torch.Tensor:
     """Return the loss (...) of a question, weighed by its stakes if the settings say so."""
     # the teacher may look twice at a patch; where the policy may not, that is no advice

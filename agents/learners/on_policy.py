@@ -7,7 +7,6 @@ without NumPy in between.
 """
 
 import abc
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -17,22 +16,16 @@ import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
 
+from agents.learners.architectures.base import Architecture
 from agents.learners.base import Metrics, OnUpdate, report_updates, set_learning_rate, stack
-from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import (
-    RecurrentPolicyConfig,
-    RecurrentPolicyNetwork,
-    check_sees,
-)
-from gf_env.configuration import Fraction, configuration
+from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
+from gf_env.configuration import Fraction, added, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
 from gf_env.envs.episodes import Episodes
-from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
-from gf_env.training.seeding import seeded_weights
 
 
 @configuration
@@ -54,46 +47,41 @@ class LearnerConfig:
 
 
 @configuration
-class EpisodeConfig(LearnerConfig):
-    """Settings of every learner that trains a recurrent policy on episodes."""
+class EpisodeSettings(LearnerConfig, Architecture):
+    """Settings of every learner that trains an actor-critic on episodes, of any architecture."""
 
     anneal_lr: bool = True
     """Let the learning rate fall linearly to zero at the last update."""
     max_grad_norm: PositiveFloat | None = 0.5
     """Gradients longer than this are scaled down to it; None: they are not."""
-    sees: tuple[str, ...] = ("features", "hidden_state")
-    """Observations that the policy gets, out of `agents.policies.recurrent_network.SEES`."""
-    hidden_size: PositiveInt = 128
-    """Of the policy's layers and memory."""
-    recurrent: bool = True
-    """With a GRU for a memory."""
-
-    def __post_init__(self) -> None:
-        """Refuse observations that do not exist."""
-        check_sees(self.sees)
 
 
 @configuration
-class RewardConfig(EpisodeConfig):
-    """Settings of every learner that trains a recurrent policy from rewards."""
+class RewardSettings(EpisodeSettings):
+    """Settings of every learner that trains an actor-critic from rewards."""
 
     gamma: Fraction = 0.7
     """Discount."""
     vf_coef: NonNegativeFloat = 0.5
     """Weight of the value loss."""
     ent_coef: NonNegativeFloat = 0.0
-    """Weight of the entropy bonus, which has no gradient where `final_std` leads the width."""
-    std: PositiveFloat = 0.2
-    """First standard deviation of locations, as a fraction of the way a patch can travel."""
-    final_std: PositiveFloat | None = None
-    """Where it is led linearly until the last update; None: it is learned."""
+    """Weight of the entropy bonus, at the first update. The entropy has no gradient where locations
+    have a width that is led."""
+    final_ent_coef: NonNegativeFloat | None = added(default=None)
+    """Where it is led linearly until the last update; None: it stays."""
+
+    def ent_coef_at(self, progress: float) -> float:
+        """Return the weight of the entropy bonus after a share of all updates."""
+        last = self.ent_coef if self.final_ent_coef is None else self.final_ent_coef
+        return self.ent_coef + progress * (last - self.ent_coef)
 
 
 class Rollout(NamedTuple):
     """One batch of whole episodes; A = T - 1 actions.
 
     Attributes:
-        seen: (A, n, ...) float32 each, by name, what the policy saw.
+        perceived: (A, n, ...) each, by name, what the policy's network made of what it saw, see
+            `agents.policies.actor_critic.ActorCritic.perceive`.
         actions: (A, n, 2) float32 locations, not clipped, or (A, n) int64 grid indices; where the
             task has stop, what `gf_env.envs.actions.ActionCodec.look` takes then.
         log_probs: (A, n), of the actions under the policy that chose them.
@@ -104,7 +92,7 @@ class Rollout(NamedTuple):
         looks: (n,) int64, how many the episode had, glance included.
     """
 
-    seen: dict[str, torch.Tensor]
+    perceived: dict[str, torch.Tensor]
     actions: torch.Tensor
     log_probs: torch.Tensor
     values: torch.Tensor
@@ -116,8 +104,8 @@ class Rollout(NamedTuple):
 
 _Network = TypeVar("_Network", bound=nn.Module)
 _Config = TypeVar("_Config", bound=LearnerConfig)
-_EpisodeConfig = TypeVar("_EpisodeConfig", bound=EpisodeConfig)
-_RewardConfig = TypeVar("_RewardConfig", bound=RewardConfig)
+_EpisodeSettings = TypeVar("_EpisodeSettings", bound=EpisodeSettings)
+_RewardSettings = TypeVar("_RewardSettings", bound=RewardSettings)
 
 
 class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
@@ -192,32 +180,31 @@ class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
         """
 
 
-class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork, _EpisodeConfig]):
-    """An `EpisodeLearner` of a recurrent policy.
+class ActorCriticLearner(EpisodeLearner[ActorCritic, _EpisodeSettings]):
+    """An `EpisodeLearner` of an actor-critic, of the architecture that its settings say.
 
     Args:
         task: what to learn.
         config: settings.
         phase: the learner's name.
         optimiser: makes it of weights and a learning rate.
-        **network: further fields of `RecurrentPolicyConfig`.
     """
 
     def __init__(
         self,
         task: Task,
-        config: _EpisodeConfig,
+        config: _EpisodeSettings,
         phase: str,
         optimiser: Callable[..., torch.optim.Optimizer],
-        **network: Any,
     ) -> None:
-        policy = new_network(task, config, **network)
-        weights = optimiser(policy.parameters(), config.learning_rate)
-        super().__init__(task, config, phase, policy, weights)
+        self._policy = config.new_policy(task, config.seed)
+        network = self._policy.network
+        weights = optimiser(network.parameters(), config.learning_rate)
+        super().__init__(task, config, phase, network, weights)
 
-    def policy(self) -> RecurrentPolicy:
+    def policy(self) -> ActorCriticPolicy[Any]:
         """Return the policy as it is now."""
-        return RecurrentPolicy(self._network, self._config.seed)
+        return type(self._policy)(self._network, self._config.seed)
 
     def _anneal_rate(self, progress: float) -> Metrics:
         """Set the learning rate for an update; return it by name."""
@@ -225,56 +212,23 @@ class RecurrentPolicyLearner(EpisodeLearner[RecurrentPolicyNetwork, _EpisodeConf
         return set_learning_rate(self._optimiser, self._config.learning_rate * share)
 
 
-class RewardLearner(RecurrentPolicyLearner[_RewardConfig]):
-    """A `RecurrentPolicyLearner` from rewards."""
+class RewardLearner(ActorCriticLearner[_RewardSettings]):
+    """An `ActorCriticLearner` from rewards."""
 
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
-        schedules = {**self._anneal_rate(progress), **self._lead_width(progress)}
+        led = self._config.lead(self._network, progress)
+        schedules = {**self._anneal_rate(progress), **led}
         rollout = collect(self._task, self._network, batch, generator)
-        learned = self._learn(rollout, generator)
+        learned = self._learn(rollout, self._config.ent_coef_at(progress), generator)
         episodes = episode_metrics(rollout.rewards, rollout.active, rollout.correct, rollout.looks)
         return {**episodes, **schedules, **learned}
 
     @abc.abstractmethod
-    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
+    def _learn(self, rollout: Rollout, ent_coef: float, generator: torch.Generator) -> Metrics:
         """Learn from a batch of episodes; return its losses by name."""
 
-    def _lead_width(self, progress: float) -> Metrics:
-        """Set the standard deviation of locations, unless it is learned; return it by name."""
-        log_std, config = self._network.actor.log_std, self._config
-        if log_std is None:
-            return {}
-        if config.final_std is not None:
-            width = config.std + progress * (config.final_std - config.std)
-            log_std.requires_grad_(False).fill_(math.log(width))
-        return {"charts/std": log_std.detach().exp().mean()}
 
-
-def new_network(task: Task, config: EpisodeConfig, **more: Any) -> RecurrentPolicyNetwork:
-    """Return an untrained network for a task's observations and actions, on its device.
-
-    Args:
-        task: what will be played.
-        config: says what the policy sees, its size and the seed of its weights.
-        **more: further fields of `RecurrentPolicyConfig`.
-    """
-    extra = tuple(name for name in config.sees if name in EXTRA_OBSERVATIONS)
-    spaces = dataclasses.replace(task, observe=extra).observation_space
-    network = RecurrentPolicyConfig(
-        {name: tuple(spaces[name].shape or ()) for name in config.sees},
-        task.actions.grid_size,
-        config.hidden_size,
-        config.recurrent,
-        stop=task.actions.stop,
-        **more,
-    )
-    with seeded_weights(config.seed):
-        return RecurrentPolicyNetwork(network).to(task.device)
-
-
-def collect(
-    task: Task, network: RecurrentPolicyNetwork, batch: Batch, generator: torch.Generator
-) -> Rollout:
+def collect(task: Task, network: ActorCritic, batch: Batch, generator: torch.Generator) -> Rollout:
     """Run one episode on each image with sampled actions.
 
     Args:
@@ -289,7 +243,7 @@ def collect(
         log_probs = network.actor.log_prob(choice, actions)
         return actions, {"actions": actions, "log_probs": log_probs, "values": values}
 
-    return Rollout(**run_episodes(task, network, batch, act))
+    return Rollout(**run_episodes(task, network, batch, act, generator))
 
 
 Acted = tuple[torch.Tensor, dict[str, torch.Tensor]]
@@ -299,9 +253,10 @@ Acted = tuple[torch.Tensor, dict[str, torch.Tensor]]
 @torch.no_grad()
 def run_episodes(
     task: Task,
-    network: RecurrentPolicyNetwork,
+    network: ActorCritic,
     batch: Batch,
     act: Callable[[Episodes, torch.Tensor, torch.Tensor], Acted],
+    generator: torch.Generator,
 ) -> dict[str, Any]:
     """Run one episode on each image.
 
@@ -313,27 +268,28 @@ def run_episodes(
         network: the policy, on the task's device.
         batch: of the task's images, likewise.
         act: chooses, by n episodes, what the actor returned (n, ...) and values (n,).
+        generator: of the noise that the network learns with, likewise.
 
     Returns:
-        `seen`, `rewards`, `active`, `correct` and `looks` as `Rollout` has them, and what `act`
-        kept, (A, n, ...) each, by name.
+        `perceived`, `rewards`, `active`, `correct` and `looks` as `Rollout` has them, and what
+        `act` kept, (A, n, ...) each, by name.
     """
     state = task.reset(batch.images, batch.labels)
     memory = network.initial_state(len(batch.labels))
     active = torch.ones_like(batch.labels, dtype=torch.bool)
     correct, looks = torch.zeros_like(active), torch.ones_like(batch.labels)
-    seen, steps = [], []
+    perceived, steps = [], []
     for _ in range(task.rules.sequence_length - 1):
         shown = task.observation_tensors(state, network.observe)
-        choice, values, memory = network(shown, memory)
+        perceived.append(network.perceive(shown, generator))
+        choice, values, memory = network.act(perceived[-1], memory)
         actions, kept = act(state, choice, values)
         state, rewards, terminated = task.step(state, task.actions.look(actions))
-        seen.append({name: shown[name] for name in network.config.shapes})
         steps.append({**kept, "rewards": rewards, "active": active})
         correct = torch.where(active, episodes.readout(state).correct, correct)
         looks = looks + (active & ~state.stopped)
         active = active & ~terminated
-    return {"seen": stack(seen), "correct": correct, "looks": looks, **stack(steps)}
+    return {"perceived": stack(perceived), "correct": correct, "looks": looks, **stack(steps)}
 
 
 def episode_metrics(

@@ -13,16 +13,16 @@ optimiser, Adam, on batches of episodes. And there may be an entropy bonus.
 An episode may end early, at `exit_thresholds`; what comes after its end is masked out of it all.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step
 from agents.learners.masked_statistics import discounted_returns, explained_variance, masked_mean
-from agents.learners.on_policy import RewardConfig, RewardLearner, Rollout
-from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RecurrentPolicyNetwork
+from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from gf_env.configuration import configuration
 from gf_env.envs.task import Task
 
@@ -32,61 +32,68 @@ BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
 @configuration
-class ReinforceConfig(RewardConfig):
-    """The learner's settings; an update is one gradient step."""
+class ReinforceSettings(RewardSettings):
+    """The learner's settings, for any architecture; an update is one gradient step."""
 
     epochs: PositiveInt = 25
     learning_rate: PositiveFloat = 3e-3
     ent_coef: NonNegativeFloat = 0.01
-    final_std: PositiveFloat | None = 0.05
     baseline: Baseline = "value"
     """What returns are compared with: "value", the critic's, which is learned; "batch_mean", the
     mean over the batch at that step; "none". The critic is not trained with the last two."""
 
 
+@configuration
+class ReinforceConfig(RecurrentWithWidth, ReinforceSettings):
+    """Settings of REINFORCE with a recurrent policy."""
+
+    final_std: PositiveFloat | None = 0.05
+
+
 def train(
-    task: Task, config: ReinforceConfig | None = None, on_update: OnUpdate | None = None
-) -> RecurrentPolicy:
-    """Train a recurrent policy, for either kind of action; see `agents.learners.base`."""
+    task: Task, config: ReinforceSettings | None = None, on_update: OnUpdate | None = None
+) -> ActorCriticPolicy[Any]:
+    """Train a policy of the architecture in the settings; see `agents.learners.base`."""
     learner = ReinforceLearner(task, config or ReinforceConfig())
     learner.run(on_update)
     return learner.policy()
 
 
-class ReinforceLearner(RewardLearner[ReinforceConfig]):
+class ReinforceLearner(RewardLearner[ReinforceSettings]):
     """The learner between two updates."""
 
-    def __init__(self, task: Task, config: ReinforceConfig) -> None:
-        super().__init__(task, config, PHASE, torch.optim.Adam, std=config.std)
+    def __init__(self, task: Task, config: ReinforceSettings) -> None:
+        super().__init__(task, config, PHASE, torch.optim.Adam)
 
-    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
-        return update(self._network, self._optimiser, rollout, self._config)
+    def _learn(self, rollout: Rollout, ent_coef: float, generator: torch.Generator) -> Metrics:
+        return update(self._network, self._optimiser, rollout, self._config, ent_coef)
 
 
 def update(
-    network: RecurrentPolicyNetwork,
+    network: ActorCritic,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
-    config: ReinforceConfig,
+    config: ReinforceSettings,
+    ent_coef: float,
 ) -> Metrics:
     """Take the one gradient step that a batch is used for; return its losses by name."""
-    loss, metrics = losses(network, rollout, config)
+    loss, metrics = losses(network, rollout, config, ent_coef)
     gradient_step(network, optimiser, loss, config.max_grad_norm)
     return metrics
 
 
 def losses(
-    network: RecurrentPolicyNetwork, rollout: Rollout, config: ReinforceConfig
+    network: ActorCritic, rollout: Rollout, config: ReinforceSettings, ent_coef: float
 ) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of."""
     active = rollout.active
-    choice, values = network.replay(rollout.seen)
+    choice, values = network.replay(rollout.perceived)
     log_probs = network.actor.log_prob(choice, rollout.actions)
     returns = returns_to_go(rollout.rewards, active, config.gamma)
     advantages = returns - expected_returns(config.baseline, returns, values.detach(), active)
     policy_loss = -masked_mean(advantages * log_probs, active)
     entropy = masked_mean(network.actor.entropy(choice), active)
-    loss = policy_loss - config.ent_coef * entropy
+    loss = policy_loss - ent_coef * entropy
     metrics = {"losses/policy_loss": policy_loss, "losses/entropy": entropy}
     if config.baseline == "value":
         value_loss = masked_mean((values - returns).square(), active)

@@ -27,6 +27,7 @@ It is low because the looks of an untrained policy gain little: one that stops o
 looking does not pay before it has learned to look. It is not lower because what is not tried is not
 learned: each action is a stop in 8 of the usual 256 episodes.
 """
+FIRST_STOP_LOGIT = math.log(FIRST_STOP / (1 - FIRST_STOP))
 RULED_OUT = 1e4
 """What the logits of choices that are ruled out are lowered by; finite, so that nothing that is
 multiplied by a probability of 0 becomes NaN."""
@@ -79,12 +80,8 @@ class GaussianActor(nn.Module):
         return location_to_action(locations.clamp(0, 1))
 
 
-class GridActor(nn.Module):
-    """Chooses one of k patches.
-
-    Args:
-        size: of its input.
-        count: k.
+class PatchActor(nn.Module):
+    """Chooses one of k patches, by logits that it is given.
 
     Attributes:
         log_std: None: its choices have no width.
@@ -92,18 +89,13 @@ class GridActor(nn.Module):
 
     log_std: None = None
 
-    def __init__(self, size: int, count: int) -> None:
-        super().__init__()
-        self.linear = _small_linear(size, count)
-
-    def forward(self, thought: torch.Tensor, ruled_out: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, ruled_out: torch.Tensor | None = None) -> torch.Tensor:
         """Return log-probabilities of all actions, (..., k).
 
         Args:
-            thought: (..., size).
+            logits: (..., k).
             ruled_out: (..., k) bool, patches that are not to be chosen; None: none.
         """
-        logits: torch.Tensor = self.linear(thought)
         if ruled_out is not None:
             logits = logits - RULED_OUT * ruled_out
         return logits.log_softmax(-1)
@@ -130,6 +122,24 @@ class GridActor(nn.Module):
     def to_actions(self, indices: torch.Tensor) -> torch.Tensor:
         """Return the indices themselves."""
         return indices
+
+
+class GridActor(PatchActor):
+    """Chooses one of k patches by what a network thinks.
+
+    Args:
+        size: of its input.
+        count: k.
+    """
+
+    def __init__(self, size: int, count: int) -> None:
+        super().__init__()
+        self.linear = _small_linear(size, count)
+
+    @override
+    def forward(self, thought: torch.Tensor, ruled_out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return log-probabilities of all actions, (..., k), for thoughts (..., size)."""
+        return super().forward(self.linear(thought), ruled_out)
 
 
 class StoppingActor(nn.Module):
@@ -186,8 +196,28 @@ class StoppingActor(nn.Module):
         return torch.cat([actions, _sign(chosen[..., 2:] > 0)], dim=-1)
 
 
-class StoppingGridActor(GridActor):
-    """Chooses whether to stop, and if not, one of k patches; the action after the last one stops.
+class StoppingPatchActor(PatchActor):
+    """Chooses whether to stop, and if not, one of k patches; the action after the last stops."""
+
+    def with_stop(self, patches: torch.Tensor, logit: torch.Tensor) -> torch.Tensor:
+        """Return log-probabilities of all actions, (..., k + 1).
+
+        Args:
+            patches: (..., k), log-probabilities of patches where it does not stop.
+            logit: (..., 1), of stopping.
+        """
+        stop, go_on = _log_probs_of_stop(logit)
+        return torch.cat([patches + go_on, stop], dim=-1)
+
+    @override
+    def likeliest(self, log_probs: torch.Tensor) -> torch.Tensor:
+        """Return the likeliest patch, or k where stopping is likelier than all looks together."""
+        patches, stop = log_probs[..., :-1], log_probs[..., -1]
+        return torch.where(stop > math.log(0.5), patches.shape[-1], patches.argmax(-1))
+
+
+class StoppingGridActor(StoppingPatchActor, GridActor):
+    """Chooses whether to stop and among k patches by what a network thinks.
 
     Args:
         size: of its input.
@@ -201,15 +231,7 @@ class StoppingGridActor(GridActor):
     @override
     def forward(self, thought: torch.Tensor, ruled_out: torch.Tensor | None = None) -> torch.Tensor:
         """Return log-probabilities of all actions, (..., k + 1); see `GridActor.forward`."""
-        patches = super().forward(thought, ruled_out)
-        stop, go_on = _log_probs_of_stop(self.stop(thought))
-        return torch.cat([patches + go_on, stop], dim=-1)
-
-    @override
-    def likeliest(self, log_probs: torch.Tensor) -> torch.Tensor:
-        """Return the likeliest patch, or k where stopping is likelier than all looks together."""
-        patches, stop = log_probs[..., :-1], log_probs[..., -1]
-        return torch.where(stop > math.log(0.5), patches.shape[-1], patches.argmax(-1))
+        return self.with_stop(super().forward(thought, ruled_out), self.stop(thought))
 
 
 Actor = GaussianActor | GridActor | StoppingActor
@@ -252,5 +274,5 @@ def _small_linear(size: int, outputs: int) -> nn.Linear:
 def _stop_linear(size: int) -> nn.Linear:
     """Return a layer for the logit of stopping, which begins at `FIRST_STOP`."""
     linear = _small_linear(size, 1)
-    nn.init.constant_(linear.bias, math.log(FIRST_STOP / (1 - FIRST_STOP)))
+    nn.init.constant_(linear.bias, FIRST_STOP_LOGIT)
     return linear

@@ -12,10 +12,13 @@ from typing import Annotated
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import nn
+from typing_extensions import override
 
+from agents.policies.actor_critic import ActorCritic
 from agents.policies.actors import GridActor, make_actor
+from agents.policies.network_policy import Tensors
 from gf_env.configuration import configuration
-from gf_env.envs.observations import EXTRA_OBSERVATIONS
+from gf_env.envs.observations import EXTRA_OBSERVATIONS, newest_patch
 
 SEES = ("features", "hidden_state", *EXTRA_OBSERVATIONS)
 """All that a policy can see."""
@@ -112,16 +115,13 @@ class LookMap(nn.Module):
         Returns:
             (n, n * n * (channels + 1)), zeros for those that have seen only the glance.
         """
-        newest = (step.long() - 2)[:, :, None]  # (n, 1, 1)
-        place = locations.gather(1, newest.clamp(min=0).expand(-1, 1, 2))[:, 0]
-        row, col = ((place + 1) / 2 * (self._grid_size - 1)).round().long().unbind(1)
-        here = nn.functional.one_hot(row * self._grid_size + col, self._grid_size**2)
-        here = here * (newest[:, 0] >= 0)  # (n, n * n)
+        newest = newest_patch(locations, step, self._grid_size)
+        here = nn.functional.one_hot(newest, self._grid_size**2) * (step > 1)  # (n, n * n)
         left = nn.functional.pad(self.linear(known).relu(), (1, 0), value=1.0)
         return (here[:, :, None] * left[:, None]).flatten(1)
 
 
-class RecurrentPolicyNetwork(nn.Module):
+class RecurrentPolicyNetwork(ActorCritic):
     """Encoders of what is seen, memory, actor and critic.
 
     Args:
@@ -146,11 +146,6 @@ class RecurrentPolicyNetwork(nn.Module):
         self.actor = make_actor(size, grid_size, config.std, stop=config.stop)
         self.critic = nn.Linear(size, 1)
 
-    @property
-    def observe(self) -> tuple[str, ...]:
-        """What it sees beyond what is always there."""
-        return tuple(name for name in self.config.shapes if name in EXTRA_OBSERVATIONS)
-
     def initial_state(self, count: int) -> torch.Tensor:
         """Return the memory before the first action: zeros, (count, m).
 
@@ -159,37 +154,22 @@ class RecurrentPolicyNetwork(nn.Module):
         size = self.config.hidden_size if self.config.recurrent else 0
         return self.critic.weight.new_zeros(count, size + self._map_size)
 
-    def forward(
-        self, seen: Mapping[str, torch.Tensor], memory: torch.Tensor
+    @override
+    def act(
+        self, perceived: Tensors, memory: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Propose the next look of n episodes.
-
-        Args:
-            seen: (n, *shape) float32 each, by name; others are ignored.
-            memory: as `initial_state` has it.
-
-        Returns:
-            What the actor returns (n, ...), values (n,) and the memory after it.
-        """
         own, drawn = self._split(memory)
-        known = self._known(seen)
+        known = self._known(perceived)
         if self.map is not None:
-            drawn = drawn + self.map(known, *(seen[name] for name in _PLACES))
+            drawn = drawn + self.map(known, *(perceived[name] for name in _PLACES))
         thought, own = self._remember(self._encode(known, drawn), own)
         choice = self._choose(thought, drawn)
         return choice, self.critic(thought)[:, 0], torch.cat([own, drawn], dim=1)
 
-    def replay(self, seen: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Go through n whole episodes of A actions, from their first.
-
-        Args:
-            seen: (A, n, *shape) float32 each, by name.
-
-        Returns:
-            What the actor returns (A, n, ...) and values (A, n).
-        """
-        length, count = next(iter(seen.values())).shape[:2]
-        flat = {name: value.flatten(0, 1) for name, value in seen.items()}
+    @override
+    def replay(self, perceived: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+        length, count = next(iter(perceived.values())).shape[:2]
+        flat = {name: value.flatten(0, 1) for name, value in perceived.items()}
         known = self._known(flat)  # (A * n, ...), and likewise
         drawn = known[:, :0]
         if self.map is not None:
@@ -204,7 +184,7 @@ class RecurrentPolicyNetwork(nn.Module):
         choice = self._choose(thought, drawn.view(length, count, -1))
         return choice, self.critic(thought)[..., 0]
 
-    def _known(self, seen: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def _known(self, seen: Tensors) -> torch.Tensor:
         """Return what is seen, each part encoded, side by side."""
         return torch.cat([encoder(seen[name]) for name, encoder in self.encoders.items()], dim=1)
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from agents.learners import belief_search, imitation, paper_ppo, recurrent_ppo, reinforce, stopping
+from agents.learners import belief_search, imitation, paper_ppo, ppo, reinforce, stopping
+from agents.learners.architectures.base import Architecture, with_architecture
+from agents.learners.architectures.map import Map
 from agents.learners.base import OnUpdate, Update
 from agents.policies.base import Policy
 from agents.registry.import_paths import call_with, is_module_path, load_object
@@ -90,11 +92,27 @@ def _train_where_and_when(
     return stopping.train(make_task(**price), policy, config, after)
 
 
+ARCHITECTURES: Mapping[str, type[Architecture]] = {"map": Map}
+"""Architectures that every learner from episodes can train. The recurrent one is not among them:
+its learners have settings of their own for it."""
+
+FROM_EPISODES: Mapping[str, tuple[type[Any], Callable[..., Policy]]] = {
+    "ppo": (ppo.PPOSettings, ppo.train),
+    "reinforce": (reinforce.ReinforceSettings, reinforce.train),
+    "imitation": (imitation.ImitationSettings, imitation.train),
+}
+"""Learners that train any architecture: their settings, and what trains with them."""
+
 LEARNERS: Mapping[str, Learner] = {
     "paper-ppo": Learner(paper_ppo.PaperPPOConfig, _on_tasks(paper_ppo.train)),
-    "recurrent-ppo": Learner(recurrent_ppo.RecurrentPPOConfig, _on_tasks(recurrent_ppo.train)),
+    "recurrent-ppo": Learner(ppo.RecurrentPPOConfig, _on_tasks(ppo.train)),
     "reinforce": Learner(reinforce.ReinforceConfig, _on_tasks(reinforce.train)),
     "imitation": Learner(imitation.ImitationConfig, _on_tasks(imitation.train)),
+    **{
+        f"{name}-{signal}": Learner(with_architecture(settings, architecture), _on_tasks(train))
+        for name, architecture in ARCHITECTURES.items()
+        for signal, (settings, train) in FROM_EPISODES.items()
+    },
     "belief": Learner(belief_search.BeliefLearnerConfig, _on_tasks(belief_search.train)),
     "stopping": Learner(WhereAndWhenConfig, _train_where_and_when, chooses_on_tensors=False),
     **{

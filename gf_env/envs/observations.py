@@ -71,6 +71,23 @@ def observation(state: Shown, observe: Sequence[str] = ()) -> Observation:
     return {key: np.array(value.cpu().numpy(), order="C") for key, value in seen.items()}
 
 
+def newest_patch(locations: torch.Tensor, step: torch.Tensor, grid_size: int) -> torch.Tensor:
+    """Return which patch of a grid the newest look was at, by what is seen of n episodes.
+
+    Args:
+        locations: (n, T - 1, 2) in [-1, 1], (row, col), the looks so far.
+        step: (n, 1), how many they are, glance included.
+        grid_size: n' for n' x n' patches.
+
+    Returns:
+        (n,) int64, row-major; any patch where there was only the glance.
+    """
+    newest = (step.long() - 2).clamp(min=0)[:, :, None]  # (n, 1, 1)
+    place = locations.gather(1, newest.expand(-1, 1, 2))[:, 0]
+    row, col = ((place + 1) / 2 * (grid_size - 1)).round().long().unbind(1)
+    return row * grid_size + col
+
+
 def check_observe(observe: Sequence[str]) -> None:
     """Check extra keys.
 

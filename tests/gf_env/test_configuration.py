@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import PositiveInt
 
-from gf_env.configuration import Fraction, configuration
+from gf_env.configuration import Fraction, added, configuration, described
 
 
 @configuration
@@ -41,6 +41,18 @@ def test_what_json_has_becomes_what_fields_are():
     assert pickle.loads(pickle.dumps(made)) == made
     assert dataclasses.replace(made, kind="flat") == made
     assert hash(Inner(3)) == hash(Inner(3))
+
+
+@configuration
+class Grown(Derived):
+    rate: PositiveInt | None = added(default=None)
+
+
+def test_what_was_added_is_described_where_it_changes_something():
+    assert described(Grown(3)) == dataclasses.asdict(Derived(3))
+    assert described(Grown(3, rate=2)) == {**dataclasses.asdict(Derived(3)), "rate": 2}
+    with pytest.raises(ValueError, match="Grown: rate must be greater than 0, got 0"):
+        Grown(3, rate=0)
 
 
 def test_none_can_be_changed():

@@ -11,17 +11,19 @@ import torch
 
 import agents
 import gf_env
-from agents.learners import imitation, paper_ppo, recurrent_ppo, reinforce
+from agents.learners import imitation, paper_ppo, ppo, reinforce
 from agents.policies.recurrent_network import SEES
 from gf_env.envs.make_task import make_task
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
-from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, success, train
+from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, RECURRENT, success, train
 from tests.helpers.tiny import random_dataset
 
 ON_REWARDS = {
     "paper_ppo": "discounted_returns",
     "recurrent_ppo": "estimate_advantages",
     "reinforce": "returns_to_go",
+    "map_ppo": "estimate_advantages",
+    "map_reinforce": "returns_to_go",
 }
 """Learners from rewards, with the function that makes of rewards what is learned from."""
 CHOOSERS = ("recurrent_ppo", "reinforce")
@@ -51,31 +53,41 @@ def bad(text, value):
 
 
 EPISODES = bad("epochs updates num_envs learning_rate max_seconds hidden_size", 0)
+AN_ACTOR_CRITIC = [*EPISODES, *bad("max_grad_norm", 0)]
 A_RECURRENT_POLICY = [
-    *EPISODES,
-    *bad("max_grad_norm", 0),
+    *AN_ACTOR_CRITIC,
     *({"sees": sees} for sees in ((), "features", ("label",), ("step", "step"))),
 ]
+A_MAP = [
+    *AN_ACTOR_CRITIC,
+    *bad("evidence_size", 0),
+    *bad("query_size", -1),
+    *bad("sees", ("step",)),
+]
 REWARDS = [*bad("vf_coef gamma", -1), *bad("gamma", 1.1)]
-A_WIDTH = [*bad("std final_std", 0), *bad("ent_coef", -1)]
+ENTROPY = bad("ent_coef final_ent_coef", -1)
+A_WIDTH = bad("std final_std", 0)
+PPO = [
+    *REWARDS,
+    *ENTROPY,
+    *bad("update_epochs num_minibatches clip_range clip_range_vf", 0),
+    *bad("gae_lambda", 1.1),
+    *bad("weight_decay", -1),
+]
+IMITATION = [
+    *bad("kept_batches gradient_steps temperature", 0),
+    *bad("weight_decay beta", -1),
+    *bad("beta beta_until", 1.1),
+    *bad("loss", "hinge"),
+]
 IMPOSSIBLE = {
     "paper_ppo": [*EPISODES, *REWARDS, *bad("action_std", 0)],
-    "recurrent_ppo": [
-        *A_RECURRENT_POLICY,
-        *REWARDS,
-        *A_WIDTH,
-        *bad("update_epochs num_minibatches clip_range clip_range_vf", 0),
-        *bad("gae_lambda", 1.1),
-        *bad("num_minibatches", 300),
-    ],
-    "reinforce": [*A_RECURRENT_POLICY, *REWARDS, *A_WIDTH, *bad("baseline", "median")],
-    "imitation": [
-        *A_RECURRENT_POLICY,
-        *bad("kept_batches gradient_steps temperature", 0),
-        *bad("weight_decay feature_channels map_channels beta", -1),
-        *bad("beta beta_until", 1.1),
-        *bad("loss", "hinge"),
-    ],
+    "recurrent_ppo": [*A_RECURRENT_POLICY, *A_WIDTH, *PPO, *bad("num_minibatches", 300)],
+    "reinforce": [*A_RECURRENT_POLICY, *A_WIDTH, *REWARDS, *ENTROPY, *bad("baseline", "median")],
+    "imitation": [*A_RECURRENT_POLICY, *IMITATION, *bad("feature_channels map_channels", -1)],
+    "map_ppo": [*A_MAP, *PPO, *bad("num_minibatches", 1100)],
+    "map_reinforce": [*A_MAP, *REWARDS, *ENTROPY, *bad("baseline", "median")],
+    "map_imitation": [*A_MAP, *IMITATION],
     "belief_search": [
         *bad("epochs batch_size learning_rate trust max_seconds places hidden_size", 0),
         *bad("weight_decay warmup_updates evidence_size reach margin", -1),
@@ -106,6 +118,7 @@ def test_impossible_settings(name, settings):
         ("recurrent_ppo", {"sees": ("step", "glance"), "updates": 3, "clip_range_vf": 0.2}),
         ("reinforce", {"sees": ("step", "glance"), "updates": 3, "baseline": "none"}),
         ("imitation", {"sees": ("step", "glance"), "updates": 3, "map_channels": 0}),
+        ("map_ppo", {"evidence_size": 8, "final_ent_coef": 0.1, "weight_decay": 0.1}),
         ("belief_search", {"margin": 0.25, "search_on": False}),
     ],
 )
@@ -162,8 +175,12 @@ def test_updates_are_counted_timed_and_measured(short):
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
 
 
+QUICK = {"belief_search": 0.65, "map_ppo": 0.75, "map_reinforce": 0.75, "map_imitation": 0.8}
+"""What learners that soon know something may find after three updates."""
+
+
 def test_three_updates_are_too_few(short):
-    assert success(short.task, short.policy) < (0.65 if short.name == "belief_search" else 0.5)
+    assert success(short.task, short.policy) < QUICK.get(short.name, 0.5)
 
 
 def test_random_looks_are_too_few(toy):
@@ -174,17 +191,17 @@ LENGTHS = [({"epochs": 2}, 2, [5, 5]), ({"updates": 7}, 2, [5, 2]), ({"updates":
 
 
 @pytest.mark.parametrize(
-    ("learner", "settings"),
+    ("name", "learner", "settings"),
     [
-        (paper_ppo.PaperLearner, {}),
-        (recurrent_ppo.RecurrentLearner, {"update_epochs": 1, "sees": ("step",)}),
-        (reinforce.ReinforceLearner, {"sees": ("step",)}),
-        (imitation.ImitationLearner, {"gradient_steps": 1}),
+        ("paper_ppo", paper_ppo.PaperLearner, {}),
+        ("recurrent_ppo", ppo.PPOLearner, {"update_epochs": 1, "sees": ("step",)}),
+        ("reinforce", reinforce.ReinforceLearner, {"sees": ("step",)}),
+        ("imitation", imitation.ImitationLearner, {"gradient_steps": 1}),
+        ("map_ppo", ppo.PPOLearner, {"update_epochs": 1}),
     ],
 )
 @pytest.mark.parametrize(("length", "epochs", "per_epoch"), LENGTHS)
-def test_length_in_epochs_or_updates(toy, learner, settings, length, epochs, per_epoch):
-    name = learner.__module__.rpartition(".")[2]
+def test_length_in_epochs_or_updates(toy, name, learner, settings, length, epochs, per_epoch):
     config = LEARNERS[name].config(num_envs=400, hidden_size=4, **settings, **length)
     made = learner(toy(LEARNERS[name].actions[-1]), config)
     assert (made.epochs, made.steps_per_epoch) == (epochs, 5)  # 2,000 images
@@ -221,10 +238,12 @@ def test_the_width_is_led_or_learned(toy, name):
     assert seen[1].metrics["charts/std"] != pytest.approx(0.2, rel=1e-4)
 
 
-@pytest.mark.parametrize("case", with_actions(CHOOSERS))
+@pytest.mark.parametrize("case", with_actions([*CHOOSERS, "map_ppo", "map_reinforce"]))
 def test_the_entropy_bonus_keeps_choices_open(toy, case):
     name, grid_size = case
-    settings = {"updates": 8 if name == "recurrent_ppo" else 50, "final_std": None}
+    settings = {"updates": 8 if name.endswith("ppo") else 50}
+    if name in RECURRENT:
+        settings["final_std"] = None
     entropies = [
         train(name, toy(grid_size), **settings, ent_coef=weight)[1][-1].metrics["losses/entropy"]
         for weight in (0.0, 1.0)
@@ -240,6 +259,9 @@ LONG = {
     ("reinforce", LOCATIONS): {"updates": 150},
     ("reinforce", GRID): {"updates": 120},
     ("imitation", GRID): {"updates": 60},
+    ("map_ppo", GRID): {"updates": 60, **PPO_QUICK},
+    ("map_reinforce", GRID): {"updates": 120},
+    ("map_imitation", GRID): {"updates": 60},
     ("belief_search", GRID): {"epochs": 20, "batch_size": 256},
 }
 """Enough to learn the toy task. For the paper's learner the seed is chosen: five of twenty were
@@ -265,6 +287,9 @@ still at 0.60 to 0.65 after 600 updates."""
             ("imitation", GRID, {"loss": loss}, 0.85, {"charts/agreement": 0.7})
             for loss in imitation.LOSSES
         ),
+        ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
+        ("map_reinforce", GRID, {}, 0.8, {}),
+        ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),
     ],
 )
@@ -308,8 +333,10 @@ def test_does_not_learn_what_belongs_to_others(toy, case, monkeypatch):
     assert success(toy(grid_size), misled) < (0.5 if name in ON_REWARDS else 0.6)
 
 
-@pytest.mark.parametrize("name", ["imitation", "belief_search"])
-def test_learners_from_an_oracle_need_a_grid(toy, name):
+@pytest.mark.parametrize(
+    "name", [name for name in LEARNERS if LOCATIONS not in LEARNERS[name].actions]
+)
+def test_learners_without_locations_need_a_grid(toy, name):
     with pytest.raises(ValueError, match=r"of a grid.*make it with grid_size"):
         train(name, toy(LOCATIONS))
 

@@ -84,7 +84,7 @@ def test_the_teacher_speaks_of_every_state_visited(task):
 
 def test_agreement_is_a_likeliest_patch_as_good_as_the_best(task):
     network, lessons = collect(task)
-    log_probs, _ = network.replay(lessons.seen)
+    log_probs, _ = network.replay(lessons.perceived)
     likeliest = lessons.confidences.gather(2, log_probs.argmax(2)[..., None])[..., 0]
     assert torch.equal(likeliest >= lessons.confidences.amax(2) - 0.01, lessons.agreed)
 
@@ -94,7 +94,7 @@ def test_patches_that_are_ruled_out_are_no_advice(task, loss):
     """Whatever the teacher says of a patch that has been looked at, the loss is the same."""
     config = ImitationConfig(loss=loss, weighted=False)
     network, lessons = collect(task)
-    log_probs, _ = network.replay(lessons.seen)
+    log_probs, _ = network.replay(lessons.perceived)
     ruled_out = log_probs < -100
     assert ruled_out.sum(-1).tolist() == [[step] * 64 for step in range(3)]
     louder = lessons._replace(confidences=torch.where(ruled_out, 1.0, lessons.confidences))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import agents
-from agents.learners import base, imitation, recurrent_ppo, reinforce
+from agents.learners import base, imitation, ppo, reinforce
 from gf_env.envs.make_task import make_task
 from tests.agents.learners.toy import (
     EPISODIC,
@@ -41,7 +41,7 @@ def ending(request, toy):
 def test_replaying_gives_what_collecting_gave(ending):
     network = new_network(ending)
     rollout = collect(ending, network)
-    choice, values = network.replay(rollout.seen)
+    choice, values = network.replay(rollout.perceived)
     log_probs = network.actor.log_prob(choice, rollout.actions)
     assert torch.allclose(log_probs, rollout.log_probs, atol=1e-4)
     assert torch.allclose(values, rollout.values, atol=1e-5)
@@ -52,7 +52,7 @@ def test_log_probs_are_of_samples_that_are_not_clipped(toy):
     rollout = collect(toy(LOCATIONS), network, 500)
     assert rollout.actions.min() < 0
     assert rollout.actions.max() > 1
-    choice, _ = network.replay(rollout.seen)
+    choice, _ = network.replay(rollout.perceived)
     expected = torch.distributions.Normal(choice, 0.5).log_prob(rollout.actions).sum(-1)
     assert torch.allclose(rollout.log_probs, expected, atol=1e-4)
 
@@ -96,15 +96,19 @@ def test_correct_is_what_the_classifier_said_when_the_episode_ended(target_task)
 
 
 def ppo_losses(network, rollout, config):
-    samples = recurrent_ppo.prepare(rollout, config)
-    return recurrent_ppo.losses(network, samples, config)
+    samples = ppo.prepare(rollout, config)
+    return ppo.losses(network, samples, config, config.ent_coef)
+
+
+def reinforce_losses(network, rollout, config):
+    return reinforce.losses(network, rollout, config, config.ent_coef)
 
 
 BOTH, EITHER = (LOCATIONS, GRID), [True, False]
 LOSSES = [
-    (collect, ppo_losses, recurrent_ppo.RecurrentPPOConfig(clip_range_vf=0.1, ent_coef=0.1), BOTH),
+    (collect, ppo_losses, ppo.RecurrentPPOConfig(clip_range_vf=0.1, ent_coef=0.1), BOTH),
     *(
-        (collect, reinforce.losses, reinforce.ReinforceConfig(baseline=each, ent_coef=0.1), BOTH)
+        (collect, reinforce_losses, reinforce.ReinforceConfig(baseline=each, ent_coef=0.1), BOTH)
         for each in reinforce.BASELINES
     ),
     *(

@@ -44,7 +44,7 @@ def constant_network(value, grid_size=None, std=0.5):
 def two_steps(actions):
     """Returns are 2 and 3, then 2; with a discount of 1/2. The second episode ends at once."""
     return Rollout(
-        seen={"step": torch.tensor([[1.0, 1.0], [2.0, 2.0]])[..., None]},
+        perceived={"step": torch.tensor([[1.0, 1.0], [2.0, 2.0]])[..., None]},
         actions=torch.tensor(actions),
         log_probs=torch.zeros(2, 2),
         values=torch.zeros(2, 2),
@@ -61,7 +61,7 @@ LOCATIONS = [[(0.9, 0.5), (0.1, 0.5)], [(0.5, 0.1), (0.9, 0.9)]]
 
 def test_loss_and_gradient_by_hand():
     network, config = constant_network(1.0), ReinforceConfig(gamma=0.5, vf_coef=0.5, ent_coef=0.1)
-    loss, metrics = reinforce.losses(network, two_steps(LOCATIONS), config)
+    loss, metrics = reinforce.losses(network, two_steps(LOCATIONS), config, config.ent_coef)
     # advantages over a value of 1 are 1 and 2, then 1
     log_prob = -0.5 * 0.8**2 - 2 * math.log(0.5) - math.log(2 * math.pi)
     policy_loss, value_loss = -(1 + 2 + 1) * log_prob / 3, (1 + 4 + 1) / 3
@@ -93,7 +93,7 @@ def test_loss_and_gradient_by_hand():
 def test_gradient_on_a_grid_by_hand():
     network = constant_network(1.0, grid_size=2)
     rollout = two_steps([[0, 3], [1, 2]])
-    loss, _ = reinforce.losses(network, rollout, ReinforceConfig(gamma=0.5))
+    loss, _ = reinforce.losses(network, rollout, ReinforceConfig(gamma=0.5), 0.01)
     loss.backward()
     # a log-probability moves by its own logit at 1 - 1/4, by others at -1/4
     share = (1 + 2 + 1) / 4
@@ -106,7 +106,7 @@ def test_gradient_on_a_grid_by_hand():
 )
 def test_without_a_learned_baseline(baseline, advantages):
     network, config = constant_network(1.0), ReinforceConfig(gamma=0.5, baseline=baseline)
-    loss, metrics = reinforce.losses(network, two_steps(LOCATIONS), config)
+    loss, metrics = reinforce.losses(network, two_steps(LOCATIONS), config, config.ent_coef)
     loss.backward()
     first, second, third = advantages
     assert network.actor.linear.bias.grad.tolist() == pytest.approx(
@@ -119,6 +119,8 @@ def test_without_a_learned_baseline(baseline, advantages):
 def test_an_update_is_one_step_along_the_gradient():
     network, rollout = constant_network(1.0), two_steps(LOCATIONS)
     optimiser = torch.optim.SGD(network.parameters(), 1.0)
-    reinforce.update(network, optimiser, rollout, ReinforceConfig(gamma=0.5, max_grad_norm=None))
+    reinforce.update(
+        network, optimiser, rollout, ReinforceConfig(gamma=0.5, max_grad_norm=None), 0.01
+    )
     assert network.actor.linear.bias.tolist() == pytest.approx([-0.4 / 3, -0.4 / 3], abs=1e-6)
     assert network.critic.bias.tolist() == pytest.approx([1 + 4 / 3])

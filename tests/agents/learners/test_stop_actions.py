@@ -29,6 +29,8 @@ from tests.agents.learners.toy import (
         ("reinforce", LOCATIONS, 0.6),
         ("reinforce", GRID, 0.6),
         ("imitation", GRID, 0.85),
+        ("map_ppo", GRID, 0.8),
+        ("map_imitation", GRID, 0.85),
     ],
 )
 def test_looks_that_cost_nothing_are_not_saved(toy, name, grid_size, least):
@@ -46,7 +48,7 @@ def test_looks_that_cost_too_much_are_not_taken(toy, case):
     task = toy(grid_size, stop=True, look_cost=1.0)
     settings = LONG[name, grid_size]
     policy, updates = train(name, task, **{**settings, "updates": settings["updates"] // 2})
-    assert evaluation(task, policy).mean_looks == 1
+    assert evaluation(task, policy).mean_looks < 1.05
     looks = [update.metrics["charts/looks"] for update in updates]
     assert looks[0] > 3 > 1.3 > looks[-1]
     assert updates[-1].metrics["charts/episodic_return"] > -0.3
@@ -85,7 +87,7 @@ def test_log_probs_are_of_stops_or_of_locations(toy):
     task = toy(LOCATIONS, stop=True)
     network = new_network(task)
     rollout = collect(task, network, 500)
-    choice, _ = network.replay(rollout.seen)
+    choice, _ = network.replay(rollout.perceived)
     stops = task.actions.look(rollout.actions.flatten(0, 1)).stop.view(3, 500)
     of_stop = choice[..., 2].sigmoid().log()
     assert torch.allclose(rollout.log_probs[stops], of_stop[stops], atol=1e-4)
@@ -117,7 +119,7 @@ def test_a_teacher_that_acts_stops_where_no_look_pays(toy, look_cost, looks):
 
 def test_agreement_is_an_action_as_good_as_the_best(toy):
     _, network, lessons = taught(toy, 0.25)
-    log_probs, _ = network.replay(lessons.seen)
+    log_probs, _ = network.replay(lessons.perceived)
     likeliest = network.actor.likeliest(log_probs)[..., None]
     advised = lessons.confidences.gather(2, likeliest)[..., 0]
     assert torch.equal(advised >= lessons.confidences.amax(2) - 0.01, lessons.agreed)

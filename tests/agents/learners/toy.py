@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import gf_env
-from agents.learners import belief_search, imitation, on_policy, paper_ppo, recurrent_ppo, reinforce
+from agents.learners import belief_search, imitation, on_policy, paper_ppo, ppo, reinforce
+from agents.learners.architectures.recurrent import RecurrentWithWidth
+from agents.registry import learners as registry
 from gf_env.network.encoders.base import Encoding
 from tests.helpers.tiny import TargetNetwork
 
@@ -70,8 +72,8 @@ LEARNERS = {
         _names("episodic_return accuracy looks", "loss policy_loss value_loss explained_variance"),
     ),
     "recurrent_ppo": Learner(
-        recurrent_ppo,
-        recurrent_ppo.RecurrentPPOConfig,
+        ppo,
+        ppo.RecurrentPPOConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 3e-3},
         (LOCATIONS, GRID),
         _names(
@@ -110,8 +112,24 @@ LEARNERS = {
         _names("learning_rate", "after_the_glance after_looks"),
     ),
 }
-EPISODIC = ("recurrent_ppo", "reinforce", "imitation")
-"""Those that share the settings of `EpisodeConfig`, and whose policies can stop."""
+
+
+def _of_map(signal, recurrent, **quick):
+    """Return a learner of the map, made of the same learner of a recurrent policy."""
+    learner = LEARNERS[recurrent]
+    settings = {"num_envs": 64, "hidden_size": 32, "evidence_size": 32, "dropout": 0.1, **quick}
+    config = registry.LEARNERS[f"map-{signal}"].config
+    return Learner(learner.module, config, settings, (GRID,), learner.metrics - {"charts/std"})
+
+
+RECURRENT = ("recurrent_ppo", "reinforce", "imitation")
+LEARNERS |= {
+    "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4),
+    "map_reinforce": _of_map("reinforce", "reinforce", learning_rate=0.02),
+    "map_imitation": _of_map("imitation", "imitation", learning_rate=5e-3),
+}
+EPISODIC = (*RECURRENT, "map_ppo", "map_reinforce", "map_imitation")
+"""Those that share the settings of `EpisodeSettings`, and whose policies can stop."""
 
 
 def train(name, task, **settings):
@@ -146,7 +164,7 @@ def first_images(task, count):
 
 def new_network(task):
     """Return a network with opinions."""
-    network = on_policy.new_network(task, on_policy.EpisodeConfig(hidden_size=16, seed=3), std=0.5)
+    network = RecurrentWithWidth(hidden_size=16, std=0.5).new_policy(task, seed=3).network
     with torch.random.fork_rng():
         torch.manual_seed(3)
         for head in network.actor.modules():

@@ -19,6 +19,12 @@ BELIEF = BeliefConfig(
 )
 
 
+MAP = {
+    **{"feature_shape": (4, 2, 2), "state_size": 6, "decisions": 3, "grid_size": 3},
+    **{"components": 0, "hidden_size": 8, "evidence_size": 16},
+}
+
+
 def seeded(make):
     """Make something with weights, whose layers begin as they always do here."""
     with torch.random.fork_rng():
@@ -49,6 +55,15 @@ def network_for_rules(image_size=96, patch_size=24):
     return seeded(lambda: GlanceFocusNet(config)).eval()
 
 
+def map_policy(seed=0, **settings):
+    config = agents.MapConfig(**{**MAP, **settings})
+    network = seeded(lambda: agents.MapNetwork(config))
+    # the map is blank at first; here it is not
+    for each in network.parameters():
+        seeded(lambda weight=each: torch.nn.init.normal_(weight))
+    return agents.MapPolicy(network, seed)
+
+
 NETWORKS = {
     "paper": paper_policy,
     "recurrent": recurrent_policy,
@@ -59,6 +74,10 @@ NETWORKS = {
     "recurrent-grid-stop": lambda seed=0: recurrent_policy(seed=seed, grid_size=3, stop=True),
     "recurrent-without-gru": lambda seed=0: recurrent_policy(seed=seed, recurrent=False, std=0.05),
     "belief": belief_policy,
+    "map": map_policy,
+    "map-components-query-stop": lambda seed=0: map_policy(
+        seed, components=5, query_size=2, stop=True
+    ),
 }
 """Policies that are a network, each made with a seed."""
 RULES = {

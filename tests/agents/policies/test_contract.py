@@ -15,11 +15,13 @@ from gf_env.policy import stops
 from gf_env.storage.tensors import TensorFileError, save_tensors
 from tests.agents.policies.made import (
     BELIEF,
+    MAP,
     MAPPED,
     NETWORKS,
     RANDOM_RULES,
     RULES,
     SHAPES,
+    map_policy,
     observe,
     observe_for,
     recurrent_policy,
@@ -28,6 +30,7 @@ from tests.agents.policies.made import (
 POLICIES = {**RULES, **NETWORKS}
 SEEDED = (*RANDOM_RULES, *NETWORKS)
 WITHOUT_MEMORY = ("random", "gaussian")
+MAY_CHOOSE_ALIKE = ("recurrent-grid", "recurrent-grid-stop", "map", "map-components-query-stop")
 ALWAYS_THE_SAME = ("centre", "recurrent-without-gru")
 
 
@@ -82,7 +85,7 @@ def test_the_state_of_episodes_that_start_is_cleared(name):
         assert state.shape == (2, 0)
     else:
         assert not np.allclose(after_on, state, atol=1e-6)
-    if name not in ("recurrent-grid", "recurrent-grid-stop"):
+    if name not in MAY_CHOOSE_ALIKE:
         same = np.allclose(mixed[1], fresh[1], atol=1e-6)
         assert same == (name in ALWAYS_THE_SAME)
 
@@ -129,7 +132,7 @@ def test_a_saved_policy_is_the_same(name, tmp_path):
     assert type(load_policy(tmp_path / "policy.safetensors")) is type(policy)
 
 
-@pytest.mark.parametrize("name", ["paper", "recurrent", "belief"])
+@pytest.mark.parametrize("name", ["paper", "recurrent", "belief", "map"])
 def test_a_damaged_file_or_another_policy_is_refused(name, tmp_path):
     path, policy = tmp_path / "policy.safetensors", NETWORKS[name]()
     policy.save(path)
@@ -157,6 +160,8 @@ def test_policies_are_in_eval_mode(name):
     assert not type(policy)(policy.network.train()).network.training
 
 
+# a window of 5 x 5 places around a look, its worth; a query and what it makes of nine keys
+MAP_LATER, QUERY = (16 + 6) * 16 + 16 * 25 + 16 * 2, (6 + 3) * 2 + 9 * 2
 CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
 
 
@@ -169,9 +174,28 @@ CONVOLUTION, GRU, HEADS = 4 * 32 * 4, 2 * 3 * 16 * 16, 16 * 2 + 16
         (recurrent_policy(recurrent=False), CONVOLUTION + (32 * 4 + 6 + 6) * 16 + 16 * 16 + HEADS),
         (recurrent_policy(feature_channels=0), (4 * 4 + 6 + 6) * 16 + GRU + HEADS),
         # from the glance, from a look's features (6 x 6 places around it), and choosing
+        (map_policy(), (16 * 8 + 8 * 9 + 8 * 2, MAP_LATER, 0)),
+        (
+            map_policy(components=5),
+            (16 * 5 + 5 * 8 + 8 * 9 + 8 * 2, MAP_LATER + 16 * 5 - 11 * 16, 0),
+        ),
+        (
+            map_policy(query_size=2, stop=True),
+            (16 * 8 + 8 * 9 + 8 * 2 + 8 * 18 + QUERY, MAP_LATER + QUERY, MAP_LATER + QUERY),
+        ),
         (NETWORKS["belief"](), (16 * 8 + 8 * 16 + 16 * 9, 16 * 16 + 16 * 36 + 16 * 9, 0)),
     ],
-    ids=["paper", "recurrent", "stop", "without-gru", "feature-maps-as-they-are", "belief"],
+    ids=[
+        "paper",
+        "recurrent",
+        "stop",
+        "without-gru",
+        "feature-maps-as-they-are",
+        "map",
+        "map-components",
+        "map-query-stop",
+        "belief",
+    ],
 )
 def test_multiply_adds_by_hand(policy, expected):
     assert policy.multiply_adds == expected
@@ -224,6 +248,20 @@ BELIEF_ARGUMENTS = dataclasses.asdict(BELIEF)
                 ({"evidence_size": -1}, "evidence_size must be greater than or equal to 0"),
                 ({"grid_size": 2, "margin": 0.4}, "places uncovered"),
                 ({"places": 5000}, "pairs, of at most"),
+            ]
+        ),
+        *(
+            (agents.MapConfig, MAP, changes, message)
+            for changes, message in [
+                ({"feature_shape": (4, 2)}, "feature_shape"),
+                ({"state_size": 0}, "state_size"),
+                ({"decisions": 0}, "decisions"),
+                ({"grid_size": None}, "grid_size"),
+                ({"hidden_size": 0}, "hidden_size"),
+                ({"evidence_size": 0}, "evidence_size"),
+                ({"query_size": -1}, "query_size"),
+                ({"components": -1}, "components"),
+                ({"dropout": 1.0}, "dropout must be less than 1"),
             ]
         ),
     ],

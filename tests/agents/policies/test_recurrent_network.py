@@ -3,23 +3,6 @@ import torch
 
 from agents.policies.recurrent_network import LookMap
 from gf_env.geometry import Lattice, location_to_action
-from tests.agents.policies.made import MAPPED, recurrent_policy
-
-
-@pytest.mark.parametrize("map_channels", [0, 2])
-@pytest.mark.parametrize("recurrent", [True, False])
-def test_replay_is_step_after_step(recurrent, map_channels):
-    settings = {"recurrent": recurrent, "map_channels": map_channels, "grid_size": 3}
-    network = recurrent_policy(MAPPED, **settings).network
-    seen = {name: torch.rand(3, 5, *shape) for name, shape in MAPPED.items()}
-    seen["step"] = torch.arange(1, 4)[:, None, None].expand(3, 5, 1).float()
-    choices, values = network.replay(seen)
-    memory = network.initial_state(5)
-    for step in range(3):
-        now = {name: value[step] for name, value in seen.items()}
-        choice, value, memory = network(now, memory)
-        assert torch.allclose(choices[step], choice, atol=1e-6)
-        assert torch.allclose(values[step], value, atol=1e-6)
 
 
 def test_a_look_leaves_its_mark_at_its_place():

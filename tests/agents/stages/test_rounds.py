@@ -9,6 +9,7 @@ from rich.console import Console
 
 import agents
 from agents.policies.belief_search import BeliefPolicy
+from agents.policies.map_policy import MapPolicy
 from agents.policies.recurrent import RecurrentPolicy
 from agents.stages.config import PolicyConfig, TrainConfig
 from agents.stages.network_report import write_network_metrics
@@ -30,6 +31,10 @@ POLICIES = {
     "reinforce": (
         PolicyConfig("reinforce", {"updates": 2, "num_envs": 8, "hidden_size": 8}, grid_size=3),
         RecurrentPolicy,
+    ),
+    "map-ppo": (
+        PolicyConfig("map-ppo", {"updates": 2, "num_envs": 8, "hidden_size": 8}, grid_size=3),
+        MapPolicy,
     ),
 }
 

@@ -6,11 +6,12 @@ import torch
 
 import agents
 import gf_env
+from agents.learners.architectures.map import Map
 from gf_env.envs.episodes import Episodes
 from gf_env.feature_bank.bank import feature_shape
 from gf_env.inference.adaptive import AdaptiveClassifier
 from tests.helpers.policies import LastPatch, Recorder
-from tests.helpers.tiny import random_dataset, random_network
+from tests.helpers.tiny import ArrayDataset, random_dataset, random_network
 
 INF = float("inf")
 
@@ -26,6 +27,19 @@ def paper_policy(network):
         config = agents.PatchProposalConfig(feature_shape(network))
         policy = agents.PaperPolicy(agents.PatchProposalNetwork(config))
         policy.network.actor.weight.data *= 20  # or all patches are near the centre
+    return policy
+
+
+def map_policy(network):
+    config = network.config
+    blank = np.zeros((1, config.channels, config.image_size, config.image_size))
+    dataset = ArrayDataset(blank, [0], config.image_spec)
+    task = gf_env.make_task(network=network, dataset=dataset, grid_size=7)
+    policy = Map(components=0).new_policy(task, seed=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        for each in policy.network.parameters():
+            torch.nn.init.normal_(each)  # or the map is blank
     return policy
 
 
@@ -68,6 +82,7 @@ class OnlyPredict:
 POLICIES = {
     "centre, corners": lambda network: agents.CentreCornerPolicy(),
     "paper": paper_policy,
+    "map": map_policy,
     "paper, through predict": lambda network: OnlyPredict(paper_policy(network)),
     "array": lambda network: Remembering("array"),
     "tensor": lambda network: Remembering("tensor"),

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from agents.learners import recurrent_ppo
-from agents.learners.recurrent_ppo import RecurrentPPOConfig
+from agents.learners import ppo
+from agents.learners.ppo import RecurrentPPOConfig
 from tests.agents.learners.toy import GRID, LOCATIONS, collect, new_network
 
 
@@ -10,7 +10,7 @@ def test_advantages_by_hand():
     rewards = torch.tensor([[1.0, 3.0], [2.0, 9.0], [4.0, 9.0]])
     values = torch.tensor([[1.0, 1.0], [1.0, 7.0], [2.0, 7.0]])
     active = torch.tensor([[True, True], [True, False], [True, False]])
-    found = recurrent_ppo.estimate_advantages(rewards, values, active, 0.5, 0.5)
+    found = ppo.estimate_advantages(rewards, values, active, 0.5, 0.5)
     # errors of the first: 1 + 1/2 - 1, 2 + 1 - 1, 4 - 2; the second ended after one action
     assert found.tolist() == [[0.5 + 0.25 * 2.5, 2.0], [2 + 0.25 * 2, 0.0], [2.0, 0.0]]
 
@@ -18,25 +18,25 @@ def test_advantages_by_hand():
 def test_lambda_one_trusts_rewards_and_zero_the_values():
     rewards, values = torch.rand(4, 3), torch.rand(4, 3)
     active = torch.ones(4, 3, dtype=torch.bool)
-    trusting = recurrent_ppo.estimate_advantages(rewards, values, active, 1.0, 1.0)
+    trusting = ppo.estimate_advantages(rewards, values, active, 1.0, 1.0)
     assert torch.allclose(trusting + values, rewards.flip(0).cumsum(0).flip(0))
-    shortest = recurrent_ppo.estimate_advantages(rewards, values, active, 1.0, 0.0)
+    shortest = ppo.estimate_advantages(rewards, values, active, 1.0, 0.0)
     assert torch.allclose(shortest[:-1], rewards[:-1] + values[1:] - values[:-1], atol=1e-6)
 
 
 def test_clipped_surrogate_by_hand():
     ratio = torch.tensor([0.5, 0.5, 1.0, 2.0, 2.0])
     advantages = torch.tensor([1.0, -1.0, 3.0, 1.0, -1.0])
-    found = recurrent_ppo.clipped_surrogate(ratio, advantages, 0.25)
+    found = ppo.clipped_surrogate(ratio, advantages, 0.25)
     assert found.tolist() == [0.5, -0.75, 3.0, 1.25, -2.0]
 
 
 def test_clipped_value_errors_by_hand():
     values, old = torch.tensor([2.0, 2.0, 1.1]), torch.tensor([1.0, 1.0, 1.0])
     returns = torch.tensor([3.0, 0.0, 1.0])
-    plain = recurrent_ppo.squared_errors(values, old, returns, None)
+    plain = ppo.squared_errors(values, old, returns, None)
     assert plain.tolist() == pytest.approx([1, 4, 0.01])
-    clipped = recurrent_ppo.squared_errors(values, old, returns, 0.5)
+    clipped = ppo.squared_errors(values, old, returns, 0.5)
     assert clipped.tolist() == pytest.approx([1.5**2, 4, 0.01])
 
 
@@ -51,8 +51,8 @@ def played(request, toy):
 def test_the_ratio_is_one_at_first(played):
     network, rollout = played
     config = RecurrentPPOConfig(clip_range=0.01)
-    samples = recurrent_ppo.prepare(rollout, config)
-    _, metrics = recurrent_ppo.losses(network, samples.take(torch.arange(20)), config)
+    samples = ppo.prepare(rollout, config)
+    _, metrics = ppo.losses(network, samples.take(torch.arange(20)), config, 0.0)
     assert abs(metrics["losses/policy_loss"].item()) < 1e-5  # minus the mean of the advantages
     assert abs(metrics["losses/approx_kl"].item()) < 1e-5
     assert metrics["losses/clip_fraction"] == 0
@@ -63,6 +63,6 @@ def test_the_ratio_leaves_one_in_later_steps(played):
     config = RecurrentPPOConfig(clip_range=0.01)
     optimiser = torch.optim.Adam(network.parameters(), 1e-2)
     generator = torch.Generator().manual_seed(0)
-    metrics = recurrent_ppo.update(network, optimiser, rollout, config, generator)
+    metrics = ppo.update(network, optimiser, rollout, config, 0.0, generator)
     assert metrics["losses/clip_fraction"] > 0.1
     assert metrics["losses/approx_kl"] > 1e-3

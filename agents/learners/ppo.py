@@ -1,10 +1,10 @@
-"""Proximal policy optimisation as it is meant to be, for a policy with a memory.
+"""Proximal policy optimisation as it is meant to be, for policies of any architecture.
 
 Where the paper's training (section 3.2, `agents.learners.paper_ppo`) takes one plain gradient step
 on each batch, this takes several epochs of minibatches, so that clipping acts; it has an advantage
 estimate, an entropy bonus and a width that is learned, and log-probabilities are of what was
-sampled, before it is clipped to the image. Minibatches are of whole episodes, in which the memory
-is replayed from the first step.
+sampled, before it is clipped to the image. Minibatches are of whole episodes, which are replayed
+from the first step.
 
 An episode may end early, at `exit_thresholds`; it is stepped on with the others, but what comes
 after its end is masked out of everything.
@@ -13,25 +13,25 @@ after its end is masked out of everything.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import explained_variance, masked_mean, masked_normalise
-from agents.learners.on_policy import RewardConfig, RewardLearner, Rollout
-from agents.policies.recurrent import RecurrentPolicy
-from agents.policies.recurrent_network import RecurrentPolicyNetwork
-from gf_env.configuration import Fraction, configuration
+from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
+from gf_env.configuration import Fraction, added, configuration
 from gf_env.envs.task import Task
 
-PHASE = "recurrent_ppo"
+PHASE = "recurrent_ppo"  # its order of images is that of the first architecture
 
 
 @configuration
-class RecurrentPPOConfig(RewardConfig):
-    """The learner's settings."""
+class PPOSettings(RewardSettings):
+    """The learner's settings, for any architecture."""
 
     update_epochs: PositiveInt = 4
     """Passes over each batch."""
@@ -43,6 +43,8 @@ class RecurrentPPOConfig(RewardConfig):
     """How far the ratio may leave 1 before it gains nothing more."""
     clip_range_vf: PositiveFloat | None = None
     """The same for values, in units of returns; None: values are not clipped."""
+    weight_decay: NonNegativeFloat = added(default=0.0)
+    """AdamW's."""
 
     def __post_init__(self) -> None:
         """Refuse more minibatches than episodes."""
@@ -54,6 +56,11 @@ class RecurrentPPOConfig(RewardConfig):
             )
 
 
+@configuration
+class RecurrentPPOConfig(RecurrentWithWidth, PPOSettings):
+    """Settings of recurrent PPO."""
+
+
 class Samples(NamedTuple):
     """What one gradient step is taken on; attributes as of `Rollout`.
 
@@ -62,7 +69,7 @@ class Samples(NamedTuple):
         returns: (A, n), what values should be.
     """
 
-    seen: dict[str, torch.Tensor]
+    perceived: dict[str, torch.Tensor]
     actions: torch.Tensor
     log_probs: torch.Tensor
     values: torch.Tensor
@@ -73,38 +80,41 @@ class Samples(NamedTuple):
     def take(self, rows: torch.Tensor) -> Samples:
         """Return the episodes in `rows`, (k,) int64."""
         others = self._asdict()
-        seen = others.pop("seen")
+        perceived = others.pop("perceived")
         return Samples(
-            seen={name: value.index_select(1, rows) for name, value in seen.items()},
+            perceived={name: value.index_select(1, rows) for name, value in perceived.items()},
             **{name: value.index_select(1, rows) for name, value in others.items()},
         )
 
 
 def train(
-    task: Task, config: RecurrentPPOConfig | None = None, on_update: OnUpdate | None = None
-) -> RecurrentPolicy:
-    """Train a recurrent policy, for either kind of action; see `agents.learners.base`."""
-    learner = RecurrentLearner(task, config or RecurrentPPOConfig())
+    task: Task, config: PPOSettings | None = None, on_update: OnUpdate | None = None
+) -> ActorCriticPolicy[Any]:
+    """Train a policy of the architecture in the settings; see `agents.learners.base`."""
+    learner = PPOLearner(task, config or RecurrentPPOConfig())
     learner.run(on_update)
     return learner.policy()
 
 
-class RecurrentLearner(RewardLearner[RecurrentPPOConfig]):
+class PPOLearner(RewardLearner[PPOSettings]):
     """The learner between two updates."""
 
-    def __init__(self, task: Task, config: RecurrentPPOConfig) -> None:
-        adam = functools.partial(torch.optim.Adam, eps=1e-5)
-        super().__init__(task, config, PHASE, adam, std=config.std)
+    def __init__(self, task: Task, config: PPOSettings) -> None:
+        adam = functools.partial(
+            torch.optim.AdamW, eps=1e-5, weight_decay=config.weight_decay, fused=True
+        )
+        super().__init__(task, config, PHASE, adam)
 
-    def _learn(self, rollout: Rollout, generator: torch.Generator) -> Metrics:
-        return update(self._network, self._optimiser, rollout, self._config, generator)
+    def _learn(self, rollout: Rollout, ent_coef: float, generator: torch.Generator) -> Metrics:
+        return update(self._network, self._optimiser, rollout, self._config, ent_coef, generator)
 
 
 def update(
-    network: RecurrentPolicyNetwork,
+    network: ActorCritic,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
-    config: RecurrentPPOConfig,
+    config: PPOSettings,
+    ent_coef: float,
     generator: torch.Generator,
 ) -> Metrics:
     """Learn from a batch of episodes; return its losses by name, means over all gradient steps."""
@@ -114,7 +124,7 @@ def update(
     for _ in range(config.update_epochs):
         order = torch.randperm(count, generator=generator, device=generator.device)
         for rows in order.tensor_split(min(config.num_minibatches, count)):
-            loss, metrics = losses(network, samples.take(rows), config)
+            loss, metrics = losses(network, samples.take(rows), config, ent_coef)
             gradient_step(network, optimiser, loss, config.max_grad_norm)
             steps.append(metrics)
     means = {name: values.mean() for name, values in stack(steps).items()}
@@ -122,13 +132,13 @@ def update(
     return {**means, "losses/explained_variance": explained}
 
 
-def prepare(rollout: Rollout, config: RecurrentPPOConfig) -> Samples:
+def prepare(rollout: Rollout, config: PPOSettings) -> Samples:
     """Return what is learned from a rollout: its advantages and returns are worked out once."""
     advantages = estimate_advantages(
         rollout.rewards, rollout.values, rollout.active, config.gamma, config.gae_lambda
     )
     return Samples(
-        rollout.seen,
+        rollout.perceived,
         rollout.actions,
         rollout.log_probs,
         rollout.values,
@@ -168,11 +178,11 @@ def estimate_advantages(
 
 
 def losses(
-    network: RecurrentPolicyNetwork, samples: Samples, config: RecurrentPPOConfig
+    network: ActorCritic, samples: Samples, config: PPOSettings, ent_coef: float
 ) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a minibatch and, by name, what it is made of."""
     active = samples.active
-    choice, values = network.replay(samples.seen)
+    choice, values = network.replay(samples.perceived)
     log_ratio = network.actor.log_prob(choice, samples.actions) - samples.log_probs
     ratio = torch.where(active, log_ratio, 0).exp()
     advantages = masked_normalise(samples.advantages, active)
@@ -181,7 +191,7 @@ def losses(
     errors = squared_errors(values, samples.values, samples.returns, config.clip_range_vf)
     value_loss = masked_mean(errors, active)
     entropy = masked_mean(network.actor.entropy(choice), active)
-    loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+    loss = policy_loss + config.vf_coef * value_loss - ent_coef * entropy
     with torch.no_grad():
         # an estimate without bias and never below zero (Schulman, "Approximating KL divergence")
         approx_kl = masked_mean(ratio - 1 - log_ratio, active)

@@ -1,0 +1,1 @@
+"""Networks that learners from episodes can train, a file each."""
