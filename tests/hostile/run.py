@@ -151,7 +151,8 @@ def _watch(event: str, args: tuple[Any, ...], folder: Path, written: list[str]) 
         written.append(event)
     if event == "open" and isinstance(args[0], (str, bytes, os.PathLike)):
         changes = (args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        inside = Path(os.fsdecode(args[0])).resolve().is_relative_to(folder.resolve())
+        where = Path(os.path.realpath(os.fsdecode(args[0])))  # loops of links are no error here
+        inside = where.is_relative_to(folder.resolve())
         if changes and not inside:
             written.append(f"open {os.fsdecode(args[0])}")
 
