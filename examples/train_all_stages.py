@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from agents.stages.config import DataConfig, Given, claim_folder
+from agents.stages.config import DataConfig, Given
+from agents.stages.folders import claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
 from agents.stages.run import TrainingRun

@@ -131,10 +131,7 @@ def evaluate(
             that stops; or actions of a wrong shape, NaN or outside the grid.
     """
     task = _task_for(policy, task_arguments)
-    available = len(task.dataset)
-    count = available if num_images is None else num_images
-    if not 1 <= count <= available:
-        raise ValueError(f"num_images must be from 1 to {available}, got {num_images}")
+    count = _number_of_images(len(task.dataset), num_images)
     indices = np.arange(count)
     batches = np.split(indices, range(batch_size, count, batch_size))
     parts, done = [], 0
@@ -149,6 +146,13 @@ def evaluate(
     costs = _costs(task, choice)
     spent = costs[joined["looks"] - 1] + choice.stop * joined["stopped"]
     return Evaluation(**joined, indices=indices, multiply_adds=costs, spent=spent)
+
+
+def _number_of_images(available: int, wanted: int | None) -> int:
+    count = available if wanted is None else wanted
+    if not 1 <= count <= available:
+        raise ValueError(f"num_images must be from 1 to {available}, got {wanted}")
+    return count
 
 
 def _task_for(policy: Policy | PrivilegedPolicy, arguments: TaskArguments) -> Task:

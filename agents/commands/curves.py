@@ -31,7 +31,8 @@ from agents.policies.network_policy import NetworkPolicy
 from agents.registry.files import load_policy, open_network
 from agents.reporting.provenance import versions
 from agents.stages import presets
-from agents.stages.config import TrainConfig, claimed_folder, trained_pair
+from agents.stages.config import TrainConfig
+from agents.stages.folders import claimed_folder, trained_pair
 from agents.stages.run import TrainingRun
 from gf_env.configuration import configuration
 from gf_env.datasets import Dataset, load_dataset

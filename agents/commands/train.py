@@ -11,7 +11,8 @@ from rich.console import Console
 
 from agents.registry.choices import one_of
 from agents.stages import presets
-from agents.stages.config import Phase, TrainConfig, check_learned, claimed_folder
+from agents.stages.config import Phase, TrainConfig, check_learned
+from agents.stages.folders import claimed_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from agents.stages.starting_settings import splits_used

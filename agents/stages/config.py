@@ -1,10 +1,7 @@
-"""The settings that a training's result depends on, and the check that a folder is its own."""
+"""The settings that a training's result depends on."""
 
-import contextlib
-import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
@@ -17,7 +14,6 @@ from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
 from gf_env.datasets.base import UNREADABLE
 from gf_env.network.config import Precision
-from gf_env.storage.files import LOCK, write_atomically
 from gf_env.training.recipe import Recipe
 from gf_env.training.starting_weights import TIMM
 
@@ -136,80 +132,6 @@ class TrainConfig:
     precision: Precision = "bfloat16"
 
 
-def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Make sure that a folder is this training's, and write its configuration there.
-
-    Raises:
-        ValueError: the folder holds a training and `resume` is False, or one of another
-            configuration.
-    """
-    path = folder / "config.json"
-    described = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.is_file():
-        if not resume:
-            raise ValueError(
-                f"{folder} holds a training already: resume it with --resume, or choose another "
-                "--output"
-            )
-        # what is newer than the folder has its default there
-        before = merged(dataclasses.asdict(TrainConfig()), json.loads(path.read_text()))
-        differing = list(_differences(json.loads(json.dumps(before)), described))
-        if differing:
-            raise ValueError(
-                f"the training in {folder} was started with other settings: "
-                f"{'; '.join(differing)}. Resume it with the same ones, or choose another --output"
-            )
-    write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())
-
-
-def phase_folder(folder: Path, phase: str, number: int = 1) -> Path:
-    """Return where the files of a phase are, in a round counted from 1."""
-    return folder / (phase if number == 1 else f"{phase}-round-{number}")
-
-
-def trained_pair(folder: Path) -> tuple[Path, Path]:
-    """Return the files of the network and the policy that a training ended with.
-
-    Raises:
-        ValueError: the folder holds no training whose last round made both.
-    """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} holds no training of gf-env train: there is no {path.name}")
-    rounds = json.loads(path.read_text()).get("rounds", 1)
-    # with several rounds a policy is last
-    numbers = {"stage3": max(1, rounds - 1), "stage2": rounds}
-    network, policy = (
-        phase_folder(folder, phase, number) / "best.safetensors"
-        for phase, number in numbers.items()
-    )
-    for file in (network, policy):
-        if not file.is_file():
-            raise ValueError(f"{file} is missing; let gf-env train --resume end first")
-    return network, policy
-
-
-@contextlib.contextmanager
-def claimed_folder(folder: Path, config: TrainConfig, *, resume: bool) -> Iterator[None]:
-    """Claim a folder for a training that is about to begin.
-
-    Where it fails before it has written anything, its configuration does not stay, either: it would
-    be in the way of the next try.
-
-    Raises:
-        ValueError: see `claim_folder`.
-    """
-    path = folder / "config.json"
-    before = path.read_bytes() if path.is_file() else None
-    claim_folder(folder, config, resume=resume)
-    try:
-        yield
-    except BaseException:
-        if before is None and {*folder.iterdir()} <= {path, folder / LOCK}:
-            path.unlink()
-        raise
-
-
 def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:
     """Check that no phase hands on weights that nothing was learned with.
 
@@ -230,14 +152,6 @@ def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:
             "stage1 has 0 epochs, so that its classifier would be untrained: give "
             "--recipe.stage1.epochs, or --given.network and the phases after it"
         )
-
-
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted({*before, *now}):
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
-    elif before != now:
-        yield f"{name} was {before!r} and is {now!r}"
 
 
 def merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

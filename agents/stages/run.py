@@ -19,7 +19,8 @@ from agents.policies.planner import ObjectPolicy
 from agents.policies.rules import RandomPolicy
 from agents.policies.sampler import PolicySampler
 from agents.registry.files import load_policy
-from agents.stages.config import PAPERS, PHASES, TrainConfig, phase_folder
+from agents.stages.config import PAPERS, PHASES, TrainConfig
+from agents.stages.folders import phase_folder
 from agents.stages.policy_phase import learn_policy
 from agents.stages.starting_classifiers import Learned, start_encoder
 from gf_env.datasets import Dataset, load_dataset

@@ -41,15 +41,15 @@ def load_dataset(
     if unreadable not in UNREADABLE:
         raise ValueError(f"unreadable must be one of {list(UNREADABLE)}, got {unreadable!r}")
     name = dataset.name if isinstance(dataset, Dataset) else os.fspath(dataset)
-    if size is not None and (isinstance(dataset, Dataset) or name not in SCENES):
+    if name in SCENES and not isinstance(dataset, Dataset):
+        return load_scenes(SCENES[name], split, size)
+    if size is not None:
         raise ValueError(
             f"a number of scenes is for built-in data sets that are given by name, {list(SCENES)}; "
             f"leave it out for {name!r}"
         )
     if isinstance(dataset, Dataset):
         return dataset
-    if name in SCENES:
-        return load_scenes(SCENES[name], split, size)
     # torchvision takes a second to import, and the built-in task does without
     from gf_env.datasets.on_disk import folders, torchvision_sets
 

@@ -18,7 +18,7 @@ import gf_env
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.cli import COMMANDS, _parse, main
 from agents.stages import presets
-from agents.stages.config import claim_folder
+from agents.stages.folders import claim_folder
 from gf_env.storage.files import only_process
 from tests.helpers.image_trees import cut_off, write_image, write_stripes
 from tests.helpers.quick_training import quick_arguments

@@ -14,7 +14,8 @@ from agents import PaperPolicy
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.policies.sampler import PolicySampler
 from agents.registry.files import load_policy
-from agents.stages.config import PHASES, DataConfig, Given, TrainConfig, claim_folder
+from agents.stages.config import PHASES, DataConfig, Given, TrainConfig
+from agents.stages.folders import claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
 from agents.stages.run import TrainingRun
