@@ -27,8 +27,7 @@ def load_dataset(
         split: `train`, `validation` or `test`; built-in tasks also have `pretrain`.
         size: number of scenes of a built-in task; a split's usual number by default. Longer ones
             are never stored, but made when needed, labels too, so that a split can be endless.
-        like: image size, channels and normalisation that images on disk are brought to; ImageNet's
-            by default.
+        like: size, channels and normalisation that images on disk are brought to, or ImageNet's.
         unreadable: what to do about images on disk that cannot be decoded. `stop`: an error when
             one is asked for. `skip`: decode all once now, leave those out and warn; the verdict is
             cached until a file changes. A file that cannot be opened is an error in both cases.
