@@ -27,7 +27,7 @@ from agents.policies.stopping import check_goes_on
 from gf_env.configuration import configuration
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.envs.task import Task
-from gf_env.policy import observed_by
+from gf_env.policy import observed_by, shown_as_trained
 from gf_env.training.seeding import seeded_weights
 
 _IMAGES_AT_ONCE = 500
@@ -105,7 +105,7 @@ def run_to_the_end(
     """
     extra = tuple(name for name in sees if name in EXTRA_OBSERVATIONS)
     shown = tuple(dict.fromkeys([*observed_by(policy), *extra]))
-    every = np.arange(len(task.dataset))
+    every, as_trained = np.arange(len(task.dataset)), shown_as_trained(policy)
     parts: list[tuple[dict[str, torch.Tensor], torch.Tensor]] = []
     for rows in np.split(every, range(_IMAGES_AT_ONCE, len(every), _IMAGES_AT_ONCE)):
         state, memory, before, gained = task.start(rows), None, [], []
@@ -113,7 +113,7 @@ def run_to_the_end(
             seen = task.observation_tensors(state, shown)
             arrays = {name: value.cpu().numpy() for name, value in seen.items()}
             starts = np.full(len(rows), number == 0)
-            actions, memory = policy.predict(arrays, memory, starts, deterministic=True)
+            actions, memory = policy.predict(as_trained(arrays), memory, starts, deterministic=True)
             look = task.actions.decode(actions, len(rows))
             state, _, _ = task.step(state, look)
             before.append({name: seen[name] for name in sees})

@@ -21,7 +21,14 @@ from agents.policies.network_policies import NETWORK_POLICIES
 from agents.policies.network_policy import NetworkPolicy
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from gf_env.inference.policy_memory import check_memory, spread_memory, take_memory
-from gf_env.policy import ChoiceCost, choice_cost, grid_size_of, observed_by, stops
+from gf_env.policy import (
+    ChoiceCost,
+    choice_cost,
+    grid_size_of,
+    observed_by,
+    shown_as_trained,
+    stops,
+)
 from gf_env.storage.assets import find_tensor_file
 from gf_env.storage.tensors import load_module, save_module, set_origin
 
@@ -118,7 +125,8 @@ class StoppingPolicy(abc.ABC):
             observation = {name: value[going] for name, value in observation.items()}
             state = take_memory(state, going)
             episode_start = None if episode_start is None else np.asarray(episode_start)[going]
-        looks, state = self.policy.predict(observation, state, episode_start, deterministic)
+        seen = shown_as_trained(self.policy)(observation)
+        looks, state = self.policy.predict(seen, state, episode_start, deterministic)
         if self.grid_size is None:
             actions[going] = np.column_stack([looks, np.full(len(going), -1.0)])
         else:

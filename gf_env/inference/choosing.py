@@ -13,7 +13,7 @@ from gf_env.envs.actions import ActionCodec, Look
 from gf_env.envs.episodes import Episodes
 from gf_env.envs.observations import observation, observation_tensors
 from gf_env.inference.policy_memory import check_memory, join_memory, take_memory
-from gf_env.policy import Policy, TensorPolicy, observed_by
+from gf_env.policy import Policy, TensorPolicy, observed_by, shown_as_trained
 
 
 class Chooser(Protocol):
@@ -47,6 +47,7 @@ class ByPredict(Chooser):
     def __init__(self, policy: Policy, actions: ActionCodec) -> None:
         self._policy, self._actions = policy, actions
         self._observe = observed_by(policy)
+        self._as_trained = shown_as_trained(policy)
 
     @override
     def start(self, count: int) -> None:
@@ -55,7 +56,7 @@ class ByPredict(Chooser):
     @override
     def choose(self, state: Episodes, memory: Any) -> tuple[Look, Any]:
         starts, count = (state.step == 1).cpu().numpy(), len(state.step)
-        seen = observation(state, self._observe)
+        seen = self._as_trained(observation(state, self._observe))
         actions, memory = self._policy.predict(seen, memory, starts, deterministic=True)
         check_memory(memory, count)
         return self._actions.decode(actions, count), memory

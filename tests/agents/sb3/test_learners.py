@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 from torch.nn.utils import parameters_to_vector
 
 import gf_env
+from agents import StopWhenSure
 from agents.sb3 import GlanceFocusVecEnv, learners
 from agents.sb3.features import GlanceFocusExtractor
 from agents.sb3.learners import ALGORITHM_KEY, ALGORITHMS, DEFAULTS, SB3Config, train
@@ -346,6 +347,12 @@ def test_a_model_sees_what_it_was_trained_on(task, norm_obs, tmp_path):
     found = gf_env.evaluate(model, **task).locations
     assert np.array_equal(found, normalised)
     assert np.array_equal(found, plain) == (not norm_obs)
+    never = StopWhenSure(model, np.full(5, np.inf))
+    assert np.array_equal(gf_env.evaluate(never, **task).locations, normalised)
+    images = task["dataset"].images(np.arange(20))
+    sure = gf_env.AdaptiveClassifier(task["network"], model).classify(images).max_probability
+    expected = gf_env.evaluate(model, **task).max_probability[:, -1]
+    assert sure.numpy() == pytest.approx(expected, abs=1e-6)
     model.save(tmp_path / "model")
     env.save(tmp_path / "statistics.pkl")
     loaded = PPO.load(tmp_path / "model")
