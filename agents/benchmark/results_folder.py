@@ -12,6 +12,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,23 @@ class ResultsFolder:
     def latest(self) -> dict[str, Result]:
         """Return the newest row of each run by its key."""
         return {row.key: row for row in self.read()}
+
+    def sound(self, keys: Collection[str]) -> tuple[dict[str, Result], list[str]]:
+        """Return the newest sound row of each run by its key, and a sentence on what is damaged.
+
+        Args:
+            keys: of the runs whose rows are compared with their arrays, too.
+
+        Raises:
+            ResultsError: see `read`.
+        """
+        faults, rows = self.damaged(), self.latest()
+        for key in [key for key in rows if key in keys]:
+            fault = self.fault(rows[key])
+            if fault is not None:
+                faults.append(fault)
+                del rows[key]
+        return rows, faults
 
     def append(self, result: Result) -> None:
         """Write a row; it is on the disk when this returns.
