@@ -1,7 +1,7 @@
 """Parts of a suite, for machines that share nothing but the suite, such as jobs of Slurm."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,13 @@ class Shard:
         return SHARDS / f"{self.number}-of-{self.count}"
 
     def runs(self, suite: Suite) -> Iterator[Run]:
-        """Yield its runs in the suite's order."""
-        turns = {key: turn for turn, key in enumerate(run_keys(suite))}
-        for run in suite.runs():
-            if turns[run.key] % self.count == self.number - 1:
-                yield run
+        """Return its runs in the suite's order."""
+        mine = {*self.part(run_keys(suite))}
+        return (run for run in suite.runs() if run.key in mine)
+
+    def part(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return those of `run_keys` that are in this shard."""
+        return keys[self.number - 1 :: self.count]
 
 
 WHOLE = Shard(1, 1)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import PositiveFloat, PositiveInt
 
-from agents.benchmark.results import FAILED, Result, ResultsError
+from agents.benchmark.results import DONE, FAILED, Result, ResultsError
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running.executors import (
     EXECUTORS,
@@ -18,7 +18,7 @@ from agents.benchmark.running.executors import (
     make_executor,
 )
 from agents.benchmark.running.one_run import task_identity, training_task
-from agents.benchmark.running.shards import WHOLE, Shard
+from agents.benchmark.running.shards import SHARDS, WHOLE, Shard, run_keys
 from agents.benchmark.suite import Run, Setting, Suite
 from agents.registry.choices import one_of
 from agents.registry.files import check_trusted
@@ -40,6 +40,38 @@ def runs_to_do(
     """
     kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
     return [run for run in shard.runs(suite) if run.key not in kept]
+
+
+def shards_to_do(
+    suite: Suite, folder: ResultsFolder, count: int | None = None, *, retry: bool = False
+) -> list[Shard]:
+    """Return the shards with runs that neither a folder nor those in its `SHARDS` have a row of.
+
+    Damaged rows are none; they are logged as warnings. Nothing is written.
+
+    Args:
+        suite: it is cut into shards.
+        folder: of results.
+        count: how many shards there are; None for as many as there are different runs.
+        retry: a row of a run that failed is none either.
+
+    Raises:
+        ResultsError: there are results of another version of the task.
+    """
+    keys = run_keys(suite)
+    count = count or len(keys)
+    results: dict[str, Result] = {}
+    for path in (folder.path, *sorted((folder.path / SHARDS).glob("*"))):
+        rows, faults = ResultsFolder(path).sound(keys)
+        _warn(faults)
+        check_same_task(suite.settings, rows.values())
+        # what failed in one may be done in another
+        results |= {
+            key: row for key, row in rows.items() if row.status == DONE or key not in results
+        }
+    waiting = {run.key for run in runs_to_do(suite, results, retry=retry)}
+    shards = [Shard(number, count) for number in range(1, count + 1)]
+    return [shard for shard in shards if waiting.intersection(shard.part(keys))]
 
 
 def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> None:
@@ -131,13 +163,17 @@ def run_all(
     with only_process(folder.path, "running a benchmark"):
         results, faults = folder.sound({run.key for run in shard.runs(suite)})
         folder.set_aside_damaged()
-        for fault in faults:
-            _logger.warning("%s", fault)
+        _warn(faults)
         check_same_task(suite.settings, results.values())
         waiting = deque(runs_to_do(suite, results, retry=config.retry, shard=shard))
         check_names(waiting)
         _build_banks(waiting)
         executor.do(waiting)
+
+
+def _warn(faults: Iterable[str]) -> None:
+    for fault in faults:
+        _logger.warning("%s", fault)
 
 
 def _build_banks(runs: Iterable[Run]) -> None:
