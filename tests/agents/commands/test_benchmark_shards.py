@@ -62,7 +62,7 @@ def figures(folder):
 
 def test_shards_merged_are_the_same_as_local_processes(suite, capsys):
     given = [suite, "--timeout", "500", "--output", "an output"]
-    assert main(["benchmark", suite, "--jobs", "2", "--output", "local"]) == 0
+    assert main(["benchmark", suite, "--jobs", "1", "--output", "local"]) == 0
     commands = listed(capsys, *given)
     assert len(commands) == 3  # two seeds of one, one of the other
     assert not Path("an output").exists()
@@ -81,10 +81,10 @@ def test_shards_merged_are_the_same_as_local_processes(suite, capsys):
         json.loads(Path(f, "my suite/report.json").read_text()) for f in ("local", "an output")
     ]
     assert reports[0]["runs"] == reports[1]["runs"] == 3
-    assert listed(capsys, *given, "--seeds", "0", "1", "2", "--only", "random") == [
-        ["gf-env", "benchmark", suite, "--output", "an output/shards/3-of-3"]
-        + ["--seeds", "0", "1", "2", "--only", "random", "--timeout", "500.0", "--shard", "3/3"]
-    ]
+    more = ["--seeds", "0", "1", "2", "--only", "random"]
+    (command,) = listed(capsys, *given, *more)  # of the one run that is new
+    assert command[:5] == ["gf-env", "benchmark", suite, "--output", "an output/shards/3-of-3"]
+    assert command[5:] == [*more, "--timeout", "500.0", "--shard", "3/3"]
 
 
 def test_a_shard_with_a_run_that_failed_ends_with_1(suite, capsys):
