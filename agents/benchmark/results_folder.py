@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ _FORMAT_LINE = json.dumps({"format": FORMAT}).encode()
 _BEFORE_CHECKSUMS = json.dumps({"format": "gf-env benchmark results 1"}).encode()
 """Begins files some of whose rows may have no checksum."""
 _CHECKSUM = "checksum"
+_KEY = r"[\w-]{1,64}"
+"""Files are named by keys, so one with a slash would name a file elsewhere."""
 
 _ROW = TypeAdapter(Result)
 """Makes rows of what JSON has: lists become tuples, and objects records."""
@@ -116,6 +120,23 @@ class ResultsFolder:
     def latest(self) -> dict[str, Result]:
         """Return the newest row of each run by its key."""
         return {row.key: row for row in self.read()}
+
+    def sound(self, keys: Collection[str]) -> tuple[dict[str, Result], list[str]]:
+        """Return the newest sound row of each run by its key, and a sentence on what is damaged.
+
+        Args:
+            keys: of the runs whose rows are compared with their arrays, too.
+
+        Raises:
+            ResultsError: see `read`.
+        """
+        faults, rows = self.damaged(), self.latest()
+        for key in [key for key in rows if key in keys]:
+            fault = self.fault(rows[key])
+            if fault is not None:
+                faults.append(fault)
+                del rows[key]
+        return rows, faults
 
     def append(self, result: Result) -> None:
         """Write a row; it is on the disk when this returns.
@@ -221,7 +242,10 @@ def _read_row(line: bytes, *, needs_checksum: bool) -> Result:
     checksum = described.pop(_CHECKSUM, None)
     if checksum != _checksum(described) and (needs_checksum or checksum is not None):
         raise ValueError("it does not match its checksum")
-    return _ROW.validate_python(described)
+    row = _ROW.validate_python(described)
+    if re.fullmatch(_KEY, row.key) is None:
+        raise ValueError(f"its key must be letters and digits, got {short(row.key)}")
+    return row
 
 
 def _read_arrays(content: bytes) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,9 @@
 """One run of a benchmark: train where there is a learner, evaluate, write, and make a row of it."""
 
 import datetime
+import os
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,20 @@ def execute(
         arrays=arrays,
         **({} if stops(policy) else _leaving_once_sure(policy, run, test)),
     )
+
+
+def execute_safely(
+    run: Run, folder: ResultsFolder, on_progress: OnProgress, *, trust_sb3: bool = False
+) -> Result:
+    """Do a run as `execute` does; where it raises, the row has the reason."""
+    began = time.perf_counter()
+    try:
+        return execute(run, folder, on_progress, trust_sb3=trust_sb3)
+    except Exception as error:  # a policy may raise anything
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        reason = f"{type(error).__name__}: {error} ({place})"
+        return make_row(run, time.perf_counter() - began, reason)
 
 
 def make_row(run: Run, seconds: float, reason: str | None = None, **measured: Any) -> Result:

@@ -1,18 +1,26 @@
 """All runs of a suite that have no row yet; a sweep that was stopped is resumed by starting it."""
 
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Annotated
 
 from pydantic import PositiveFloat, PositiveInt
 
-from agents.benchmark.results import FAILED, Result, ResultsError
+from agents.benchmark.results import DONE, FAILED, Result, ResultsError
 from agents.benchmark.results_folder import ResultsFolder
+from agents.benchmark.running.executors import (
+    EXECUTORS,
+    OnEvent,
+    Work,
+    check_executor,
+    make_executor,
+)
 from agents.benchmark.running.one_run import task_identity, training_task
-from agents.benchmark.running.processes import OnEvent, Pool
+from agents.benchmark.running.shards import SHARDS, WHOLE, Shard, run_keys
 from agents.benchmark.suite import Run, Setting, Suite
+from agents.registry.choices import one_of
 from agents.registry.files import check_trusted
 from agents.registry.import_paths import is_module_path, load_object
 from agents.registry.policies import check_policy
@@ -23,13 +31,47 @@ from gf_env.storage.files import only_process
 _logger = logging.getLogger("gf_env")
 
 
-def runs_to_do(suite: Suite, results: dict[str, Result], *, retry: bool = False) -> list[Run]:
-    """Return the runs of a suite that have no row yet; those that failed too where `retry` says so.
+def runs_to_do(
+    suite: Suite, results: dict[str, Result], *, retry: bool = False, shard: Shard = WHOLE
+) -> list[Run]:
+    """Return a shard's runs that have no row yet; those that failed too where `retry` says so.
 
     The newest rows are given by key, as of `ResultsFolder.latest`.
     """
     kept = {key for key, row in results.items() if not (retry and row.status == FAILED)}
-    return [run for run in suite.runs() if run.key not in kept]
+    return [run for run in shard.runs(suite) if run.key not in kept]
+
+
+def shards_to_do(
+    suite: Suite, folder: ResultsFolder, count: int | None = None, *, retry: bool = False
+) -> list[Shard]:
+    """Return the shards with runs that neither a folder nor those in its `SHARDS` have a row of.
+
+    Damaged rows are none; they are logged as warnings. Nothing is written.
+
+    Args:
+        suite: it is cut into shards.
+        folder: of results.
+        count: how many shards there are; None for as many as there are different runs.
+        retry: a row of a run that failed is none either.
+
+    Raises:
+        ResultsError: there are results of another version of the task.
+    """
+    keys = run_keys(suite)
+    count = count or len(keys)
+    results: dict[str, Result] = {}
+    for path in (folder.path, *sorted((folder.path / SHARDS).glob("*"))):
+        rows, faults = ResultsFolder(path).sound(keys)
+        _warn(faults)
+        check_same_task(suite.settings, rows.values())
+        # what failed in one may be done in another
+        results |= {
+            key: row for key, row in rows.items() if row.status == DONE or key not in results
+        }
+    waiting = {run.key for run in runs_to_do(suite, results, retry=retry)}
+    shards = [Shard(number, count) for number in range(1, count + 1)]
+    return [shard for shard in shards if waiting.intersection(shard.part(keys))]
 
 
 def check_same_task(settings: Iterable[Setting], results: Iterable[Result]) -> None:
@@ -83,12 +125,18 @@ class SweepConfig:
         retry: run again what failed.
         timeout: seconds after which a run has failed.
         trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
+        executor: what does the runs; local: processes of this machine.
     """
 
     jobs: PositiveInt | None = None
     retry: bool = False
     timeout: PositiveFloat | None = None
     trust_sb3: bool = False
+    executor: Annotated[str, one_of(EXECUTORS)] = "local"
+
+    def __post_init__(self) -> None:
+        """Refuse executors that do not exist."""
+        check_executor(self.executor)
 
 
 def run_all(
@@ -96,48 +144,36 @@ def run_all(
     folder: ResultsFolder,
     config: SweepConfig,
     on_event: OnEvent = lambda run, event: None,
+    shard: Shard = WHOLE,
 ) -> None:
-    """Do all runs of a suite that have no row yet; rows and files go to the folder.
+    """Do all runs of a suite's shard that have no row yet; rows and files go to the folder.
 
     So are those whose rows or arrays are damaged; what is wrong is logged as a warning.
 
     Raises:
         ResultsError: the folder has results of another version of the task.
         FolderInUseError: another sweep is writing to it.
-        ValueError: a model of Stable-Baselines3 that is not trusted; see `check_names`, too.
+        ValueError: a model of Stable-Baselines3 that is not trusted; see `check_names` and
+            `make_executor`, too.
     """
     for entry in suite.entries:
         check_trusted(entry.policy or "", trust_sb3=config.trust_sb3)
+    work = Work(folder, config.jobs, config.timeout, on_event, config.trust_sb3)
+    executor = make_executor(config.executor, work)
     with only_process(folder.path, "running a benchmark"):
-        results = _sound(suite, folder)
+        results, faults = folder.sound({run.key for run in shard.runs(suite)})
+        folder.set_aside_damaged()
+        _warn(faults)
         check_same_task(suite.settings, results.values())
-        waiting = deque(runs_to_do(suite, results, retry=config.retry))
+        waiting = deque(runs_to_do(suite, results, retry=config.retry, shard=shard))
         check_names(waiting)
         _build_banks(waiting)
-        jobs = config.jobs or available_cores()
-        Pool(folder, jobs, config.timeout, on_event, config.trust_sb3).do(waiting)
+        executor.do(waiting)
 
 
-def _sound(suite: Suite, folder: ResultsFolder) -> dict[str, Result]:
-    """Return the newest sound row of each run by its key; set aside and name what is damaged."""
-    faults = folder.damaged()
-    folder.set_aside_damaged()
-    results = folder.latest()
-    for key in {run.key for run in suite.runs()} & results.keys():
-        fault = folder.fault(results[key])
-        if fault is not None:
-            faults.append(fault)
-            del results[key]
+def _warn(faults: Iterable[str]) -> None:
     for fault in faults:
         _logger.warning("%s", fault)
-    return results
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _build_banks(runs: Iterable[Run]) -> None:

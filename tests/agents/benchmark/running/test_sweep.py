@@ -12,7 +12,7 @@ from filelock import FileLock
 from agents.benchmark.analysis.make_report import make_report
 from agents.benchmark.results import ResultsError
 from agents.benchmark.results_folder import ResultsFolder
-from agents.benchmark.running import one_run, sweep
+from agents.benchmark.running import one_run, processes, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Curves, Entry, Setting, Suite
 from gf_env.inference.budgets import CONFIDENCES
@@ -187,7 +187,7 @@ def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
         raise ValueError("which the runs then say too")
 
     monkeypatch.setattr(sweep, "make_task", build)
-    monkeypatch.setattr(sweep.Pool, "do", lambda _, runs: happened.append(f"{len(runs)} runs"))
+    monkeypatch.setattr(processes.Pool, "do", lambda _, runs: happened.append(f"{len(runs)} runs"))
     tasks = {"reinforce": {"grid_size": 7}, "recurrent-ppo": {"grid_size": 7}, "paper-ppo": {}}
     entries = [Entry(name, learner=name, task=task) for name, task in tasks.items()]
     run_all(suite_of(*entries, seeds=(0, 1)), folder, SweepConfig())
