@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from agents.benchmark.suite_files import load_suite
-from agents.registry.import_paths import load_object
+from gf_env.import_paths import load_object
 from tests.helpers.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
