@@ -127,7 +127,7 @@ def _open(named: _Named, download: bool) -> Tables:
         raise ValueError(
             f"{PREFIX}{place} cannot be read as {kind}"
             f"{'' if config is None else f', configuration {config!r}'}"
-            f" ({type(error).__name__}: {error}){advice}"
+            f" ({type(error).__name__}: {' '.join(str(error).split())}){advice}"
         ) from error
     if isinstance(found, hf.Dataset):
         return {str(found.split or "train"): found}
