@@ -4,7 +4,7 @@ The library `datasets` reads them, the optional extra `hf`. A name is
 `hf:<name or folder>[:<config>][,image=<column>][,label=<column>]`. Columns need a name only where
 their types leave a choice: images are of type `Image`; labels of type `ClassLabel` or, where there
 is none, whole numbers or texts. Data sets are read whole, never streamed, and no code that lies
-beside one is run.
+beside one is run. Where a folder's README names addresses of files, the library fetches them.
 """
 
 import re
