@@ -27,7 +27,9 @@ def data_set(request, tmp_path, monkeypatch):
 def test_train_and_evaluate(data_set, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     name, classes = data_set
-    arguments = quick_arguments(name, "--output", "run", "--no-figures", batch_size=24)
+    phases = ("--phases", "full_resolution", "low_resolution", "stage1", "stage2")
+    more = ("--output", "run", "--no-figures", "--stage2.num-envs", 64, *phases)
+    arguments = quick_arguments(name, *more, batch_size=24)
     assert main(["train", *arguments]) == 0
     used = json.loads(Path("run/config.json").read_text())["data"]
     assert (used["dataset"], used["validation_split"], used["test_split"]) == (
