@@ -17,12 +17,12 @@ import torch
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
 from agents.registry.files import open_network
-from agents.registry.import_paths import is_module_path
 from agents.registry.learners import get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES
 from gf_env.builtin_tasks import PlayedWith, played_with
 from gf_env.configuration import configuration, described
 from gf_env.envs.make_task import BUILTIN, TaskArguments, own_network
+from gf_env.import_paths import is_module_path
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 

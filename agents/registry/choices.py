@@ -12,6 +12,8 @@ def one_of(names: Iterable[str], *others: str) -> object:
     return tyro.conf.arg(metavar="|".join([f"{{{','.join(names)}}}", *others]))
 
 
-DATASET = one_of(BUILTIN_TASKS, "FOLDER", "torchvision:CLASS[@ROOT]")
+DATASET = one_of(
+    BUILTIN_TASKS, "FOLDER", "torchvision:CLASS[@ROOT]", "hf:NAME[:CONFIG]", "MODULE:NAME"
+)
 LEVEL = one_of(LEVELS)
 SPLIT = one_of(["train", "validation", "test"], "SPLIT")

@@ -16,10 +16,10 @@ from agents.learners.architectures.base import Architecture, with_architecture
 from agents.learners.architectures.map import Map
 from agents.learners.base import OnUpdate, Update
 from agents.policies.base import Policy
-from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.sb3 import learners
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import TaskArguments, make_task
+from gf_env.import_paths import call_with, is_module_path, load_object
 
 Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
 """Trains a policy, with a configuration, on the task that the arguments make."""

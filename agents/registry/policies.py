@@ -14,7 +14,7 @@ from agents.policies.oracle import GreedyOracle
 from agents.policies.planner import ObjectPolicy
 from agents.policies.saliency import SaliencyPolicy
 from agents.registry.files import load_policy
-from agents.registry.import_paths import call_with, is_module_path, load_object
+from gf_env.import_paths import call_with, is_module_path, load_object
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
 RULES: Mapping[str, Callable[..., Policy]] = {

@@ -34,6 +34,7 @@ class DataConfig:
         test_split: what the metrics at the end are of.
         augment: learn from random crops of images on disk, mirrored half of the time.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
+        download: fetch a data set of torchvision or Hugging Face that is not on disk yet.
     """
 
     dataset: Annotated[str, DATASET] = DEFAULT_TASK
@@ -43,6 +44,7 @@ class DataConfig:
     test_split: str = "test"
     augment: bool = True
     unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
+    download: bool = False
 
 
 PAPERS = "paper-ppo"

@@ -88,7 +88,9 @@ class TrainingRun:
     def _load(self, split: str) -> Dataset:
         data = self.config.data
         like = self.config.recipe.wanted_images()
-        return load_dataset(data.dataset, split, like=like, unreadable=data.unreadable)
+        return load_dataset(
+            data.dataset, split, like=like, unreadable=data.unreadable, download=data.download
+        )
 
     def run(self, phases: Sequence[str] = PHASES) -> None:
         """Run phases in the order given; those that are done already take no time.

@@ -27,13 +27,16 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
     parser.add_argument("--preset", default=presets.BUILTIN)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--data.dataset", dest="dataset")
+    parser.add_argument("--data.download", dest="download", action="store_true", default=None)
+    parser.add_argument("--data.no-download", dest="download", action="store_false", default=None)
     known, _ = parser.parse_known_args(arguments)
     settings = presets.preset(known.preset).config
     found = {} if known.config is None else _read(known.config)
     where = "" if known.config is None else f"{known.config}: "
     try:
-        in_file = TrainConfig(**merged(dataclasses.asdict(settings), found)).data.dataset
-        data = with_own_splits(settings.data, known.dataset or in_file)
+        in_file = TrainConfig(**merged(dataclasses.asdict(settings), found)).data
+        download = in_file.download if known.download is None else known.download
+        data = with_own_splits(settings.data, known.dataset or in_file.dataset, download=download)
         settings = dataclasses.replace(settings, data=data)
         return TrainConfig(**merged(dataclasses.asdict(settings), found))
     except ValueError as error:
@@ -50,23 +53,24 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def with_own_splits(data: DataConfig, dataset: str) -> DataConfig:
+def with_own_splits(data: DataConfig, dataset: str, *, download: bool = False) -> DataConfig:
     """Return the settings for another data set, with splits that it has.
 
     Networks learn from `pretrain` where there is one, as in the built-in tasks, else from `train`.
-    A missing one of `validation` and `test` is replaced by the other.
+    A missing one of `validation` and `test` is replaced by the other. What they are may have to be
+    downloaded first.
     """
     if dataset == data.dataset:
         return data
     if dataset in SCENES:
         own = DataConfig(dataset=dataset)
         return dataclasses.replace(own, augment=data.augment, unreadable=data.unreadable)
-    there = [name for name in ("validation", "test") if has_split(dataset, name)]
+    there = [name for name in ("validation", "test") if has_split(dataset, name, download=download)]
     validation, test = (there or ["validation", "test"])[:1], (there or ["test"])[-1:]
     return dataclasses.replace(
         data,
         dataset=dataset,
-        network_split="pretrain" if has_split(dataset, "pretrain") else "train",
+        network_split="pretrain" if has_split(dataset, "pretrain", download=download) else "train",
         policy_split="train",
         validation_split=validation[0],
         test_split=test[0],

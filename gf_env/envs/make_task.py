@@ -33,12 +33,14 @@ class TaskArguments(TypedDict, total=False):
 
     Attributes:
         dataset: a built-in task (`cluttered-digits` by default, or the id's own), a folder, a
-            torchvision name, or an object: see `gf_env.datasets.load_dataset`.
+            torchvision or Hugging Face name, `package.module:Name`, or an object: see
+            `gf_env.datasets.load_dataset`.
         level: of a built-in task, `easy`, `default` (the default) or `hard`.
         split: which part of it, `train` by default.
         num_scenes: how many scenes of a built-in split; the usual number by default. More than
             those are made as they are needed and never stored.
         unreadable: `stop` (the default) at images that cannot be decoded, or `skip` them.
+        download: fetch a data set that is not on disk; False by default. See `load_dataset`.
         network: a built-in name, a file, or a `GlanceFocusNet` in eval mode; by default the
             built-in task's own, for other data sets that of `cluttered-digits`.
         sequence_length: T, glance included; by default that of the built-in task at its level. The
@@ -66,6 +68,7 @@ class TaskArguments(TypedDict, total=False):
     split: str
     num_scenes: int | None
     unreadable: str
+    download: bool
     network: str | os.PathLike[str] | GlanceFocusNet | None
     sequence_length: int | None
     reward: str
@@ -87,6 +90,7 @@ DEFAULTS: TaskArguments = {
     "split": "train",
     "num_scenes": None,
     "unreadable": "stop",
+    "download": False,
     "network": None,
     "sequence_length": None,
     "reward": "confidence_gain",
@@ -127,6 +131,7 @@ def make_task(**arguments: Unpack[TaskArguments]) -> Task:
         size=given["num_scenes"],
         like=network.config.image_spec,
         unreadable=given["unreadable"],
+        download=given["download"],
     )
     _check_fit(network, dataset)
     actions = network_actions(network, given["grid_size"], stop=given["stop"])

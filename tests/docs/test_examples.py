@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from agents.benchmark.suite_files import load_suite
-from agents.registry.import_paths import load_object
+from gf_env.import_paths import load_object
 from tests.helpers.paths import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -15,6 +15,7 @@ ARGUMENTS_AND_PRINTED = {
     "train_sb3.py": ("--steps 256 --num-envs 8 --test-images 20", "accuracy after each look: ["),
     "train_paper_policy.py": ("--updates 25 --num-envs 8 --test-images 20", "update 25: return"),
     "own_policy.py": ("--test-images 50", "BrightestCell: ["),
+    "own_images.py": ("--seed 3", "reward "),
     "own_learner.py": ("--updates 2 --test-images 50", "accuracy after each look: ["),
     "train_all_stages.py": (
         "--images 128 --epochs 1 --image-size 48 --patch-size 16",

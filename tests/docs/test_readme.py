@@ -7,12 +7,15 @@ import pytest
 from tests.helpers.paths import ROOT
 
 BLOCK = r"```python\n(.*?)```"
-NAMES = ("README", "docs/TRAINING", "docs/STOPPING", "docs/LIBRARIES")
-README, TRAINING, STOPPING, LIBRARIES = ((ROOT / f"{name}.md").read_text() for name in NAMES)
+NAMES = ("README", "docs/TRAINING", "docs/STOPPING", "docs/LIBRARIES", "docs/IMAGES")
+README, TRAINING, STOPPING, LIBRARIES, IMAGES = (
+    (ROOT / f"{name}.md").read_text() for name in NAMES
+)
 BLOCKS = re.findall(BLOCK, README, re.DOTALL)
 BLOCKS += re.findall(BLOCK, TRAINING.split("## Early exit")[1], re.DOTALL)[:1]
 BLOCKS += re.findall(BLOCK, STOPPING, re.DOTALL)
 BLOCKS += re.findall(BLOCK, LIBRARIES, re.DOTALL)
+BLOCKS += re.findall(BLOCK, IMAGES, re.DOTALL)
 SHORTER = {
     "200_000": "1",
     "num_images=500": "num_images=20",
@@ -20,9 +23,9 @@ SHORTER = {
 }
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_block(number, capsys):
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     block = BLOCKS[number]
     for long, short in SHORTER.items():
         block = block.replace(long, short)

@@ -13,7 +13,7 @@ from typing import Protocol
 from agents.benchmark.results import Result
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run
-from agents.registry.import_paths import load_object
+from gf_env.import_paths import load_object
 
 EXECUTORS = {"local": "agents.benchmark.running.processes:Pool"}
 """Their classes by name. Named and not imported: an engine that is not used need not be there."""

@@ -22,10 +22,10 @@ from agents.benchmark.running.shards import SHARDS, WHOLE, Shard, run_keys
 from agents.benchmark.suite import Run, Setting, Suite
 from agents.registry.choices import one_of
 from agents.registry.files import check_trusted
-from agents.registry.import_paths import is_module_path, load_object
 from agents.registry.policies import check_policy
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import make_task
+from gf_env.import_paths import is_module_path, load_object
 from gf_env.storage.files import only_process
 
 _logger = logging.getLogger("gf_env")

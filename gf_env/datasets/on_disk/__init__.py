@@ -1,1 +1,1 @@
-"""Data sets of images on disk: folders, and those of torchvision."""
+"""Data sets of images on disk: folders, those of Hugging Face, and those of torchvision."""

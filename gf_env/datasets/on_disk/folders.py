@@ -13,7 +13,7 @@ from gf_env.datasets.on_disk.sources import FileSource
 
 ENDINGS = (*IMG_EXTENSIONS, ".gif")
 """Of image files; of a GIF the first picture is taken."""
-_FOLDER_NAMES = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+_SPLIT_NAMES = {"validation": ("validation", "val")}
 
 
 def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str) -> ImageFiles:
@@ -70,15 +70,20 @@ def _folders_below(folder: str) -> Iterator[str]:
         seen.update(new.values())  # two links to one folder are one, too
 
 
+def split_names(split: str) -> tuple[str, ...]:
+    """Return what a split may be called on disk, the likeliest name first."""
+    return _SPLIT_NAMES.get(split, (split,))
+
+
 def has_split(root: Path, split: str) -> bool:
     """Whether a tree has a folder for a split."""
-    return any((root / name).is_dir() for name in _FOLDER_NAMES.get(split, (split,)))
+    return any((root / name).is_dir() for name in split_names(split))
 
 
 def _split_folder(root: Path, split: str) -> Path:
     if split in ("", "..") or Path(split).name != split:
         raise ValueError(f"a split is the name of a folder in {root}, got {split!r}")
-    candidates = _FOLDER_NAMES.get(split, (split,))
+    candidates = split_names(split)
     for name in candidates:
         if (root / name).is_dir():
             return root / name

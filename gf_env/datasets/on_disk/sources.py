@@ -1,4 +1,4 @@
-"""Where images come from: files, or the data sets of torchvision; and how they become 8-bit ones.
+"""Where images come from: files, tables, or torchvision's data sets; how they become 8-bit ones.
 
 A source tells two failures apart. `UnreadableImageError` is the image's own fault, the same on
 every try, so it can be left out of a split; any other error may be gone the next time.
@@ -101,18 +101,7 @@ class FileSource(RawImages):
 
     @override
     def read(self, index: int) -> Image.Image:
-        path = self.paths[index]
-        try:
-            content = read_file(path)  # apart, so that what follows is about the content
-        except OSError as error:
-            raise _cannot_open(path, error) from error
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                _check_aspect(image)
-                ImageOps.exif_transpose(image, in_place=True)  # as whoever took it held the camera
-                return to_eight_bits(image)
-        except _DECODE_ERRORS as error:
-            raise _unreadable(path, error) from error
+        return _read_image(self.paths[index])
 
     @override
     def fingerprint(self) -> str:
@@ -127,6 +116,40 @@ class FileSource(RawImages):
             digest.update(os.fsencode(os.path.relpath(path, self.root)))
             digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
         return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class TableSource(RawImages):
+    """The images in a column of a Hugging Face table, which are in the table or in files it names.
+
+    There is no fingerprint, since a table says nothing of a change of the files it names.
+
+    Attributes:
+        name: what the table is called in errors.
+        rows: gives by number a mapping whose `column` is None, or a mapping of `bytes`, the content
+            of an image file or None, and `path`, where that is otherwise.
+        column: which one.
+    """
+
+    name: str
+    rows: Any
+    column: str
+
+    @override
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @override
+    def place(self, index: int) -> str:
+        return f"image {index} of {self.name}"
+
+    @override
+    def read(self, index: int) -> Image.Image:
+        found = self.rows[index][self.column] or {}
+        content, path = found.get("bytes"), found.get("path")
+        if content is None and path is not None:
+            return _read_image(path)
+        return _decoded(content or b"", self.place(index))
 
 
 @dataclass(frozen=True)
@@ -167,6 +190,25 @@ class TorchvisionSource(RawImages):
             return to_eight_bits(image)
         except _DECODE_ERRORS as error:
             raise _unreadable(self.place(index), error) from error
+
+
+def _read_image(path: str) -> Image.Image:
+    try:
+        content = read_file(path)  # apart, so that what follows is about the content
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    return _decoded(content, path)
+
+
+def _decoded(content: bytes, place: str) -> Image.Image:
+    """Return the image that the content of a file is, of mode L or RGB."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            _check_aspect(image)
+            ImageOps.exif_transpose(image, in_place=True)  # as whoever took it held the camera
+            return to_eight_bits(image)
+    except _DECODE_ERRORS as error:
+        raise _unreadable(place, error) from error
 
 
 def _check_aspect(image: Image.Image) -> None:

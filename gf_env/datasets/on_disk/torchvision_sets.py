@@ -1,4 +1,4 @@
-"""The data sets of torchvision, where they are already on disk."""
+"""The data sets of torchvision: those on disk, or downloaded where that is asked for."""
 
 import inspect
 import os
@@ -17,8 +17,10 @@ from gf_env.datasets.on_disk.sources import FileSource, RawImages, TorchvisionSo
 PREFIX = "torchvision:"
 
 
-def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: str) -> ImageFiles:
-    """Return a split of a torchvision data set that is already on disk.
+def load_torchvision(
+    name: str, split: str, like: ImageSpec | None, unreadable: str, *, download: bool = False
+) -> ImageFiles:
+    """Return a split of a torchvision data set.
 
     Args:
         name: `torchvision:<class>` or `torchvision:<class>@<root folder>`; the root is
@@ -26,9 +28,11 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
         split: `train`, `validation` or `test`, as far as the data set has them.
         like: as of `load_dataset`.
         unreadable: likewise.
+        download: to the root, unless it is there.
 
     Raises:
-        ValueError: torchvision has no such data set or split, or it is not under the root.
+        ValueError: torchvision has no such data set or split, it is not under the root, or
+            torchvision cannot download it.
     """
     class_name, _, chosen_root = name.removeprefix(PREFIX).partition("@")
     root = chosen_root or os.environ.get("GF_ENV_DATA", "data")
@@ -39,11 +43,14 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
             f"choose one of {sorted(tv_datasets.__all__)}"
         )
     try:
-        dataset: Any = make(root, **_split_arguments(make, split))
-    except (RuntimeError, FileNotFoundError) as error:
+        dataset: Any = make(
+            root, **_split_arguments(make, split), **_download_arguments(make, download)
+        )
+    except (RuntimeError, OSError) as error:
         raise ValueError(
             f"torchvision's {class_name} is incomplete under {root!r} ({error}). "
-            f"Download it there first, or name its folder: {PREFIX}{class_name}@<folder>"
+            f"Download it there, {_how_to_download(make)}, or name its folder: "
+            f"{PREFIX}{class_name}@<folder>"
         ) from error
     labels = _labels(dataset)
     names = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
@@ -54,10 +61,10 @@ def load_torchvision(name: str, split: str, like: ImageSpec | None, unreadable: 
     return image_files(name, split, source, labels, classes, like, unreadable)
 
 
-def has_split(name: str, split: str) -> bool:
-    """Whether a torchvision data set that is on disk has a split."""
+def has_split(name: str, split: str, *, download: bool = False) -> bool:
+    """Whether a torchvision data set has a split; see `load_torchvision`."""
     try:
-        load_torchvision(name, split, None, "stop")
+        load_torchvision(name, split, None, "stop", download=download)
     except ValueError:
         return False
     return True
@@ -87,6 +94,22 @@ def _split_arguments(make: Callable[..., Any], split: str) -> dict[str, Any]:
     if "split" in parameters:
         return {"split": "val" if split == "validation" else split}
     raise ValueError(f"torchvision's {make.__name__} has no splits, so {split!r} cannot be chosen")
+
+
+def _offers_download(make: Callable[..., Any]) -> bool:
+    return "download" in inspect.signature(make).parameters
+
+
+def _download_arguments(make: Callable[..., Any], download: bool) -> dict[str, Any]:
+    if download and not _offers_download(make):
+        raise ValueError(
+            f"torchvision does not download {make.__name__}: do it by hand, and leave download out"
+        )
+    return {"download": True} if download else {}
+
+
+def _how_to_download(make: Callable[..., Any]) -> str:
+    return "with download=True" if _offers_download(make) else "by hand"
 
 
 def _labels(dataset: Any) -> NDArray[np.int64]:

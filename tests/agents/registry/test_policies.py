@@ -8,9 +8,9 @@ import torch
 import agents
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.registry.files import load_policy
-from agents.registry.import_paths import call_with, is_module_path, load_object
 from agents.registry.learners import LEARNERS, get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES, make_policy
+from gf_env.import_paths import call_with, is_module_path, load_object
 from gf_env.storage.tensors import TensorFileError
 
 

@@ -1,5 +1,7 @@
 import gzip
+import hashlib
 import struct
+from urllib.request import urlretrieve
 
 import numpy as np
 import pytest
@@ -83,6 +85,50 @@ def test_splits_there_are(tmp_path):
     there = [has_split(name, split) for split in ("train", "validation", "test", "pretrain")]
     assert there == [True, False, True, False]
     assert not has_split(f"torchvision:MNIST@{tmp_path / 'nowhere'}", "train")
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """The files that torchvision gets where it asks the servers of MNIST."""
+    raw = write_mnist(tmp_path / "server") / "MNIST" / "raw"
+    zipped = sorted(raw.glob("*.gz"))
+    sums = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in zipped]
+    monkeypatch.setattr(tv_datasets.MNIST, "resources", sums)
+    monkeypatch.setattr(tv_datasets.MNIST, "mirrors", [f"{raw.as_uri()}/"])
+    # torchvision's own shows a length, which the answer for a file does not have
+    monkeypatch.setattr(tv_datasets.utils, "_urlretrieve", urlretrieve)
+    return raw
+
+
+def test_downloaded_only_where_asked(tmp_path, mirror):
+    name = f"torchvision:MNIST@{tmp_path / 'own'}"
+    with pytest.raises(ValueError, match="Download it there, with download=True"):
+        load_dataset(name, "train", like=GREY)
+    assert not has_split(name, "train")
+    assert not (tmp_path / "own").exists()
+    assert has_split(name, "train", download=True)
+    assert not has_split(name, "validation", download=True)
+    assert load_dataset(name, "test", like=GREY).labels.tolist() == list(range(7))
+
+
+def test_what_is_there_is_not_downloaded_again(tmp_path, mirror):
+    name = f"torchvision:MNIST@{tmp_path / 'own'}"
+    load_dataset(name, "train", like=GREY, download=True)
+    for path in mirror.iterdir():
+        path.unlink()
+    assert len(load_dataset(name, "test", like=GREY, download=True)) == 7
+
+
+def test_downloads_that_fail_or_are_not_offered(tmp_path, mirror):
+    for path in mirror.iterdir():
+        path.unlink()
+    with pytest.raises(ValueError, match=r"MNIST is incomplete under .*own"):
+        load_dataset(f"torchvision:MNIST@{tmp_path / 'own'}", "train", download=True)
+    name = f"torchvision:ImageNet@{tmp_path}"
+    with pytest.raises(ValueError, match="does not download ImageNet: do it by hand"):
+        load_dataset(name, "validation", download=True)
+    with pytest.raises(ValueError, match=r"ImageNet is incomplete .*Download it there, by hand"):
+        load_dataset(name, "validation")
 
 
 def test_errors(tmp_path):
