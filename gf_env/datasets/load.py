@@ -1,15 +1,22 @@
 """Data sets, by name, by path, or as objects."""
 
-import copyreg
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Protocol
 
 from gf_env.datasets import own
 from gf_env.datasets.base import UNREADABLE, Dataset, ImageSpec
-from gf_env.datasets.scenes.base import SPLIT_SIZES, Scenes, load_scenes
+from gf_env.datasets.scenes.base import load_scenes
 from gf_env.datasets.scenes.registry import SCENES
 from gf_env.import_paths import is_module_path
+
+_OTHERS = (
+    "a folder of <split>/<class>/<image>, torchvision:<class>[@<root>], "
+    "hf:<name or folder>[:<config>], or <package.module>:<Name>"
+)
+"""What names of data sets on disk and of one's own are like."""
 
 
 def load_dataset(
@@ -52,27 +59,14 @@ def load_dataset(
         return load_scenes(SCENES[name], split, size)
     if size is not None:
         raise ValueError(
-            f"a number of scenes is for built-in data sets that are given by name, {list(SCENES)}; "
-            f"leave it out for {name!r}"
+            f"a size is for built-in data sets by name, {list(SCENES)}; leave it out for {name!r}"
         )
     if isinstance(dataset, Dataset):
         return dataset
-    # torchvision takes a second to import, and the built-in task does without
-    from gf_env.datasets.on_disk import folders, hugging_face, torchvision_sets
-
-    if name.startswith(torchvision_sets.PREFIX):
-        return torchvision_sets.load_torchvision(name, split, like, unreadable, download=download)
-    if name.startswith(hugging_face.PREFIX):
-        return hugging_face.load_hugging_face(name, split, like, unreadable, download=download)
-    if Path(name).is_dir():
-        return folders.load_folder(Path(name), split, like, unreadable)
-    if is_module_path(name):
-        return own.load_own(name, split, like)
-    raise ValueError(
-        f"unknown dataset {name!r}: choose one of {list(SCENES)}, a folder of "
-        f"<split>/<class>/<image>, {torchvision_sets.PREFIX}<class>[@<root>], "
-        f"{hugging_face.PREFIX}<name or folder>[:<config>], or <package.module>:<Name>"
-    )
+    reader = _reader(name)
+    if reader is None:
+        raise ValueError(f"unknown dataset {name!r}: choose one of {list(SCENES)}, {_OTHERS}")
+    return reader.load(name, split, like, unreadable, download=download)
 
 
 def has_split(dataset: str | os.PathLike[str], split: str, *, download: bool = False) -> bool:
@@ -82,22 +76,60 @@ def has_split(dataset: str | os.PathLike[str], split: str, *, download: bool = F
     """
     name = os.fspath(dataset)
     if name in SCENES:
-        return split in SPLIT_SIZES
+        return split in SCENES[name].split_sizes
+    reader = _reader(name)
+    return reader is not None and reader.has_split(name, split, download=download)
+
+
+class _Load(Protocol):
+    """Arguments are those of `load_dataset`."""
+
+    def __call__(
+        self, name: str, split: str, like: ImageSpec | None, unreadable: str, *, download: bool
+    ) -> Dataset: ...
+
+
+class _HasSplit(Protocol):
+    """Arguments are those of `has_split`."""
+
+    def __call__(self, name: str, split: str, *, download: bool) -> bool: ...
+
+
+class _Reader(NamedTuple):
+    """What reads data sets of one kind, by name.
+
+    Attributes:
+        takes: whether a name is of this kind.
+        load: reads a split.
+        has_split: whether there is such a split.
+    """
+
+    takes: Callable[[str], bool]
+    load: _Load
+    has_split: _HasSplit
+
+
+def _reader(name: str) -> _Reader | None:
+    """Return what reads a data set of that name, None where nothing does."""
+    return next((reader for reader in _readers() if reader.takes(name)), None)
+
+
+@functools.cache
+def _readers() -> tuple[_Reader, ...]:
+    # torchvision takes a second to import, and the built-in task does without
     from gf_env.datasets.on_disk import folders, hugging_face, torchvision_sets
 
-    if name.startswith(torchvision_sets.PREFIX):
-        return torchvision_sets.has_split(name, split, download=download)
-    if name.startswith(hugging_face.PREFIX):
-        return hugging_face.has_split(name, split, download=download)
-    if is_module_path(name) and not Path(name).is_dir():
-        return own.has_split(name, split)
-    return folders.has_split(Path(name), split)
-
-
-def _named(scenes: Scenes) -> tuple[Any, ...]:
-    """Return how scenes are pickled and copied: by name, as they are a function of it."""
-    size = None if len(scenes) == SPLIT_SIZES[scenes.split] else len(scenes)
-    return load_scenes, (scenes.kind, scenes.split, size)
-
-
-copyreg.pickle(Scenes, _named)
+    return (
+        _Reader(
+            lambda name: name.startswith(torchvision_sets.PREFIX),
+            torchvision_sets.load_torchvision,
+            torchvision_sets.has_split,
+        ),
+        _Reader(
+            lambda name: name.startswith(hugging_face.PREFIX),
+            hugging_face.load_hugging_face,
+            hugging_face.has_split,
+        ),
+        _Reader(lambda name: Path(name).is_dir(), folders.load_folder, folders.has_split),
+        _Reader(is_module_path, own.load_own, own.has_split),
+    )

@@ -16,8 +16,10 @@ from gf_env.import_paths import call_with, load_object
 _MEMBERS = ("name", "split", "spec", "labels", "__len__", "images")
 
 
-def load_own(name: str, split: str, like: ImageSpec | None) -> Dataset:
-    """Return a split of a data set of the user's.
+def load_own(
+    name: str, split: str, like: ImageSpec | None, unreadable: str, *, download: bool = False
+) -> Dataset:
+    """Return a split of a data set of the user's, which sees to its images itself.
 
     Raises:
         ValueError: there is no such name, or what it gives is no `Dataset` of that split; or labels
@@ -42,10 +44,10 @@ def load_own(name: str, split: str, like: ImageSpec | None) -> Dataset:
     return dataset
 
 
-def has_split(name: str, split: str) -> bool:
+def has_split(name: str, split: str, *, download: bool = False) -> bool:
     """Whether a data set of the user's has a split, sound or not."""
     try:
-        load_own(name, split, None)
+        load_own(name, split, None, "stop")
     except (ValueError, LookupError):
         return False
     return True

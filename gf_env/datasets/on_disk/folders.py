@@ -16,8 +16,10 @@ ENDINGS = (*IMG_EXTENSIONS, ".gif")
 _SPLIT_NAMES = {"validation": ("validation", "val")}
 
 
-def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str) -> ImageFiles:
-    """Return one split of a tree `root/<split>/<class>/<image>`.
+def load_folder(
+    name: str, split: str, like: ImageSpec | None, unreadable: str, *, download: bool = False
+) -> ImageFiles:
+    """Return one split of a tree `<name>/<split>/<class>/<image>`; there is nothing to download.
 
     Classes are numbered in the order of their names, which is torchvision's ImageFolder's too,
     except that hidden folders are no classes. Links are followed, but each file of a class is taken
@@ -25,6 +27,7 @@ def load_folder(root: Path, split: str, like: ImageSpec | None, unreadable: str)
     `validation` is also found as `val`; any other name than `train` and `test` is taken as a
     folder's. Else arguments and errors are those of `load_dataset`.
     """
+    root = Path(name)
     folder = _split_folder(root, split)
     classes = _subfolders(folder)
     if not classes:
@@ -75,9 +78,9 @@ def split_names(split: str) -> tuple[str, ...]:
     return _SPLIT_NAMES.get(split, (split,))
 
 
-def has_split(root: Path, split: str) -> bool:
+def has_split(name: str, split: str, *, download: bool = False) -> bool:
     """Whether a tree has a folder for a split."""
-    return any((root / name).is_dir() for name in split_names(split))
+    return any((Path(name) / each).is_dir() for each in split_names(split))
 
 
 def _split_folder(root: Path, split: str) -> Path:

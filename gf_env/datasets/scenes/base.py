@@ -154,6 +154,11 @@ class Scenes(_Split, InMemory):
     def __len__(self) -> int:
         return len(self._images)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how scenes are pickled and copied: by name, as they are a function of it."""
+        size = None if len(self) == self.kind.split_sizes[self.split] else len(self)
+        return load_scenes, (self.kind, self.split, size)
+
     @override
     def images(self, indices: Indices) -> torch.Tensor:
         return torch.from_numpy(self._images[indices])

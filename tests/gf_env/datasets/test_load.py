@@ -23,7 +23,9 @@ def test_unknown_names(arguments, message):
 
 def test_sizes(tmp_path, tiny_dataset):
     for dataset, name in ((tmp_path, str(tmp_path)), (tiny_dataset, "arrays"), ("no", "no")):
-        message = f"for built-in data sets .*'cluttered-digits', .*; leave it out for '{name}'"
+        message = (
+            f"a size is for built-in data sets .*'cluttered-digits', .*; leave it out for '{name}'"
+        )
         with pytest.raises(ValueError, match=message):
             load_dataset(dataset, "train", size=3)
     for size in (0, -5, 2.5, "10", 2**63):
