@@ -22,7 +22,7 @@ test-lowest:
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
-# damaged and forged files for every loader, ten minutes or so; another seed tries others
+# damaged and forged files for every loader; another seed tries others
 SEED := 0
 COUNT := 2000
 soak: $(READY)

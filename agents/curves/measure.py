@@ -46,7 +46,7 @@ class Point:
     thresholds: tuple[float, ...] = ()
 
 
-class Ways(NamedTuple):
+class Way(NamedTuple):
     """GFNet's thresholds at one point of a curve.
 
     Attributes:
@@ -60,7 +60,7 @@ class Ways(NamedTuple):
     thresholds: NDArray[np.float64]
 
 
-def ways_to_leave(held_out: Evaluation) -> list[Ways]:
+def ways_to_leave(held_out: Evaluation) -> list[Way]:
     """Return the thresholds of every point of GFNet; those of budgets are searched on `held_out`.
 
     Args:
@@ -71,13 +71,13 @@ def ways_to_leave(held_out: Evaluation) -> list[Ways]:
     anytime = [np.where(np.arange(looks) == look, 0.0, np.inf) for look in range(looks)]
     sure = held_out.max_probability.T
     return [
-        *(Ways(ANYTIME, look + 1.0, each) for look, each in enumerate(anytime)),
-        *(Ways(BUDGETED, q, exit_thresholds(sure, q)) for q in BUDGETS),
-        *(Ways(CONFIDENT, each, np.full(looks, each)) for each in CONFIDENCES),
+        *(Way(ANYTIME, look + 1.0, each) for look, each in enumerate(anytime)),
+        *(Way(BUDGETED, q, exit_thresholds(sure, q)) for q in BUDGETS),
+        *(Way(CONFIDENT, each, np.full(looks, each)) for each in CONFIDENCES),
     ]
 
 
-def leave_early(found: Evaluation, ways: Sequence[Ways]) -> list[Point]:
+def leave_early(found: Evaluation, ways: Sequence[Way]) -> list[Point]:
     """Return what the images of an evaluation are taken for, and at what cost, when they leave.
 
     Args:
@@ -87,7 +87,7 @@ def leave_early(found: Evaluation, ways: Sequence[Ways]) -> list[Point]:
     return [_leave(found, each) for each in ways]
 
 
-def _leave(found: Evaluation, way: Ways) -> Point:
+def _leave(found: Evaluation, way: Way) -> Point:
     result = budgeted_batch(
         found.max_probability.T, found.correct.T, found.multiply_adds, way.thresholds
     )
