@@ -20,6 +20,7 @@ COMMANDS = {
     "it does.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
+    "repeat": "Run a row of a benchmark again, and say to which digit it agrees.",
     "info": "Print a network's configuration and multiply-adds.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
 }

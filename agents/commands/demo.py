@@ -17,7 +17,7 @@ from agents.learners.paper_ppo import train as train_paper
 from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
 from agents.reporting import comparison, plots
-from agents.reporting.provenance import versions
+from agents.reporting.provenance import MANIFEST, data_digests, versions, write_manifest
 from agents.sb3.learners import SB3Config
 from agents.sb3.learners import train as train_sb3
 from gf_env.envs.make_task import make_task
@@ -32,7 +32,8 @@ class Demo:
     """Train the paper's policy on the built-in task, compare it with others, and draw what it does.
 
     Attributes:
-        output: folder for results.json, accuracy.png, episodes.png and the trained policy.
+        output: folder for results.json, accuracy.png, episodes.png, the trained policy and a
+            manifest.
         train_seconds: for the paper's policy.
         sb3_seconds: for SB3's PPO.
         test_images: of the test split.
@@ -90,9 +91,19 @@ class Demo:
                 "versions": versions(),
             },
         )
+        test = make_task(split="test")
         plots.plot_accuracy(self.output / "accuracy.png", rows, title)
         shown = {name: evaluations[name] for name in (RANDOM, PAPER, ORACLE)}
-        plots.draw_episodes(self.output / "episodes.png", make_task(split="test"), shown)
+        plots.draw_episodes(self.output / "episodes.png", test, shown)
+        made = ["results.json", "accuracy.png", "episodes.png", "paper_policy.safetensors"]
+        write_manifest(
+            self.output / MANIFEST,
+            self,
+            seeds=[self.seed],
+            networks={"cluttered-digits": task.network.digest()},
+            data=data_digests([task.dataset, test.dataset]),
+            files=[self.output / name for name in made],
+        )
         console.print(f"Written to {self.output}: results.json, accuracy.png, episodes.png.")
 
 
