@@ -1,6 +1,8 @@
 """Every loader with a good file for it: what is damaged and forged, and how it is told as good."""
 
 import hashlib
+import importlib.util
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,6 +154,31 @@ def _read_image(path: Path) -> str:
     return str(load_dataset(path.parents[2], "train").images(np.array([0])).sum())
 
 
+def _hugging_face() -> Any:
+    import datasets  # takes seconds, and is an extra
+
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def _table() -> Any:
+    hf = _hugging_face()
+    rng, contents = np.random.default_rng(0), []
+    for _ in range(4):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8)).save(file, "PNG")
+        contents.append({"bytes": file.getvalue(), "path": None})
+    classes = hf.ClassLabel(names=["a", "b"])
+    features = hf.Features({"image": hf.Image(), "label": classes})
+    return hf.Dataset.from_dict({"image": contents, "label": [0, 1, 0, 1]}, features)
+
+
+def _read_hugging_face(path: Path) -> str:
+    _hugging_face().config.HF_DATASETS_CACHE = path.parent / "cache"
+    data = load_dataset(f"hf:{path.parent}", "train")
+    return f"{data.labels} {data.images(np.arange(len(data))).sum((1, 2, 3))}"
+
+
 _SUITE = """
 description = "a test"
 seeds = [0]
@@ -209,3 +236,13 @@ LOADERS = {
         signed=False,
     ),
 }
+if importlib.util.find_spec("datasets"):
+    LOADERS |= {
+        f"hf: {file}": Loader(
+            file, lambda path: _table().save_to_disk(path.parent), _read_hugging_face, signed=False
+        )
+        for file in ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
+    }
+    LOADERS["hf: parquet"] = Loader(
+        "train.parquet", lambda path: _table().to_parquet(path), _read_hugging_face, signed=False
+    )

@@ -1,0 +1,121 @@
+"""A short form of `make soak`: a few of everything; hostile files have theirs beside them."""
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.soak import disk, run, steps
+from tests.soak.jobs import Job, content, differences, make_jobs
+from tests.soak.kills import kill_jobs
+from tests.soak.processes import EVENTS, Moment, Started, events_in
+from tests.soak.together import run_together
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that share imports"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*fork.*:RuntimeWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """All but the benchmark, whose processes take seconds each to start."""
+    made = make_jobs(tmp_path_factory.mktemp("jobs"))
+    return {job.name: job for job in made if job.name != "benchmark"}
+
+
+def test_killed_jobs_end_as_if_they_never_were(jobs, tmp_path):
+    for row in kill_jobs([*jobs.values()], tmp_path, seed=0, length=2, say=print):
+        assert (row.what, row.tried, row.faults) == (row.what, 2, ())
+
+
+@pytest.mark.parametrize("name", ["train, stage1", "bank"])
+def test_two_at_once(jobs, name, tmp_path):
+    (row,) = run_together([jobs[name]], tmp_path, seed=0, length=1, say=print)
+    assert row.faults == ()
+
+
+@pytest.mark.parametrize("mounts", [True, False])
+@pytest.mark.parametrize("name", ["train, full_resolution", "cache"])
+def test_full_disks(jobs, name, mounts, tmp_path, monkeypatch):
+    if not mounts:
+        monkeypatch.setattr(disk, "_mount", lambda *arguments: os.stat("/nowhere"))
+    (row,) = disk.fill_disk([jobs[name]], tmp_path, seed=0, length=1, say=print)
+    assert row.faults == ()
+
+
+def _write_twice(folder):
+    for name in ("a", "b"):
+        (folder / f"{name}.new").write_text(name)
+        os.replace(folder / f"{name}.new", folder / name)
+    return 0
+
+
+def test_a_job_that_leaves_something_behind_is_found(tmp_path):
+    (row,) = kill_jobs([Job("leaves", _write_lazily)], tmp_path, seed=0, length=6, say=print)
+    assert any("b is missing" in fault for fault in row.faults)
+
+
+def _write_lazily(folder):
+    """Takes what is there for the whole, so that a kill between both is never mended."""
+    return 0 if (folder / "a").exists() else _write_twice(folder)
+
+
+@pytest.mark.parametrize(
+    ("number", "after", "left"), [(1, False, ["a.new"]), (2, True, ["a", "b"])]
+)
+def test_a_kill_at_a_rename(tmp_path, number, after, left):
+    folder = tmp_path / "job"
+    folder.mkdir()
+    moment = Moment(event="replace", number=number, after=after)
+    assert Started(_write_twice, folder, moment).end().status == -9
+    assert sorted(content(folder)) == left
+    assert Started(_write_twice, folder, log=tmp_path / "log").end().status == 0
+    assert [*events_in(tmp_path / "log")] == [("main", EVENTS[0], 2)]
+
+
+def test_differences_are_named():
+    assert differences({"a": 1, "b": 2}, {"b": 3, "c": 4}) == [
+        "a is missing",
+        "b has other content",
+        "c was left behind",
+    ]
+
+
+@pytest.mark.parametrize("form", steps.FORMS)
+def test_steps(form, monkeypatch):
+    monkeypatch.setattr(steps, "_NUM_ENVS", 4)
+    monkeypatch.setattr(steps, "MOST_RATIO", 20)  # of so few, on a machine that does other things
+    row = steps._step("GlanceFocusSumsGrid-v0", form, 0, 400, print)
+    assert row.faults == ()
+    assert row.tried >= 40
+
+
+def test_memory_and_time_that_grow_are_found(monkeypatch):
+    kept, calls = [], iter(range(10**6))
+
+    def leak():
+        kept.append(np.ones(1 << 19))
+        sum(range(100 * next(calls)))
+
+    monkeypatch.setitem(steps.FORMS, "leak", lambda *a: steps.Run(leak, 1, lambda: None))
+    row = steps._step("GlanceFocus-v0", "leak", 0, 0, print)
+    assert [fault.split()[0] for fault in row.faults] == ["memory", "a"]
+
+
+def test_what_was_found_is_kept_by_suite_and_seed(tmp_path, monkeypatch):
+    rows = [[], [run.Row("a", 3, ("it broke",))], [run.Row("a", 4)]]
+    suite = run.Suite(lambda seed, length, say: rows.pop(), 5, "things")
+    monkeypatch.setattr(run, "SUITES", {"other": suite, "first": suite})
+    path = tmp_path / "found.json"
+    arguments = ["--output", str(path), "--seed"]
+    assert run.main(["first", *arguments, "1"]) == 0
+    assert run.main(["first", *arguments, "1", "--length", "3"]) == 1
+    assert run.main(["other", *arguments, "0"]) == 0
+    found = run.json.loads(path.read_text())
+    assert [(each["suite"], each["seed"], each["length"]) for each in found] == [
+        ("other", 0, 5),
+        ("first", 1, 3),
+    ]
+    assert found[1]["rows"][0]["faults"] == ["it broke"]
