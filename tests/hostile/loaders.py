@@ -43,12 +43,14 @@ class Loader:
         make: writes it, and what belongs to it, in an empty folder.
         load: reads it and returns what tells whether it is the same as before.
         signed: whether a checksum inside covers all that is in it.
+        needed: whether there is nothing to load without it.
     """
 
     file: str
     make: Callable[[Path], Any]
     load: Callable[[Path], Any]
     signed: bool = True
+    needed: bool = True
 
 
 def _weights(module: torch.nn.Module) -> str:
@@ -173,8 +175,15 @@ def _table() -> Any:
     return hf.Dataset.from_dict({"image": contents, "label": [0, 1, 0, 1]}, features)
 
 
+def _save_table(path: Path) -> None:
+    if path.suffix == ".parquet":
+        _table().to_parquet(path)
+    else:
+        _table().save_to_disk(path.parent)
+
+
 def _read_hugging_face(path: Path) -> str:
-    _hugging_face().config.HF_DATASETS_CACHE = path.parent / "cache"
+    _hugging_face().config.HF_DATASETS_CACHE = path.parent / ".cache"  # no part of it
     data = load_dataset(f"hf:{path.parent}", "train")
     return f"{data.labels} {data.images(np.arange(len(data))).sum((1, 2, 3))}"
 
@@ -238,11 +247,12 @@ LOADERS = {
 }
 if importlib.util.find_spec("datasets"):
     LOADERS |= {
-        f"hf: {file}": Loader(
-            file, lambda path: _table().save_to_disk(path.parent), _read_hugging_face, signed=False
+        f"hf: {file}": Loader(file, _save_table, _read_hugging_face, signed=False, needed=needed)
+        # without its state.json, a data set that was saved is a folder of Arrow files
+        for file, needed in (
+            ("data-00000-of-00001.arrow", True),
+            ("dataset_info.json", True),
+            ("state.json", False),
+            ("train.parquet", True),
         )
-        for file in ("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
     }
-    LOADERS["hf: parquet"] = Loader(
-        "train.parquet", lambda path: _table().to_parquet(path), _read_hugging_face, signed=False
-    )

@@ -112,6 +112,7 @@ def _do(
     handle = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(handle, stream)
+    sys.stdout = sys.stderr = os.fdopen(handle, "w", buffering=1)  # tests have put others there
     for name, value in ((_KILL, moment and _described(moment)), (_LOG, log and str(log))):
         os.environ.pop(name, None)
         if value:
