@@ -76,7 +76,7 @@ def make_jobs(materials: Path) -> list[Job]:
 
 
 def _trainings(images: Path, trained: Path) -> Iterator[Job]:
-    """Yield a job for each stage, which starts from what the stages before it made."""
+    """Yield a job for each stage, which starts from what a whole training made before it."""
 
     def train(folder: Path, phases: tuple[str, ...], *more: Any) -> int:
         given = ["--output", folder, "--resume", "--no-figures", "--phases", *phases, *more]
@@ -84,11 +84,12 @@ def _trainings(images: Path, trained: Path) -> Iterator[Job]:
         return main(["train", *arguments])
 
     def prepare(folder: Path, phase: str) -> None:
-        for before in PHASES[: PHASES.index(phase)]:
+        needed = PHASES[: PHASES.index(phase)]
+        if needed and not trained.exists() and train(trained, PHASES) != 0:
+            raise RuntimeError("the training that all others start from failed")
+        for before in needed:
             shutil.copytree(trained / before, folder / before)
 
-    if train(trained, PHASES) != 0:
-        raise RuntimeError("the training that all others start from failed")
     for phase in PHASES:
         yield Job(
             f"train, {phase}",
