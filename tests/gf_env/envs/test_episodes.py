@@ -166,7 +166,7 @@ def test_episodes_of_the_same_images_join(started):
     assert joined.rows.tolist() == [4, 0, 1]
     assert torch.equal(joined.logits, state.logits[[4, 0, 1]])
     for others in (state, second._replace(images=state.images.clone())):
-        with pytest.raises(ValueError, match="^expected episodes that have rows, of the same im"):
+        with pytest.raises(ValueError, match=r"^expected episodes that have rows, of the same im"):
             first.join(others)
 
 
