@@ -5,7 +5,7 @@ import importlib.util
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ import gf_env
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite_files import load_suite
 from agents.registry.files import load_policy
+from agents.stages.config import TrainConfig
+from agents.stages.folders import claim_folder, trained_pair
+from agents.stages.starting_settings import starting_settings
 from gf_env.datasets import load_dataset
 from gf_env.feature_bank.bank_file import stored_lattice
 from gf_env.network.image_classifier import (
@@ -188,6 +191,18 @@ def _read_hugging_face(path: Path) -> str:
     return f"{data.labels} {data.images(np.arange(len(data))).sum((1, 2, 3))}"
 
 
+def _claim(path: Path) -> str:
+    claim_folder(path.parent, TrainConfig(), resume=True)
+    return str([each.relative_to(path.parent) for each in trained_pair(path.parent)])
+
+
+def _make_training(path: Path) -> None:
+    claim_folder(path.parent, TrainConfig(), resume=False)
+    for phase in ("stage2", "stage3"):
+        (path.parent / phase).mkdir()
+        (path.parent / phase / "best.safetensors").touch()
+
+
 _SUITE = """
 description = "a test"
 seeds = [0]
@@ -238,6 +253,15 @@ LOADERS = {
     "jpeg": Loader("train/a/0.jpg", _write_image, _read_image, signed=False),
     "tiff": Loader("train/a/0.tif", _write_image, _read_image, signed=False),
     "gif": Loader("train/a/0.gif", _write_image, _read_image, signed=False),
+    "a training's settings": Loader(
+        "config.json", _make_training, _claim, signed=False, needed=False
+    ),
+    "settings": Loader(
+        "a.json",
+        lambda path: path.write_text(json.dumps(asdict(TrainConfig()))),
+        lambda path: str(starting_settings(["--config", str(path)])),
+        signed=False,
+    ),
     "suite": Loader(
         "a.toml",
         lambda path: path.write_text(_SUITE),

@@ -94,7 +94,10 @@ class Started:
         self._process.join(self._moment.seconds if seconds is None and self._moment else seconds)
         hangs = self._process.is_alive() and seconds is not None
         if self._process.is_alive() and self._process.pid is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has just been made, and has no group of its own yet
+                self._process.kill()
         self._process.join()
         took = time.monotonic() - self._began
         printed = self._printed.read_text(errors="replace") if self._printed.exists() else ""

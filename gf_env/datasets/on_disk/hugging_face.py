@@ -124,6 +124,8 @@ def _open(named: _Named, download: bool) -> Tables:
             found = hf.load_dataset(place, config)
         else:
             found = _cached(place, config)
+        for table in [found] if isinstance(found, hf.Dataset) else found.values():
+            table.data.validate(full=True)  # reading a damaged one could end the process
     except (
         Exception
     ) as error:  # what its readers stumble over in a damaged data set may be anything

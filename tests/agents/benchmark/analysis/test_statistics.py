@@ -283,3 +283,23 @@ def test_every_resample_is_drawn_whatever_is_held_at_a_time(monkeypatch, at_once
     ours, theirs = np.full((3, 2), 4.0), np.full((4, 2), 1.5)
     drawn = statistics._draw_differences(ours, theirs, Resampling(resamples=9))
     assert drawn.tolist() == [2.5] * 9
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ([1.0], r"^theirs must be \(seeds, images\), got shape \(1,\)"),
+        ([[1.0, 0.0]], "same images in the same order$"),
+    ],
+)
+def test_images_that_cannot_be_paired(theirs, message):
+    with pytest.raises(ValueError, match=message):
+        paired_difference([[1.0]], theirs)
+
+
+def test_a_note_on_either_side_of_a_pair():
+    note = paired_difference([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]).note
+    assert note == (
+        "1 seed of ours: the interval leaves out the choice of it; "
+        f"2 seeds: the interval is too narrow, {ENOUGH_SEEDS} are asked for"
+    )
