@@ -260,6 +260,8 @@ def test_errors(call, message):
     ("call", "message"),
     [
         (lambda: interquartile_mean([]), "values is empty, shape (0,); at least one value"),
+        (lambda: probability_of_improvement([[]], [[1.0]]), "ours[0] is empty, shape (0,); at l"),
+        (lambda: probability_of_improvement([[1.0]], [[]]), "theirs[0] is empty, shape (0,); at"),
         (lambda: difference_of_means([], [1.0]), "ours is empty, shape (0,); at least one value"),
         (lambda: difference_of_means([1.0], []), "theirs is empty, shape (0,); at least one v"),
         (lambda: difference_of_means([[1.0]], [1.0]), "ours must be (seeds,), got shape (1, 1)"),
@@ -303,3 +305,8 @@ def test_a_note_on_either_side_of_a_pair():
         "1 seed of ours: the interval leaves out the choice of it; "
         f"2 seeds: the interval is too narrow, {ENOUGH_SEEDS} are asked for"
     )
+
+
+def test_as_many_resamples_as_asked_for():
+    once = stratified_bootstrap([[0.0, 0.5, 1.0, 7.0]], np.mean, Resampling(resamples=1))
+    assert once.low == once.high
