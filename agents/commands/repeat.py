@@ -30,7 +30,7 @@ _SHOWN = 10
 
 @configuration
 class Repeat:
-    """Run a row of a benchmark again, and say whether it gives the same, and to which digit.
+    """Run a row of a benchmark again, and say to which digit it agrees.
 
     The row says all that its run depends on: policy or learner, settings, task, seed. On the same
     machine with the same versions all digits should agree; elsewhere rounding differs. The exit

@@ -169,7 +169,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ValueError(f"expected a JSON file of settings at {path}: {error}") from error
     if not isinstance(found, dict):
-        raise ValueError(f"expected an object of settings in {path}, found {short(found)!r}")
+        raise ValueError(f"expected an object of settings in {path}, found {short(found)}")
     return found
 
 

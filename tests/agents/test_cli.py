@@ -291,8 +291,9 @@ def test_a_task_at_a_level(call):
 def test_demo(call):
     quick = ["--train-seconds", 1, "--sb3-seconds", 1, "--test-images", 30]
     assert "gap closed" in call("demo", "--output", "demo", *quick)
-    pictures = ["accuracy.png", "episodes.png"]
-    assert sorted(os.listdir("demo")) == [*pictures, "paper_policy.safetensors", "results.json"]
+    made = ["accuracy.png", "episodes.png", "paper_policy.safetensors", "results.json"]
+    assert sorted(os.listdir("demo")) == sorted([*made, "manifest.json"])
+    assert sorted(json.loads(Path("demo/manifest.json").read_text())["files"]) == made
     results = json.loads(Path("demo/results.json").read_text())
     assert [row["name"] for row in results["policies"]] == [
         "random",

@@ -308,5 +308,6 @@ def test_a_note_on_either_side_of_a_pair():
 
 
 def test_as_many_resamples_as_asked_for():
-    once = stratified_bootstrap([[0.0, 0.5, 1.0, 7.0]], np.mean, Resampling(resamples=1))
-    assert once.low == once.high
+    scores = [[0.0, 0.5, 1.0, 7.0]]
+    few, many = (stratified_bootstrap(scores, np.mean, Resampling(resamples=n)) for n in (5, 50))
+    assert (few.low, few.high) != (many.low, many.high)
