@@ -20,6 +20,7 @@ COMMANDS = {
     "it does.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
+    "leaderboard": "Add a policy to the table of all tasks, or check its rows.",
     "info": "Print a network's configuration and multiply-adds.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
 }
