@@ -32,9 +32,8 @@ def learn_policy(
 ) -> None:
     """Train a policy and write it to `folder.best`; nothing is done where it is there already.
 
-    A training that was stopped is resumed where the learner can be (those of Stable-Baselines3
-    cannot); of several processes each begins anew. As all that is drawn is seeded, it ends in the
-    same file.
+    A training that was stopped is resumed; one of several processes begins anew. As all that is
+    drawn is seeded, both end in the same file.
 
     Args:
         config: the learner and its settings.
@@ -65,6 +64,7 @@ def learn_policy(
         metrics = validate(policy)
         log(metrics, 0)
     policy.save(folder.best)
+    folder.last.unlink(missing_ok=True)  # there is nothing left to resume
     accuracy = metrics["validation/accuracy"]
     progress.console.print(f"{name} by {config.learner}: validation accuracy {accuracy:.4f}")
 
