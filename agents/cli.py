@@ -16,11 +16,10 @@ COMMANDS = {
     "evaluate": "Evaluate policies on a frozen network, beside the blind rules and the greedy "
     "oracle.",
     "curves": "Draw accuracy against multiply-adds and against measured time, as the paper does.",
-    "demo": "Train the paper's policy and others on the built-in task, compare them, draw what they "
-    "do.",
+    "demo": "Train policies on the built-in task, the paper's among them, compare and draw them.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
-    "leaderboard": "Add a policy to the table of all tasks, check its rows, or make its page anew.",
+    "leaderboard": "Add a policy to the table of tasks, check its rows, or make its page anew.",
     "info": "Print a network's configuration and multiply-adds.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
 }

@@ -33,7 +33,7 @@ _Trained = TypeVar("_Trained")
 
 @dataclass(frozen=True)
 class Demo:
-    """Train the paper's policy and others on the built-in task, compare them, draw what they do.
+    """Train policies on the built-in task, the paper's among them, compare and draw them.
 
     Attributes:
         output: folder for results.json, accuracy.png, episodes.png and the trained policies.

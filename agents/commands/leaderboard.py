@@ -28,7 +28,7 @@ from gf_env.storage.files import write_atomically
 
 @configuration
 class Leaderboard:
-    """Add a policy to the table of all tasks, check its rows, or make its page anew.
+    """Add a policy to the table of tasks, check its rows, or make its page anew.
 
     `add` evaluates policies on the test split of a task, writes their rows to DOCS/leaderboard and
     makes DOCS/LEADERBOARD.md anew. `check` evaluates the policies of rows again and refuses rows
