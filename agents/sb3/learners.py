@@ -106,7 +106,7 @@ class SB3Config:
     """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
     are merged likewise."""
     max_seconds: PositiveFloat = math.inf
-    """Stop after the step in which this much time has passed."""
+    """Stop after the step in which this much time has passed and an episode has ended."""
     seed: NonNegativeInt = 0
     """Of weights, images, actions and minibatches."""
 
@@ -271,7 +271,9 @@ class _Reporter(BaseCallback):
         self._is_over = False
 
     def _on_step(self) -> bool:
-        return not self._is_over and self._seconds() < self._config.max_seconds
+        # the first episodes are always reported
+        in_time = self._seconds() < self._config.max_seconds or not self.model.ep_info_buffer
+        return in_time and not self._is_over
 
     def _seconds(self) -> float:
         beside = 0.0 if self._supervisor is None else self._supervisor.seconds_beside
