@@ -142,6 +142,16 @@ def training_task(run: Run) -> TaskArguments:
     return {**run.setting.task_arguments(run.setting.train_split), **run.entry.training_task}
 
 
+def validation_task(run: Run) -> TaskArguments:
+    """Return the arguments of the task that a run's learner is validated on.
+
+    Features are looked up where its training looks them up.
+    """
+    task = run.setting.task_arguments(run.setting.threshold_split)
+    looked_up = run.entry.training_task.get("feature_bank", False)
+    return {**task, **run.entry.evaluation_task, "feature_bank": looked_up}
+
+
 def _make_policy(run: Run, *, trust_sb3: bool) -> Policy | PrivilegedPolicy:
     entry = run.entry
     assert entry.policy is not None  # an entry has a policy or a learner
@@ -178,13 +188,10 @@ def _train(
 
 
 def _validate(run: Run, policy: Policy) -> Found:
-    """Return how good a policy is on validation images, looked up where its training looks up."""
+    """Return how good a policy is on validation images."""
     assert run.entry.plateau is not None  # else nothing is validated
-    split = run.setting.threshold_split
-    task: TaskArguments = {**run.setting.task_arguments(split), **run.entry.evaluation_task}
-    task["feature_bank"] = run.entry.training_task.get("feature_bank", False)
-    images = _at_most(run.entry.plateau.num_images, split, run)
-    found = evaluate(policy, num_images=images, **task)
+    images = _at_most(run.entry.plateau.num_images, run.setting.threshold_split, run)
+    found = evaluate(policy, num_images=images, **validation_task(run))
     return Found(found.mean_return, float(found.accuracy[-1]))
 
 
