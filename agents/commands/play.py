@@ -33,6 +33,7 @@ class Play:
             whoever reaches this machine.
         port: likewise.
         browser: open the page in the browser.
+        trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
     """
 
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
@@ -42,6 +43,7 @@ class Play:
     host: str = LOOPBACK
     port: int = 8765
     browser: bool = True
+    trust_sb3: bool = False
 
     def run(self, console: Console) -> None:
         """Serve the page until it is stopped.
@@ -56,7 +58,7 @@ class Play:
         from agents.play.game import Game
         from agents.play.opponents import Arenas
 
-        arenas = Arenas(self.policies)
+        arenas = Arenas(self.policies, trust_sb3=self.trust_sb3)
         with console.status("loading policies and scenes"):
             arena = arenas.get(self.task, self.level)
             Game(arena, self.game)

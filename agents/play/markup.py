@@ -13,7 +13,7 @@ from PIL import Image
 
 from agents.play import pictures
 from agents.play.courses import Course
-from agents.play.game import PLAYER, SCENES, Game, Moment
+from agents.play.game import PLAYER, Game, Moment
 from gf_env.envs.rendering import FIRST_LOOK, patch_colour
 from gf_env.envs.task import Task
 
@@ -42,24 +42,22 @@ def draw(game: Game, moment: Moment, hint: str | None) -> Drawn:
         moment: of it.
         hint: which opponent's next look is shown; None: no one's.
     """
-    task, course = game.arena.task, moment.course
+    task, course, scenes = game.arena.task, moment.course, len(game.indices)
     if course.over:
-        view = pictures.draw_whole(task, course, pictures.VIEW)
+        picture = pictures.draw_whole(task, course, pictures.VIEW)
     else:
         heat = None if hint is None else game.arena.hint(hint, course)
-        view = pictures.draw_view(task, course, heat)
-    names = [PLAYER, *(each.name for each in game.arena.opponents)]
-    wholes = [pictures.draw_whole(task, each) for each in (course, *moment.others)]
-    config = task.network.config
+        picture = pictures.draw_view(task, course, heat)
+    names = (PLAYER, *(each.name for each in game.arena.opponents))
     return Drawn(
-        view(moment, view, config.patch_size / config.image_size),
-        heading(moment, game.number),
+        view(moment, picture, task.network.config.patch_size / task.network.config.image_size),
+        heading(moment, game.number, scenes),
         verdict(task, moment),
         newest(course, pictures.draw_newest(task, course)),
         rewards(course),
         bars(task, course),
-        comparison(task, moment, names, wholes) if course.over else "",
-        scores(moment),
+        comparison(task, names, (course, *moment.others)) if course.over else "",
+        scores(moment, scenes),
     )
 
 
@@ -117,7 +115,7 @@ def bars(task: Task, course: Course) -> str:
     return "".join(rows)
 
 
-def heading(moment: Moment, game: int, scenes: int = SCENES) -> str:
+def heading(moment: Moment, game: int, scenes: int) -> str:
     """Return which scene of which game it is; after the last one, who was right how often."""
     if not moment.ended:
         return f"<h2>Game {game}: scene {moment.scene} of {scenes}</h2>"
@@ -141,34 +139,32 @@ def verdict(task: Task, moment: Moment) -> str:
     return f"It was {truth}; {said}"
 
 
-def comparison(
-    task: Task, moment: Moment, names: Sequence[str], pictures: Sequence[Image.Image]
-) -> str:
+def comparison(task: Task, names: Sequence[str], played: Sequence[Course]) -> str:
     """Return whole scenes side by side, with what each player's looks led to.
 
     Args:
         task: what is played.
-        moment: the player's course is over.
         names: of the players.
-        pictures: of the scene with their looks, in the same order.
+        played: their courses on the same scene, all over.
     """
     figures = []
-    for name, course, picture in zip(names, (moment.course, *moment.others), pictures, strict=True):
+    for name, course in zip(names, played, strict=True):
         before, after = (course.probabilities(look)[course.label] for look in (0, -1))
         sign, kind = ("✓", "right") if course.correct else ("✗", "wrong")
+        picture, who = data_uri(pictures.draw_whole(task, course)), html.escape(name)
         figures.append(
-            f"<figure><figcaption><b>{html.escape(name)}</b></figcaption>"
-            f'<img src="{data_uri(picture)}" alt="where {html.escape(name)} looked">'
+            f"<figure><figcaption><b>{who}</b></figcaption>"
+            f'<img src="{picture}" alt="where {who} looked">'
             f'<figcaption class="{kind}">{before:.2f} → {after:.2f} {sign}</figcaption></figure>'
         )
-    truth = _short(task.network.config.classes[moment.course.label])
+    truth = _short(task.network.config.classes[played[0].label])
     title = (
         f"The same scene: probability of the true class, {truth}, after the glance and at the end"
     )
     return f'<h2>{title}</h2><div class="side-by-side">{"".join(figures)}</div>'
 
 
-def scores(moment: Moment, scenes: int = SCENES) -> str:
+def scores(moment: Moment, scenes: int) -> str:
     """Return the table of scores: each scene, how many are right, and the mean return."""
     head = "".join(f"<th>{number}</th>" for number in range(1, scenes + 1))
     rows = []

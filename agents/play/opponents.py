@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from agents.play.arena import Arena, Opponent
 from agents.play.courses import play
+from agents.policies.base import Policy, PrivilegedPolicy
 from agents.registry.policies import make_policy
 from gf_env.builtin_tasks import BUILTIN_TASKS, LEVELS
 from gf_env.envs.make_task import make_task
+from gf_env.envs.task import Task
 
 PAPER, ORACLE = "paper's policy", "oracle (sees labels)"
 SPLIT = "test"
@@ -73,14 +75,17 @@ LINEUPS: Mapping[str, Lineup] = {
 """By the names of the built-in tasks."""
 
 
-def make_arena(dataset: str, level: str, policies: Sequence[str] = ()) -> Arena:
+def make_arena(
+    dataset: str, level: str, policies: Sequence[str] = (), *, trust_sb3: bool = False
+) -> Arena:
     """Return the arena of a built-in task.
 
     Args:
         dataset: its name.
         level: one of `LEVELS`.
         policies: more that play, as `agents.registry.policies.make_policy` finds them; those that
-            do not fit the task are left out, see `Arena.left_out`.
+            do not fit the task are left out, see `Arena`.
+        trust_sb3: see `agents.registry.files.load_policy`.
 
     Raises:
         ValueError: an unknown task, level or policy.
@@ -99,14 +104,14 @@ def make_arena(dataset: str, level: str, policies: Sequence[str] = ()) -> Arena:
         Opponent(name, make_policy(policy, network=task.network)) for name, policy in named.items()
     ]
     left_out = []
-    for policy in policies:
+    for name in dict.fromkeys(policies):
+        policy = make_policy(name, network=task.network, trust_sb3=trust_sb3)
         try:
-            own = Opponent(Path(policy).name, make_policy(policy, network=task.network))
-            play(task, own.policy, 0)
+            _check_fit(task, policy)
         except ValueError as error:
-            left_out.append(f"{policy}: {error}")
+            left_out.append(f"{name}: {error}")
         else:
-            opponents.append(own)
+            opponents.append(Opponent(Path(name).name, policy))
     settings: dict[str, int] = {"grid_size": grid_size}
     if lineup.plans:
         settings["width"] = grid_size**2  # keeps every first look
@@ -115,15 +120,31 @@ def make_arena(dataset: str, level: str, policies: Sequence[str] = ()) -> Arena:
     return Arena(task, [*opponents, oracle], lineup.goal, left_out)
 
 
+def _check_fit(task: Task, policy: Policy | PrivilegedPolicy) -> None:
+    """Check that a policy can play a task, by playing a scene.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    sizes = task.network.config.image_size, task.network.config.patch_size
+    made_for = getattr(policy, "made_for", None)
+    if made_for not in (None, sizes):
+        raise ValueError(
+            f"made for images and patches of {made_for} pixels, those of the task have {sizes}"
+        )
+    play(task, policy, 0)
+
+
 class Arenas:
     """The arenas of the built-in tasks, each made when it is first asked for, and kept.
 
     Args:
         policies: more that play; see `make_arena`.
+        trust_sb3: likewise.
     """
 
-    def __init__(self, policies: Sequence[str] = ()) -> None:
-        self._policies = tuple(policies)
+    def __init__(self, policies: Sequence[str] = (), *, trust_sb3: bool = False) -> None:
+        self._policies, self._trust_sb3 = tuple(policies), trust_sb3
         self._made: dict[tuple[str, str], Arena] = {}
         self._making = threading.Lock()
 
@@ -131,5 +152,7 @@ class Arenas:
         """Return the arena of a task at a level; errors are those of `make_arena`."""
         with self._making:
             if (dataset, level) not in self._made:
-                self._made[dataset, level] = make_arena(dataset, level, self._policies)
+                self._made[dataset, level] = make_arena(
+                    dataset, level, self._policies, trust_sb3=self._trust_sb3
+                )
             return self._made[dataset, level]
