@@ -10,7 +10,7 @@ from tests.helpers.tiny import ArrayDataset, TargetNetwork, random_dataset, tiny
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs a GPU where there is none, and what needs more or takes minutes unless asked."""
+    """Skip what needs a GPU where there is none, and what takes more unless it is asked for."""
     skips = {
         "gpu": (not torch.cuda.is_available(), "needs a CUDA device"),
         "page": ("page" not in config.getoption("-m"), "needs a browser: run make test-page"),

@@ -49,8 +49,9 @@ class Play:
         """Serve the page until it is stopped.
 
         Raises:
-            ValueError: the extra is missing, the game cannot be, a policy does not fit it, or the
-                port is taken.
+            ValueError: the extra is missing, the game cannot be, a policy does not exist or does
+                not fit it, or the port is taken.
+            TensorFileError: a damaged file of a policy.
         """
         if importlib.util.find_spec("nicegui") is None:
             raise ValueError("the page needs the extra play: pip install 'gf-env[play]'")
@@ -78,6 +79,8 @@ def _check_free(host: str, port: int) -> None:
     Raises:
         ValueError: it cannot.
     """
+    if not port:
+        raise ValueError("the port is a number from 1 to 65535, got 0")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

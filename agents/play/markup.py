@@ -79,7 +79,8 @@ def view(moment: Moment, picture: Image.Image, patch_share: float) -> str:
     kind = "scene over" if moment.course.over else "scene"
     return (
         f'<div class="{kind}" data-moment="{moment.number}">'
-        f'<img src="{data_uri(picture)}" alt="{name}" draggable="false">{frame}</div>'
+        f'<img src="{data_uri(picture)}" alt="{name}" draggable="false" '
+        f'decoding="sync">{frame}</div>'
     )
 
 

@@ -18,6 +18,9 @@ from gf_env.builtin_tasks import BUILTIN_TASKS, DEFAULT_TASK, LEVELS
 
 TITLE = "Where to look next"
 NO_HINT = "no hint"
+_PATIENCE = 120.0
+"""Seconds: a busy machine may take so long to make a task's scenes when it is first asked for them,
+and the game of whoever is cut off is kept as long."""
 _STYLE = Path(__file__).with_name("page.css")
 
 # where in the picture of which moment: what has changed since then ignores the click
@@ -169,13 +172,14 @@ def serve(arenas: Arenas, first: Chosen, host: str, port: int, *, browser: bool)
         if made is not None:
             await GamePage(made, chosen).show()
 
-    ui.page("/", title=TITLE)(index)
+    ui.page("/", title=TITLE, response_timeout=_PATIENCE)(index)
     ui.run(
         host=host,
         port=port,
         title=TITLE,
         show=browser,
         reload=False,
+        reconnect_timeout=_PATIENCE,
         tailwind=False,
         favicon="👁",
         show_welcome_message=False,
