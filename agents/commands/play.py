@@ -79,8 +79,8 @@ def _check_free(host: str, port: int) -> None:
     Raises:
         ValueError: it cannot.
     """
-    if not port:
-        raise ValueError("the port is a number from 1 to 65535, got 0")
+    if not 1 <= port <= 65535:
+        raise ValueError(f"the port is a number from 1 to 65535, got {port}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -88,7 +88,7 @@ def _check_free(host: str, port: int) -> None:
         with contextlib.closing(socket.socket(family, kind, protocol)) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ValueError(
             f"cannot listen on {host}, port {port} ({error}); choose others with --host and --port"
         ) from error

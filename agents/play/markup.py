@@ -95,12 +95,12 @@ def rewards(course: Course) -> str:
     """Return the rewards of the looks so far, each in the colour of its patch, and the return."""
     chips = [
         f'<span class="chip"><b style="background:{_css(patch_colour(number))}">'
-        f"{number + FIRST_LOOK}</b> {_signed(reward)}</span>"
+        f"{number + FIRST_LOOK}</b> {signed(reward)}</span>"
         for number, reward in enumerate(course.rewards)
     ]
     if not chips:
         return "<p>The reward of a look is how much more probable it makes the true class.</p>"
-    return f'<p>{"".join(chips)} <span class="sum">return {_signed(course.total)}</span></p>'
+    return f'<p>{"".join(chips)} <span class="sum">return {signed(course.total)}</span></p>'
 
 
 def bars(task: Task, course: Course) -> str:
@@ -175,7 +175,7 @@ def scores(moment: Moment, scenes: int) -> str:
             for right in tally.right
         ]
         marks += ["<td></td>"] * (scenes - len(marks))
-        mean = _signed(tally.mean_return) if tally.returns else ""
+        mean = signed(tally.mean_return) if tally.returns else ""
         kind = ' class="you"' if tally.name == PLAYER else ""
         rows.append(
             f"<tr{kind}><th>{html.escape(tally.name)}</th>{''.join(marks)}"
@@ -194,7 +194,8 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a number with its sign and two decimals; what rounds to 0 is `+0.00`."""
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -48,8 +48,8 @@ def test_a_taken_port_is_named(refuse):
         (("--task", "digits"), "unknown task 'digits'"),
         (("--level", "odd"), "unknown level 'odd'"),
         (("--game", -1), "0 or more, got -1"),
-        (("--port", 70000), "port 70000"),
-        (("--port", 0), "from 1 to 65535"),
+        (("--port", 70000), "from 1 to 65535, got 70000"),
+        (("--port", 0), "from 1 to 65535, got 0"),
         (("--host", "256.1.1.1"), "cannot listen on 256.1.1.1"),
         (("no-such-policy",), "unknown policy 'no-such-policy'"),
         (

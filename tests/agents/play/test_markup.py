@@ -92,4 +92,4 @@ def test_the_end_says_who_was_right(game):
 
 @pytest.mark.parametrize("value, text", [(-0.001, "+0.00"), (-0.25, "\u22120.25"), (0.5, "+0.50")])
 def test_numbers_have_signs(value, text):
-    assert markup._signed(value) == text
+    assert markup.signed(value) == text

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from agents.play.game import SCENES, Game
+from agents.play.markup import signed
 from agents.play.opponents import Arenas
 
 pytestmark = pytest.mark.page
@@ -161,8 +162,7 @@ def expected(arena, number, places, scenes=SCENES):
     rows = []
     for each in game.moment.tallies:
         marks = ["✓" if right else "✗" for right in each.right] + [""] * (SCENES - scenes)
-        mean = f"{each.mean_return:+.2f}".replace("-", "\N{MINUS SIGN}")
-        rows.append([*marks, str(sum(each.right)), mean])
+        rows.append([*marks, str(sum(each.right)), signed(each.mean_return)])
     return rows
 
 
@@ -234,7 +234,7 @@ def test_twenty_clicks_a_second(player, arenas):
     assert len(clicks) == 60
     assert sum(game.look(*click) for click in clicks) == 4
     yours = game.moment.tallies[0]
-    assert anna.scores()[0][-1] == f"{yours.mean_return:+.2f}".replace("-", "\N{MINUS SIGN}")
+    assert anna.scores()[0][-1] == signed(yours.mean_return)
     anna.page.evaluate("for (let k = 0; k < 20; k++) document.querySelector('.next').click()")
     anna.wait_for(5)
     anna.page.wait_for_timeout(500)
