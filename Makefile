@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-page soak benchmark results lint format clean
+.PHONY: demo test test-lowest test-page soak benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -46,6 +46,10 @@ SUITES := learners plateau sees rewards discounts stds actions find search plan 
 results: $(READY)
 	for suite in $(SUITES); do $(BIN)/gf-env benchmark $$suite --output runs/results || exit 1; done
 
+# the site, offline, in docs/_build; a warning is an error
+docs: $(READY)
+	$(BIN)/sphinx-build -E -W --keep-going docs docs/_build
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,4 +67,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(PAGE) runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(PAGE) docs/_build runs build *.egg-info
