@@ -57,6 +57,7 @@ def test_looks_are_recorded(target_task):
         lambda: GreedyOracle(3),
         lambda: SequencePolicy(np.array([[0, 0], [1, -1]])),
     ],
+    ids=["paper", "belief", "oracle", "sequence"],
 )
 def test_policies_play_as_they_are_evaluated(policy):
     task = make_task(split="test", num_scenes=4)

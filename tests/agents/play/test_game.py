@@ -34,6 +34,7 @@ def test_a_game_of_ten_scenes(arena):
     assert last.number == SCENES * LOOKS + SCENES - 1
     yours, random, oracle = last.tallies
     assert all(len(each.right) == len(each.returns) == SCENES for each in last.tallies)
+    assert oracle.right == (True,) * SCENES
     assert oracle.mean_return > max(yours.mean_return, random.mean_return)
     assert not game.look(last.number, 0.5, 0.5) and not game.next_scene(last.number)
     assert game.moment is last
