@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-page soak benchmark results docs lint format clean
+.PHONY: demo test test-lowest test-page test-package soak benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -29,6 +29,16 @@ test-page:
 	$(PYTHON) -m venv $(PAGE)
 	$(PAGE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[play,test]' 'playwright>=1.50'
 	PICTURE=docs/images/play.png $(PAGE)/bin/python -m pytest -m page tests/agents/play/test_page.py
+
+# a wheel, built from an sdist, installed in an environment of its own and used from an empty folder
+PACKAGE := $(CURDIR)/.venv-package
+test-package:
+	$(PYTHON) -m venv --clear $(PACKAGE)
+	$(PACKAGE)/bin/python -m pip install --quiet build
+	$(PACKAGE)/bin/python -m build --outdir $(PACKAGE)/dist
+	$(PACKAGE)/bin/python -m pip install --quiet --constraint constraints.txt $(PACKAGE)/dist/*.whl
+	mkdir -p $(PACKAGE)/empty
+	cd $(PACKAGE)/empty && OMP_NUM_THREADS=2 $(PACKAGE)/bin/python -I $(CURDIR)/tests/packaging/installed.py
 
 # damaged and forged files for every loader; another seed tries others
 SEED := 0
@@ -67,4 +77,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(PAGE) docs/_build runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info

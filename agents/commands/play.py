@@ -27,11 +27,11 @@ class Play:
         policies: more that play, beside the paper's policy, the best one of the package and the
             oracle: files or `package.module:Name`.
         task: the first game's; another is chosen on the page.
-        level: likewise.
-        game: likewise, its number; the same number means the same scenes.
+        level: of that task.
+        game: the first game's number; the same number means the same scenes.
         host: the address that is listened on. By default only this machine gets in; 0.0.0.0 lets in
             whoever reaches this machine.
-        port: likewise.
+        port: of that address.
         browser: open the page in the browser.
         trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
     """
