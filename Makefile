@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-package soak benchmark results docs lint format clean
+.PHONY: demo test test-lowest test-page test-package soak benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -21,6 +21,14 @@ test-lowest:
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+# the page of `gf-env play` in a real browser: a Chromium on the PATH, else what `playwright install
+# chromium` has put there. In an environment of its own, with the newest versions of the extra
+PAGE := .venv-page
+test-page:
+	$(PYTHON) -m venv $(PAGE)
+	$(PAGE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[play,test]' 'playwright>=1.50'
+	PICTURE=docs/images/play.png $(PAGE)/bin/python -m pytest -m page tests/agents/play/test_page.py
 
 # a wheel, built from an sdist, installed in an environment of its own and used from an empty folder
 PACKAGE := $(CURDIR)/.venv-package
@@ -69,4 +77,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(PACKAGE) docs/_build runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info

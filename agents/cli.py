@@ -21,6 +21,7 @@ COMMANDS = {
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
     "leaderboard": "Add a policy to the table of tasks, check its rows, or make its page anew.",
     "info": "Print a network's configuration and multiply-adds.",
+    "play": "Open a local page to play on: look where policies look, on the same scenes.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
 }
 """What each does. Its class, of the same name, is in `agents.commands.<name>`."""

@@ -10,9 +10,10 @@ from tests.helpers.tiny import ArrayDataset, TargetNetwork, random_dataset, tiny
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs a GPU where there is none, and what takes minutes unless it is asked for."""
+    """Skip what needs a GPU where there is none, and what takes more unless it is asked for."""
     skips = {
         "gpu": (not torch.cuda.is_available(), "needs a CUDA device"),
+        "page": ("page" not in config.getoption("-m"), "needs a browser: run make test-page"),
         "slow": ("slow" not in config.getoption("-m"), "takes long: run with -m slow"),
     }
     for item in items:
