@@ -11,7 +11,7 @@ import gf_env  # noqa: F401 - registers the environments
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--total-timesteps", type=int, default=400_000)
-parser.add_argument("--split", default="train", help="its feature bank has 2.6 GB (train)")
+parser.add_argument("--num-scenes", type=int, default=20_000, help="their bank has 2.6 GB")
 parser.add_argument("--num-envs", type=int, default=256)
 parser.add_argument("--num-steps", type=int, default=16, help="steps between two updates")
 parser.add_argument("--seed", type=int, default=0)
@@ -19,8 +19,9 @@ args = parser.parse_args()
 gamma, gae_lambda, clip_range, vf_coef, max_grad_norm = 0.7, 0.95, 0.2, 0.5, 0.5
 
 torch.manual_seed(args.seed)
-bank = {"split": args.split, "lattice_stride": 12, "feature_bank": True}  # looks go to 7 x 7 places
-envs = gym.make_vec("GlanceFocus-v0", num_envs=args.num_envs, **bank)
+bank = {"lattice_stride": 12, "feature_bank": True}  # looks go to the nearest of 7 x 7 patches
+scenes = {"split": "train", "num_scenes": args.num_scenes}
+envs = gym.make_vec("GlanceFocus-v0", num_envs=args.num_envs, **scenes, **bank)
 
 
 def mlp(outputs: int) -> nn.Sequential:

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(config, items):
     }
     for item in items:
         for mark, (skipped, reason) in skips.items():
-            if skipped and mark in item.keywords:
+            if skipped and item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

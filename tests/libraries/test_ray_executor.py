@@ -64,7 +64,9 @@ def test_a_machine_is_lost_in_the_middle(two_machines, tmp_path, record_property
     cluster, machines = two_machines
     gone = tmp_path / "a machine is gone"
     suite = suite_of(odd("WaitsForALoss", gone=str(gone)), RANDOM, LEARNER)
-    folders = {name: ResultsFolder(tmp_path / name) for name in ("ray", "local", "merged", "1", "2")}
+    folders = {
+        name: ResultsFolder(tmp_path / name) for name in ("ray", "local", "merged", "1", "2")
+    }
     evaluating = []
 
     def on_event(run, event):

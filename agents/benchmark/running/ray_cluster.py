@@ -26,7 +26,7 @@ from gf_env.storage.files import write_atomically
 
 try:
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
     raise ImportError(
@@ -81,12 +81,7 @@ class Cluster:
             _connect()
         try:
             self._check_room()
-            # on the machine of this process, so that it is not lost with a worker's
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-            lines = ray.remote(_Lines).options(
-                num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
-            )
-            self._do(waiting, lines.remote())
+            self._do(waiting, _begin_lines())
         finally:
             for task in self._running:
                 ray.cancel(task, force=True)
@@ -132,7 +127,7 @@ class Cluster:
         try:
             result, files = ray.get(task)
         except RayError as error:
-            reason = f"its worker was lost, {MAX_RETRIES} retries included: {_first_line(error)}"
+            reason = _reason(error)
             if each.is_late:
                 reason = f"took more than {self.work.timeout:g} s"
             result, files = make_row(each.run, _seconds(each), reason), {}
@@ -143,12 +138,16 @@ class Cluster:
     def _check_room(self) -> None:
         """Refuse what would wait forever; a cluster that grows by itself may come to have it."""
         wanted = {"CPU": self.work.cpus_per_run, "GPU": self.work.gpus_per_run}
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if any(all(has.get(kind, 0) >= wanted[kind] for kind in wanted) for has in machines):
+        machines = [
+            {kind: node["Resources"].get(kind, 0) for kind in wanted}
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+        if any(all(has[kind] >= wanted[kind] for kind in wanted) for has in machines):
             return
         message = (
             f"no machine has the {wanted['CPU']:g} CPUs and {wanted['GPU']:g} GPUs that each run "
-            f"reserves; there are {[{kind: has.get(kind, 0) for kind in wanted} for has in machines]}"
+            f"reserves; there are {machines}"
         )
         if ADDRESS not in os.environ:
             raise ValueError(message)
@@ -170,6 +169,18 @@ class _Lines:
     def take(self) -> list[tuple[int, str]]:
         lines, self._lines = self._lines, []
         return lines
+
+
+def _begin_lines() -> Any:
+    """Begin it on the machine of this process, so that it is not lost with a worker's."""
+    here = ray.get_runtime_context().get_node_id()
+    lines = ray.remote(_Lines).options(
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=-1,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
+    )
+    return lines.remote()
 
 
 def _do(
@@ -208,5 +219,8 @@ def _seconds(each: _Running) -> float:
     return 0.0 if each.began is None else time.perf_counter() - each.began
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+def _reason(error: RayError) -> str:
+    lines = str(error).strip().split("\n")
+    if isinstance(error, RayTaskError):  # it did not come as far as the run
+        return f"its worker could not begin it: {lines[-1]}"
+    return f"its worker was lost, {MAX_RETRIES} retries included: {lines[0]}"
