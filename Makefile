@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-libraries soak benchmark results lint format clean
+.PHONY: demo test test-lowest test-libraries test-page test-package soak benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -33,6 +33,24 @@ test-libraries:
 	$(LIBRARIES)/bin/python -m pip install --quiet 'ray[rllib]'
 	$(TEST_LIBRARIES) -m 'libraries and rllib'
 
+# the page of `gf-env play` in a real browser: a Chromium on the PATH, else what `playwright install
+# chromium` has put there. In an environment of its own, with the newest versions of the extra
+PAGE := .venv-page
+test-page:
+	$(PYTHON) -m venv $(PAGE)
+	$(PAGE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[play,test]' 'playwright>=1.50'
+	PICTURE=docs/images/play.png $(PAGE)/bin/python -m pytest -m page tests/agents/play/test_page.py
+
+# a wheel, built from an sdist, installed in an environment of its own and used from an empty folder
+PACKAGE := $(CURDIR)/.venv-package
+test-package:
+	$(PYTHON) -m venv --clear $(PACKAGE)
+	$(PACKAGE)/bin/python -m pip install --quiet build
+	$(PACKAGE)/bin/python -m build --outdir $(PACKAGE)/dist
+	$(PACKAGE)/bin/python -m pip install --quiet --constraint constraints.txt $(PACKAGE)/dist/*.whl
+	mkdir -p $(PACKAGE)/empty
+	cd $(PACKAGE)/empty && OMP_NUM_THREADS=2 $(PACKAGE)/bin/python -I $(CURDIR)/tests/packaging/installed.py
+
 # damaged and forged files for every loader; another seed tries others
 SEED := 0
 COUNT := 2000
@@ -48,6 +66,10 @@ benchmark: $(READY)
 SUITES := learners plateau sees rewards discounts stds actions find search plan join tasks stopping
 results: $(READY)
 	for suite in $(SUITES); do $(BIN)/gf-env benchmark $$suite --output runs/results || exit 1; done
+
+# the site, offline, in docs/_build; a warning is an error
+docs: $(READY)
+	$(BIN)/sphinx-build -E -W --keep-going docs docs/_build
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -66,4 +88,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info

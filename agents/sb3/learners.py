@@ -104,7 +104,7 @@ class SB3Config:
     """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
     are merged likewise."""
     max_seconds: PositiveFloat = math.inf
-    """Stop after the step in which this much time has passed."""
+    """Stop after the step in which this much time has passed and an episode has ended."""
     seed: NonNegativeInt = 0
     """Of weights, images, actions and minibatches."""
 
@@ -227,7 +227,8 @@ class _Reporter(BaseCallback):
         self._number = self._reported = 0
 
     def _on_step(self) -> bool:
-        return time.perf_counter() - self._began < self._max_seconds
+        in_time = time.perf_counter() - self._began < self._max_seconds
+        return in_time or not self.model.ep_info_buffer  # the first episodes are always reported
 
     def _on_rollout_end(self) -> None:
         self._report(self._every)
