@@ -16,10 +16,10 @@ COMMANDS = {
     "evaluate": "Evaluate policies on a frozen network, beside the blind rules and the greedy "
     "oracle.",
     "curves": "Draw accuracy against multiply-adds and against measured time, as the paper does.",
-    "demo": "Train the paper's policy on the built-in task, compare it with others, and draw what "
-    "it does.",
+    "demo": "Train policies on the built-in task, the paper's among them, compare and draw them.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
+    "leaderboard": "Add a policy to the table of tasks, check its rows, or make its page anew.",
     "info": "Print a network's configuration and multiply-adds.",
     "play": "Open a local page to play on: look where policies look, on the same scenes.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",

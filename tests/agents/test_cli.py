@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import gf_env
-from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents import MapPolicy, PaperPolicy, PatchProposalConfig, PatchProposalNetwork, load_policy
 from agents.cli import COMMANDS, HELP, main, parse
 from agents.help_pages import make_help
 from agents.stages import presets
@@ -309,10 +309,13 @@ def test_a_task_at_a_level(call):
 
 
 def test_demo(call):
-    quick = ["--train-seconds", 1, "--sb3-seconds", 1, "--test-images", 30]
-    assert "gap closed" in call("demo", "--output", "demo", *quick)
-    pictures = ["accuracy.png", "episodes.png"]
-    assert sorted(os.listdir("demo")) == [*pictures, "paper_policy.safetensors", "results.json"]
+    seconds = ["--train-seconds", 1, "--sb3-seconds", 1, "--map-seconds", 1]
+    said = call("demo", "--output", "demo", *seconds, "--test-images", 30)
+    assert "gap closed" in said
+    assert "PPO on a map: mean return" in said
+    written = ["accuracy.png", "episodes.png", "map_policy.safetensors"]
+    assert sorted(os.listdir("demo")) == [*written, "paper_policy.safetensors", "results.json"]
+    assert isinstance(load_policy("demo/map_policy.safetensors"), MapPolicy)
     results = json.loads(Path("demo/results.json").read_text())
     assert [row["name"] for row in results["policies"]] == [
         "random",
@@ -320,6 +323,7 @@ def test_demo(call):
         "centre, then corners",
         "SB3 PPO",
         "paper's policy",
+        "PPO on a map",
         "greedy oracle (sees labels)",
     ]
 

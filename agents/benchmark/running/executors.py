@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.benchmark.results import Result
+from agents.benchmark.results import DONE, Result
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run
 from gf_env.import_paths import load_object
@@ -48,8 +48,13 @@ class Work:
     gpus_per_run: float = 0
 
     def end(self, run: Run, result: Result) -> None:
-        """Write the row of a run that has ended, and tell of it."""
+        """Write the row of a run that has ended, and tell of it.
+
+        What its training could be resumed from is then needed no more, unless it failed.
+        """
         self.folder.append(result)
+        if result.status == DONE:
+            self.folder.checkpoint_path(run.key).unlink(missing_ok=True)
         self.on_event(run, result)
 
 

@@ -17,7 +17,7 @@ from agents.benchmark.running.executors import (
     check_executor,
     make_executor,
 )
-from agents.benchmark.running.one_run import task_identity, training_task
+from agents.benchmark.running.one_run import task_identity, training_task, validation_task
 from agents.benchmark.running.shards import SHARDS, WHOLE, Shard, run_keys
 from agents.benchmark.suite import Run, Setting, Suite
 from agents.registry.choices import one_of
@@ -201,8 +201,12 @@ def _build_banks(runs: Iterable[Run]) -> None:
     """
     built = []
     for run in runs:
-        bank = run.setting, {**run.entry.evaluation_task, "look_cost": None}  # whatever it is
+        # whatever a look costs
+        place = {**run.entry.evaluation_task, "look_cost": None}
+        bank = run.setting, place, run.entry.plateau is not None
         if "feature_bank" in run.entry.training_task and bank not in built:
             built.append(bank)
             with suppress(ValueError, OSError):
                 make_task(**training_task(run))
+                if run.entry.plateau is not None:
+                    make_task(**validation_task(run))
