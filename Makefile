@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-page test-package soak benchmark results docs lint format clean
+.PHONY: demo test test-lowest test-libraries test-page test-package soak benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -21,6 +21,17 @@ test-lowest:
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+# every snippet of docs/LIBRARIES.md, and Ray, with the newest versions of other libraries, in an
+# environment of its own; writes the page's table. RLlib asks for a Gymnasium of its own, so it is last
+LIBRARIES := .venv-libraries
+TEST_LIBRARIES := OMP_NUM_THREADS=1 $(LIBRARIES)/bin/python -m pytest -W default --write-table tests/libraries
+test-libraries:
+	$(PYTHON) -m venv $(LIBRARIES)
+	$(LIBRARIES)/bin/python -m pip install --quiet --upgrade gymnasium --editable '.[libraries,test]'
+	$(TEST_LIBRARIES) -m 'libraries and not rllib'
+	$(LIBRARIES)/bin/python -m pip install --quiet 'ray[rllib]'
+	$(TEST_LIBRARIES) -m 'libraries and rllib'
 
 # the page of `gf-env play` in a real browser: a Chromium on the PATH, else what `playwright install
 # chromium` has put there. In an environment of its own, with the newest versions of the extra
@@ -77,4 +88,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info
