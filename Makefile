@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest soak mutants benchmark results lint format clean
+.PHONY: demo test test-lowest test-libraries test-page test-package soak mutants benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -21,6 +21,35 @@ test-lowest:
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+# every snippet of docs/LIBRARIES.md, and Ray, with the newest versions of other libraries, in an
+# environment of its own; writes the page's table. RLlib asks for a Gymnasium of its own, so it is last
+LIBRARIES := .venv-libraries
+TEST_LIBRARIES := OMP_NUM_THREADS=1 $(LIBRARIES)/bin/python -m pytest -W default --write-table tests/libraries
+test-libraries:
+	$(PYTHON) -m venv $(LIBRARIES)
+	$(LIBRARIES)/bin/python -m pip install --quiet --upgrade gymnasium --editable '.[libraries,test]'
+	$(TEST_LIBRARIES) -m 'libraries and not rllib'
+	$(LIBRARIES)/bin/python -m pip install --quiet 'ray[rllib]'
+	$(TEST_LIBRARIES) -m 'libraries and rllib'
+
+# the page of `gf-env play` in a real browser: a Chromium on the PATH, else what `playwright install
+# chromium` has put there. In an environment of its own, with the newest versions of the extra
+PAGE := .venv-page
+test-page:
+	$(PYTHON) -m venv $(PAGE)
+	$(PAGE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[play,test]' 'playwright>=1.50'
+	PICTURE=docs/images/play.png $(PAGE)/bin/python -m pytest -m page tests/agents/play/test_page.py
+
+# a wheel, built from an sdist, installed in an environment of its own and used from an empty folder
+PACKAGE := $(CURDIR)/.venv-package
+test-package:
+	$(PYTHON) -m venv --clear $(PACKAGE)
+	$(PACKAGE)/bin/python -m pip install --quiet build
+	$(PACKAGE)/bin/python -m build --outdir $(PACKAGE)/dist
+	$(PACKAGE)/bin/python -m pip install --quiet --constraint constraints.txt $(PACKAGE)/dist/*.whl
+	mkdir -p $(PACKAGE)/empty
+	cd $(PACKAGE)/empty && OMP_NUM_THREADS=2 $(PACKAGE)/bin/python -I $(CURDIR)/tests/packaging/installed.py
 
 # damaged and forged files, kills, two processes in one folder, full disks, long runs; another seed tries
 # others. SOAK="files kills" and LENGTH=100 choose what, and how much of each. With OUTPUT, what
@@ -48,6 +77,10 @@ SUITES := learners plateau sees rewards discounts stds actions find search plan 
 results: $(READY)
 	for suite in $(SUITES); do $(BIN)/gf-env benchmark $$suite --output runs/results || exit 1; done
 
+# the site, offline, in docs/_build; a warning is an error
+docs: $(READY)
+	$(BIN)/sphinx-build -E -W --keep-going docs docs/_build
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,4 +98,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) mutants runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) $(PAGE) $(PACKAGE) docs/_build mutants runs build *.egg-info

@@ -1,7 +1,6 @@
 """The `gf-env` command: parses the command line and runs the command that it names.
 
-Only that command's module is imported, and none for the list of commands: PyTorch alone takes
-seconds.
+Only that command's module is imported, and none for help: PyTorch alone takes seconds.
 """
 
 import argparse
@@ -9,6 +8,7 @@ import importlib
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 COMMANDS = {
@@ -16,15 +16,19 @@ COMMANDS = {
     "evaluate": "Evaluate policies on a frozen network, beside the blind rules and the greedy "
     "oracle.",
     "curves": "Draw accuracy against multiply-adds and against measured time, as the paper does.",
-    "demo": "Train the paper's policy on the built-in task, compare it with others, and draw what "
-    "it does.",
+    "demo": "Train policies on the built-in task, the paper's among them, compare and draw them.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
     "repeat": "Run a row of a benchmark again, and say to which digit it agrees.",
+    "leaderboard": "Add a policy to the table of tasks, check its rows, or make its page anew.",
     "info": "Print a network's configuration and multiply-adds.",
+    "play": "Open a local page to play on: look where policies look, on the same scenes.",
     "tasks": "Measure what every built-in task claims of its scenes and network, and draw it.",
 }
 """What each does. Its class, of the same name, is in `agents.commands.<name>`."""
+
+HELP = Path(__file__).parent / "help"
+"""What each says itself, see `agents.help_pages`."""
 
 _FROM_A_PRESET = ("train", "curves")
 
@@ -33,11 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
     chosen = _parser().parse_args(given)
-    from rich.console import Console  # not for the list of commands
+    if chosen.arguments in (["--help"], ["-h"]):
+        print((HELP / f"{chosen.command}.txt").read_text(encoding="utf-8"), end="")
+        return 0
+    from rich.console import Console  # not for help
 
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
-        _parse([chosen.command, *chosen.arguments]).run(console)
+        parse([chosen.command, *chosen.arguments]).run(console)
     except (ArithmeticError, MemoryError, OSError, ValueError) as error:
         # the user can mend these, so a traceback is shown only when asked for
         if os.environ.get("GF_ENV_TRACEBACK"):
@@ -66,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parse(arguments: list[str]) -> Any:
+def parse(arguments: list[str]) -> Any:
     """Return the command that the arguments ask for; the first is its name."""
     import tyro
 

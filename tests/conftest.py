@@ -10,14 +10,16 @@ from tests.helpers.tiny import ArrayDataset, TargetNetwork, random_dataset, tiny
 
 
 def pytest_collection_modifyitems(config, items):
-    """Skip what needs a GPU where there is none, and what takes minutes unless it is asked for."""
+    """Skip what needs a GPU where there is none, and what takes more unless it is asked for."""
     skips = {
+        "libraries": ("libraries" not in config.getoption("-m"), "run by make test-libraries"),
         "gpu": (not torch.cuda.is_available(), "needs a CUDA device"),
+        "page": ("page" not in config.getoption("-m"), "needs a browser: run make test-page"),
         "slow": ("slow" not in config.getoption("-m"), "takes long: run with -m slow"),
     }
     for item in items:
         for mark, (skipped, reason) in skips.items():
-            if skipped and mark in item.keywords:
+            if skipped and item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -50,6 +50,10 @@ class Exits:
     confident: tuple[Tradeoff, ...]
 
 
+Curve = tuple[tuple[float, float, float, float], ...]
+"""Steps and seconds of training, mean return and accuracy of each of its points."""
+
+
 @dataclass(frozen=True)
 class Training:
     """How a policy was trained.
@@ -59,11 +63,20 @@ class Training:
         seconds: of training, without what came before and after.
         curve: (steps, seconds, mean return, accuracy at the end) of training episodes, smoothed
             over the updates since the point before.
+        validation: the same of validation images, with the likeliest actions; of the points where
+            the learner was compared with itself, and so not smoothed. Empty without a rule of when
+            to end.
+        at_plateau: whether the curve of validation was flat at its end, by that rule; None without.
+        on_training: metrics of the trained policy on as many images that it learned from as it was
+            evaluated on, with the likeliest actions; None in rows from before they were kept.
     """
 
     steps: int
     seconds: float
-    curve: tuple[tuple[float, float, float, float], ...]
+    curve: Curve
+    validation: Curve = ()
+    at_plateau: bool | None = None
+    on_training: Metrics | None = None
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ _ROUNDING = 1e-6
 
 
 class ResultsFolder:
-    """A folder of results: `results.jsonl`, `arrays/`, `policies/`, `tensorboard/`.
+    """A folder of results: `results.jsonl`, `arrays/`, `policies/`, `checkpoints/`.
 
     Args:
         path: the folder; made when something is written.
@@ -171,6 +171,10 @@ class ResultsFolder:
     def policy_stem(self, key: str) -> Path:
         """Return where a trained policy is, without its ending."""
         return self.path / "policies" / key
+
+    def checkpoint_path(self, key: str) -> Path:
+        """Return where the training of a run that is not done yet is resumed from."""
+        return self.path / "checkpoints" / f"{key}.safetensors"
 
     def write_arrays(self, key: str, arrays: dict[str, NDArray[Any]]) -> str:
         """Write the arrays of a run, whole or not at all; return their file's SHA-256."""

@@ -16,6 +16,7 @@ from typing import Annotated, Any, cast
 import torch
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
 
+from agents.learners.plateau import Plateau
 from agents.registry.files import open_network
 from agents.registry.learners import get_learner, make_config
 from agents.registry.policies import BOUNDS, RULES
@@ -115,6 +116,10 @@ class Entry:
             takes the place of the setting's; returns are less the cost of looks.
         feature_bank: learn on a feature bank where the actions allow one.
         seeds: None for the suite's.
+        plateau: learn until the curve on validation images is flat, and keep the policy that was
+            best there. Where the settings do not say how long a training is, it has the steps of
+            the rule's limit. None: learn as long as the settings say, without validation, and keep
+            the last policy.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -124,6 +129,7 @@ class Entry:
     task: Mapping[str, Any] = Field(default_factory=dict)
     feature_bank: bool = True
     seeds: Seeds | None = None
+    plateau: Plateau | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without building anything."""
@@ -139,13 +145,15 @@ class Entry:
                 f"{self.name!r} has both grid_size and lattice_stride; its actions are either "
                 "numbers of patches or locations"
             )
+        if self.plateau is not None and self.learner is None:
+            raise ValueError(f"{self.name!r} has a plateau, but learns nothing; it is a learner's")
         self.learner_config(seed=0)  # refuses settings that cannot be, whatever the seed
 
-    def learner_config(self, seed: int) -> Any:
-        """Return the configuration of its learner; None where it has none."""
+    def learner_config(self, seed: int, limit: int | None = None) -> Any:
+        """Return its learner's configuration, None without one; `limit` as in `make_config`."""
         if self.learner is None:
             return None
-        return make_config(get_learner(self.learner), self.learner, self.settings, seed)
+        return make_config(get_learner(self.learner), self.learner, self.settings, seed, limit)
 
     @property
     def kind(self) -> str:
@@ -193,10 +201,24 @@ class Run:
         return f"{self.entry.name}, seed {self.seed}"
 
     @property
+    def limit(self) -> int | None:
+        """Steps after which its training ends in any case, by its rule; None where it has none."""
+        plateau = self.entry.plateau
+        return None if plateau is None else plateau.limit(self.setting.played_with.dataset)
+
+    def learner_config(self) -> Any:
+        """Return the configuration of its learner; None where it has none."""
+        return self.entry.learner_config(self.seed, self.limit)
+
+    @property
     def spec(self) -> dict[str, Any]:
         """All that the result depends on; JSON-serialisable."""
         entry, setting = dataclasses.asdict(self.entry), dataclasses.asdict(self.setting)
         del entry["name"], entry["seeds"], setting["name"], setting["level"]
+        if self.entry.plateau is None:
+            del entry["plateau"]
+        else:
+            entry["plateau"]["most_steps"] = self.limit
         setting["dataset"] = self.setting.played_with.dataset
         setting["network"] = self.setting.played_with.network
         return {
@@ -211,7 +233,7 @@ class Run:
         """Return a learner's defaults too, so that a run with others is another run."""
         if self.entry.learner is None:
             return dict(self.entry.settings)
-        config = self.entry.learner_config(self.seed)
+        config = self.learner_config()
         if dataclasses.is_dataclass(config) and not isinstance(config, type):
             config = described(config)
         # what was given as 1 stays 1, though the configuration may have 1.0: keys are made of this

@@ -28,6 +28,7 @@ from agents.curves.report import (
 from agents.curves.timing import TimingConfig, seconds_per_image
 from agents.policies.base import Policy
 from agents.policies.network_policy import NetworkPolicy
+from agents.registry.choices import one_of
 from agents.registry.files import load_policy, open_network, policy_file
 from agents.reporting.provenance import (
     MANIFEST,
@@ -85,7 +86,7 @@ class Curves:
     sizes: tuple[int, ...] = (24, 36, 48, 60, 72, 96)
     output: Path = Path("runs/curves")
     folder: Path = Path("runs/plain")
-    preset: str = presets.BUILTIN
+    preset: Annotated[str, one_of(presets.PRESETS)] = presets.BUILTIN
     config: Path | None = None
     trust_sb3: bool = False
     device: str = "cpu"

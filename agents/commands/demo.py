@@ -1,4 +1,4 @@
-"""`gf-env demo`: trains the paper's policy on the built-in task, compares it and draws episodes."""
+"""`gf-env demo`: trains policies on the built-in task, compares them and draws episodes."""
 
 import time
 from collections.abc import Callable
@@ -14,28 +14,33 @@ from agents.commands.evaluate import ORACLE, RANDOM, Policies, evaluate_all
 from agents.learners.base import OnUpdate, Update
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.learners.paper_ppo import train as train_paper
+from agents.learners.ppo import train as train_ppo
+from agents.policies.base import Policy
 from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
+from agents.registry.learners import LEARNERS
 from agents.reporting import comparison, plots
 from agents.reporting.provenance import MANIFEST, data_digests, versions, write_manifest
 from agents.sb3.learners import SB3Config
 from agents.sb3.learners import train as train_sb3
 from gf_env.envs.make_task import make_task
-from gf_env.evaluation import evaluate
 
-PAPER, SB3 = "paper's policy", "SB3 PPO"
+PAPER, SB3, MAP = "paper's policy", "SB3 PPO", "PPO on a map"
+_MAP = {"updates": 130, "num_envs": 512, "num_minibatches": 4}
+"""Settings of a training on a map that takes about a minute of two cores."""
 _Trained = TypeVar("_Trained")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Train the paper's policy on the built-in task, compare it with others, and draw what it does.
+    """Train policies on the built-in task, the paper's among them, compare and draw them.
 
     Attributes:
-        output: folder for results.json, accuracy.png, episodes.png, the trained policy and a
+        output: folder for results.json, accuracy.png, episodes.png, the trained policies and a
             manifest.
         train_seconds: for the paper's policy.
         sb3_seconds: for SB3's PPO.
+        map_seconds: for PPO on a map of the image, at most; it ends by itself after 270,000 steps.
         test_images: of the test split.
         seed: of both learners.
     """
@@ -43,12 +48,59 @@ class Demo:
     output: Path = Path("runs/demo")
     train_seconds: float = 180.0
     sb3_seconds: float = 60.0
+    map_seconds: float = 90.0
     test_images: int = 2000
     seed: int = 0
 
     def run(self, console: Console) -> None:
         """Train, evaluate, print the table and write the results."""
         began = time.perf_counter()
+        trained, lengths = self._trained(console)
+        policies: Policies = {
+            RANDOM: RandomPolicy(self.seed),
+            "centre": CentrePolicy(),
+            "centre, then corners": CentreCornerPolicy(),
+            **trained,
+            ORACLE: GreedyOracle(),
+        }
+        evaluations = evaluate_all(policies, console, num_images=self.test_images)
+        on_train = evaluate_all(trained, console, split="train", num_images=self.test_images)
+        rows = comparison.compare(evaluations, random=RANDOM, oracle=ORACLE)
+        title = f"{self.test_images:,} test scenes: accuracy after each look"
+        console.print(comparison.table(rows, title))
+        for name, found in on_train.items():
+            returns = f"{found.mean_return:.3f} on train and {evaluations[name].mean_return:.3f}"
+            console.print(f"{name}: mean return {returns} on test scenes", highlight=False)
+        comparison.write_results(
+            self.output / "results.json",
+            rows,
+            {
+                "task": "cluttered-digits",
+                "settings": {**asdict(self), "output": str(self.output)},
+                **lengths,
+                "mean_return_on_train": {name: each.mean_return for name, each in on_train.items()},
+                "seconds": time.perf_counter() - began,
+                "versions": versions(),
+            },
+        )
+        plots.plot_accuracy(self.output / "accuracy.png", rows, title)
+        shown = {name: evaluations[name] for name in (RANDOM, PAPER, MAP, ORACLE)}
+        train, test = make_task(), make_task(split="test")
+        plots.draw_episodes(self.output / "episodes.png", test, shown)
+        made = ["results.json", "accuracy.png", "episodes.png"]
+        made += ["paper_policy.safetensors", "map_policy.safetensors"]
+        write_manifest(
+            self.output / MANIFEST,
+            self,
+            seeds=[self.seed],
+            networks={"cluttered-digits": test.network.digest()},
+            data=data_digests([train.dataset, test.dataset]),
+            files=[self.output / name for name in made],
+        )
+        console.print(f"Written to {self.output}: results.json, accuracy.png, episodes.png.")
+
+    def _trained(self, console: Console) -> tuple[dict[str, Policy], dict[str, float]]:
+        """Return what was trained, by name, and how long it took, for the results."""
         task = make_task()
         console.print(
             f"Task: {len(task.dataset):,} train scenes of {task.dataset.name}; "
@@ -61,50 +113,24 @@ class Demo:
             max_seconds=self.sb3_seconds,
             seed=self.seed,
         )
+        map_config = LEARNERS["map-ppo"].config(
+            **_MAP, max_seconds=self.map_seconds, seed=self.seed
+        )
         paper, paper_last = _train(PAPER, partial(train_paper, task), paper_config, console)
         paper.save(self.output / "paper_policy.safetensors")
         sb3, _ = _train(SB3, train_sb3, sb3_config, console)
-        policies: Policies = {
-            RANDOM: RandomPolicy(self.seed),
-            "centre": CentrePolicy(),
-            "centre, then corners": CentreCornerPolicy(),
-            SB3: sb3,
-            PAPER: paper,
-            ORACLE: GreedyOracle(),
+        on_map, map_last = _train(
+            MAP, partial(train_ppo, make_task(grid_size=7)), map_config, console
+        )
+        on_map.save(self.output / "map_policy.safetensors")
+        lengths = {
+            "paper_updates": paper_last.number,
+            "paper_seconds": paper_last.seconds,
+            "sb3_steps": sb3.num_timesteps,
+            "map_steps": map_last.steps,
+            "map_seconds": map_last.seconds,
         }
-        evaluations = evaluate_all(policies, console, num_images=self.test_images)
-        rows = comparison.compare(evaluations, random=RANDOM, oracle=ORACLE)
-        title = f"{self.test_images:,} test scenes: accuracy after each look"
-        on_train = evaluate(paper, split="train", num_images=self.test_images)
-        console.print(comparison.table(rows, title))
-        comparison.write_results(
-            self.output / "results.json",
-            rows,
-            {
-                "task": "cluttered-digits",
-                "settings": {**asdict(self), "output": str(self.output)},
-                "paper_updates": paper_last.number,
-                "paper_seconds": paper_last.seconds,
-                "sb3_steps": sb3.num_timesteps,
-                "paper_mean_return_on_train": on_train.mean_return,
-                "seconds": time.perf_counter() - began,
-                "versions": versions(),
-            },
-        )
-        test = make_task(split="test")
-        plots.plot_accuracy(self.output / "accuracy.png", rows, title)
-        shown = {name: evaluations[name] for name in (RANDOM, PAPER, ORACLE)}
-        plots.draw_episodes(self.output / "episodes.png", test, shown)
-        made = ["results.json", "accuracy.png", "episodes.png", "paper_policy.safetensors"]
-        write_manifest(
-            self.output / MANIFEST,
-            self,
-            seeds=[self.seed],
-            networks={"cluttered-digits": task.network.digest()},
-            data=data_digests([task.dataset, test.dataset]),
-            files=[self.output / name for name in made],
-        )
-        console.print(f"Written to {self.output}: results.json, accuracy.png, episodes.png.")
+        return {SB3: sb3, PAPER: paper, MAP: on_map}, lengths
 
 
 def _train(

@@ -1,8 +1,10 @@
 """What a learner offers, and its updates one after another, by the clock.
 
-Every learner is a function `train(task, config, on_update)`, which returns the trained policy. It
-learns on the network's device and leaves the global generators alone. Without a configuration it
-takes the defaults; `on_update`, if there is one, is called with an `Update` after every update.
+Every learner is a function `train(task, config, on_update, supervisor)`, which returns the trained
+policy. It learns on the network's device and leaves the global generators alone. Without a
+configuration it takes the defaults; `on_update`, if there is one, is called with an `Update` after
+every update. A supervisor, if there is one, validates, keeps the best policy, ends the training at
+its plateau and resumes it where it was stopped, see `agents.learners.supervisor`.
 
 Where a task has an action that stops, a learner trains a policy that may stop, or refuses the task
 if its policies cannot.
@@ -68,6 +70,8 @@ def report_updates(
     steps_after: Callable[[int], int],
     max_seconds: float,
     on_update: OnUpdate | None,
+    is_over: Callable[[Update], bool] | None = None,
+    last: Update | None = None,
 ) -> None:
     """Take updates one after another, until they end or the time is over.
 
@@ -76,16 +80,25 @@ def report_updates(
         steps_after: says how many actions were taken in so many updates.
         max_seconds: stop after the update in which this much time has passed.
         on_update: called after every update.
+        is_over: called after it; the time it takes is not the training's. True: stop.
+        last: the update after which these ones follow.
     """
-    began = time.perf_counter()
-    for number, metrics in enumerate(updates, 1):
+    done, seconds = (0, 0.0) if last is None else (last.number, last.seconds)
+    began = time.perf_counter() - seconds
+    for number, metrics in enumerate(updates, done + 1):
         seconds = time.perf_counter() - began
-        if on_update is not None:
+        if on_update is not None or is_over is not None:
             steps = steps_after(number)
             values = {name: value.item() for name, value in metrics.items()}
-            on_update(Update(number, steps, seconds, {**values, "charts/SPS": steps / seconds}))
+            update = Update(number, steps, seconds, {**values, "charts/SPS": steps / seconds})
+            if on_update is not None:
+                on_update(update)
+            if is_over is not None and is_over(update):
+                return
         if seconds >= max_seconds:
             return
+        if is_over is not None:
+            began = time.perf_counter() - seconds
 
 
 def gradient_step(

@@ -11,6 +11,7 @@ Neither in the paper nor reinforcement learning: it is supervised by the oracle,
 cloning is, but learns where things are instead of what to do.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import fields
@@ -20,15 +21,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from typing_extensions import override
 
-from agents.learners.base import (
-    Metrics,
-    OnUpdate,
-    gradient_step,
-    refuse_stop,
-    report_updates,
-    set_learning_rate,
-)
+from agents.learners.base import Metrics, OnUpdate, gradient_step, refuse_stop, set_learning_rate
+from agents.learners.resumable import NetworkLearner
+from agents.learners.supervisor import Supervisor, run_updates
 from agents.policies.belief_search import BeliefConfig, BeliefNetwork, BeliefPolicy, BeliefSettings
 from agents.policies.oracle import GreedyOracle
 from gf_env.configuration import configuration
@@ -61,7 +58,10 @@ class BeliefLearnerConfig(BeliefSettings):
 
 
 def train(
-    task: Task, config: BeliefLearnerConfig | None = None, on_update: OnUpdate | None = None
+    task: Task,
+    config: BeliefLearnerConfig | None = None,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> BeliefPolicy:
     """Train a policy that searches with a belief; see `agents.learners.base`.
 
@@ -71,14 +71,100 @@ def train(
     Raises:
         ValueError: the task's actions are continuous, or one of them stops.
     """
-    config = config or BeliefLearnerConfig()
-    refuse_stop(task, "a belief")
-    grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
-    network = _new_network(task, config)
-    looks = len(task.dataset) * grid_size**2
-    steps = updates(task, network, config)
-    report_updates(steps, lambda number: looks, config.max_seconds, on_update)
-    return BeliefPolicy(network, config.seed)
+    learner = BeliefLearner(task, config or BeliefLearnerConfig())
+    learner.run(on_update, supervisor)
+    return learner.policy()
+
+
+class BeliefLearner(NetworkLearner[BeliefNetwork, BeliefLearnerConfig]):
+    """The learner between two updates; see `agents.learners.resumable.Resumable`.
+
+    Args:
+        task: with grid actions, none of which stops.
+        config: settings.
+
+    Attributes:
+        total: updates in all.
+    """
+
+    def __init__(self, task: Task, config: BeliefLearnerConfig) -> None:
+        refuse_stop(task, "a belief")
+        grid_size = task.actions.require_grid("the oracle tries every patch of a grid")
+        network = _new_network(task, config)
+        optimiser = torch.optim.AdamW(
+            network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        super().__init__(task, config, "belief", network, optimiser)
+        self._looks = len(task.dataset) * grid_size**2
+        self._batches = list(range(config.batch_size, len(task.dataset), config.batch_size))
+        self.total = config.epochs * (len(self._batches) + 1)
+        self._confidences: torch.Tensor | None = None
+        self._dropout: torch.Tensor | None = None
+
+    def run(self, on_update: OnUpdate | None, supervisor: Supervisor | None = None) -> None:
+        """Take all gradient steps, or those that end in time; call `on_update` after each."""
+        run_updates(self, self._config.max_seconds, on_update, supervisor)
+
+    def updates_left(self) -> Iterator[Metrics]:
+        """Ask the oracle, then take the gradient steps that are left; yield metrics of each."""
+        if self._confidences is None:
+            self._confidences = survey(self._task)
+        rng, count = np.random.default_rng(self._config.seed), len(self._confidences)
+        batches = (
+            rows
+            for _ in range(self._config.epochs)
+            for rows in np.split(rng.permutation(count), self._batches)
+        )
+        with torch.random.fork_rng():  # dropout draws from the global generator
+            torch.manual_seed(self._config.seed)
+            if self._dropout is not None:
+                _generator_of(self._task.device).set_state(self._dropout)
+            for rows in itertools.islice(batches, self._done, None):
+                metrics = self._update(self._confidences, rows)
+                self._done += 1
+                self._dropout = _generator_of(self._task.device).get_state()
+                yield metrics
+
+    def _update(self, confidences: torch.Tensor, rows: NDArray[np.int64]) -> Metrics:
+        config = self._config
+        self._network.train()  # whoever looks at the policy evaluates it
+        rise = min(1.0, (self._done + 1) / max(1, config.warmup_updates))
+        rate = config.learning_rate * rise * (1 - self._done / self.total)
+        learning_rate = set_learning_rate(self._optimiser, rate)
+        first, later = losses(self._task, self._network, confidences, rows, config.trust)
+        gradient_step(self._network, self._optimiser, first + later)
+        return {
+            "losses/after_the_glance": first.detach(),
+            "losses/after_looks": later.detach(),
+            **learning_rate,
+        }
+
+    def steps_after(self, number: int) -> int:
+        """Return how many looks the oracle tried, all of them before the first update."""
+        return self._looks
+
+    def policy(self) -> BeliefPolicy:
+        """Return the policy as it is now."""
+        return BeliefPolicy(self._network, self._config.seed)
+
+    @override
+    def state(self) -> dict[str, Any]:
+        asked = {"confidences": self._confidences, "dropout": self._dropout}
+        return {**super().state(), **asked}
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self._confidences = state["confidences"].to(self._task.device)
+        self._dropout = state["dropout"]
+
+
+def _generator_of(device: torch.device) -> torch.Generator:
+    """Return the global generator that a device's modules draw from."""
+    if device.type == "cuda":
+        generator: torch.Generator = torch.cuda.default_generators[device.index or 0]
+        return generator
+    return torch.default_generator
 
 
 @torch.no_grad()
@@ -100,41 +186,6 @@ def survey(task: Task) -> torch.Tensor:
             for batch in task.images.batches(batches)
         ]
     )
-
-
-def updates(task: Task, network: BeliefNetwork, config: BeliefLearnerConfig) -> Iterator[Metrics]:
-    """Ask the oracle, then take all gradient steps and yield the metrics of each.
-
-    Args:
-        task: with grid actions.
-        network: is trained.
-        config: settings.
-    """
-    confidences = survey(task)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    rng = np.random.default_rng(config.seed)
-    count = len(confidences)
-    total = config.epochs * -(-count // config.batch_size)
-    done = 0
-    with torch.random.fork_rng():  # dropout draws from the global generator
-        torch.manual_seed(config.seed)
-        network.train()
-        for _ in range(config.epochs):
-            order = rng.permutation(count)
-            for rows in np.split(order, range(config.batch_size, count, config.batch_size)):
-                rise = min(1.0, (done + 1) / max(1, config.warmup_updates))
-                rate = config.learning_rate * rise * (1 - done / total)
-                learning_rate = set_learning_rate(optimiser, rate)
-                first, later = losses(task, network, confidences, rows, config.trust)
-                gradient_step(network, optimiser, first + later)
-                done += 1
-                yield {
-                    "losses/after_the_glance": first.detach(),
-                    "losses/after_looks": later.detach(),
-                    **learning_rate,
-                }
 
 
 def losses(

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from typing_extensions import override
 
 from agents.learners.architectures.recurrent import RecurrentWithMap
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
@@ -32,6 +33,7 @@ from agents.learners.on_policy import (
     episode_metrics,
     run_episodes,
 )
+from agents.learners.supervisor import Supervisor
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from agents.policies.actors import RULED_OUT
 from agents.policies.oracle import GreedyOracle
@@ -105,7 +107,10 @@ class Lessons(NamedTuple):
 
 
 def train(
-    task: Task, config: ImitationSettings | None = None, on_update: OnUpdate | None = None
+    task: Task,
+    config: ImitationSettings | None = None,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> ActorCriticPolicy[Any]:
     """Train a policy of the architecture in the settings; see `agents.learners.base`.
 
@@ -115,7 +120,7 @@ def train(
         ValueError: the task's actions are continuous.
     """
     learner = ImitationLearner(task, config or ImitationConfig())
-    learner.run(on_update)
+    learner.run(on_update, supervisor)
     return learner.policy()
 
 
@@ -149,6 +154,23 @@ class ImitationLearner(ActorCriticLearner[ImitationSettings]):
             **rate,
             **learned,
         }
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "kept": [each._asdict() for each in self._kept]}
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self._kept = [Lessons(**_on(self._task.device, each)) for each in state["kept"]]
+
+
+def _on(device: torch.device, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return tensors by name, and such dicts among them, on a device."""
+    return {
+        name: _on(device, each) if isinstance(each, dict) else each.to(device)
+        for name, each in kept.items()
+    }
 
 
 def teachers_share(progress: float, beta: float, until: float) -> float:

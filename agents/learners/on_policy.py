@@ -15,10 +15,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import nn
+from typing_extensions import override
 
 from agents.learners.architectures.base import Architecture
-from agents.learners.base import Metrics, OnUpdate, report_updates, set_learning_rate, stack
+from agents.learners.base import Metrics, OnUpdate, set_learning_rate, stack
+from agents.learners.resumable import NetworkLearner
+from agents.learners.supervisor import Supervisor, run_updates
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
+from agents.policies.base import Policy
 from gf_env.configuration import Fraction, added, configuration
 from gf_env.datasets.batches import Batch
 from gf_env.envs import episodes
@@ -36,6 +40,8 @@ class LearnerConfig:
     """Passes over the images, one update for each batch of episodes."""
     updates: PositiveInt | None = None
     """Batches of episodes to learn from; None for all of the epochs."""
+    steps: PositiveInt | None = added(default=None)
+    """Actions to take, in the place of both; the last batch may bring a few more."""
     max_seconds: PositiveFloat = math.inf
     """Stop after the update in which this much time has passed."""
     num_envs: PositiveInt = 256
@@ -44,6 +50,14 @@ class LearnerConfig:
     """Of the optimiser, at the first update."""
     seed: int = 0
     """Of weights, images, actions and all else that is drawn."""
+
+    def __post_init__(self) -> None:
+        """Refuse two lengths."""
+        if self.updates is not None and self.steps is not None:
+            raise ValueError(
+                f"steps must be left out where updates are given, or updates; got {self.steps} and "
+                f"{self.updates}"
+            )
 
 
 @configuration
@@ -108,8 +122,8 @@ _EpisodeSettings = TypeVar("_EpisodeSettings", bound=EpisodeSettings)
 _RewardSettings = TypeVar("_RewardSettings", bound=RewardSettings)
 
 
-class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
-    """A learner between two updates.
+class EpisodeLearner(NetworkLearner[_Network, _Config], abc.ABC, Generic[_Network, _Config]):
+    """A learner between two updates; see `agents.learners.resumable.Resumable`.
 
     Args:
         task: what to learn.
@@ -124,6 +138,7 @@ class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
         epochs: passes over the images that are begun.
         steps_per_epoch: updates in a pass.
         samples_per_step: actions in an update.
+        total: updates in all.
     """
 
     def __init__(
@@ -139,35 +154,64 @@ class EpisodeLearner(abc.ABC, Generic[_Network, _Config]):
     ) -> None:
         count = len(task.dataset)
         self.steps_per_epoch = steps_in_epoch(count, config.num_envs)
-        self._total = config.updates or config.epochs * self.steps_per_epoch
-        self.epochs = math.ceil(self._total / self.steps_per_epoch)
         self.samples_per_step = min(config.num_envs, count) * (task.rules.sequence_length - 1)
-        self._task, self._config, self._phase = task, config, phase
-        self._network, self._optimiser = network, optimiser
+        self.total = config.updates or config.epochs * self.steps_per_epoch
+        if config.steps is not None:
+            self.total = math.ceil(config.steps / self.samples_per_step)
+        self.epochs = math.ceil(self.total / self.steps_per_epoch)
+        super().__init__(task, config, phase, network, optimiser)
         self._workers, self._augment = workers, augment
+        self._generator = torch.Generator(task.device)
 
-    def run(self, on_update: OnUpdate | None) -> None:
+    def run(self, on_update: OnUpdate | None, supervisor: Supervisor | None = None) -> None:
         """Run all updates, or those that end in time; call `on_update` after each."""
-        report_updates(
-            itertools.chain.from_iterable(map(self.updates, range(self.epochs))),
-            lambda number: number * self.samples_per_step,
-            self._config.max_seconds,
-            on_update,
-        )
+        run_updates(self, self._config.max_seconds, on_update, supervisor)
+
+    def steps_after(self, number: int) -> int:
+        """Return how many actions are taken in so many updates."""
+        return number * self.samples_per_step
+
+    def updates_left(self) -> Iterator[Metrics]:
+        """Yield the metrics of each update that is left."""
+        for epoch in range(self._done // self.steps_per_epoch, self.epochs):
+            yield from self.updates(epoch)
 
     def updates(self, epoch: int) -> Iterator[Metrics]:
-        """Yield the metrics of each update of an epoch, counted from 0."""
-        self._network.train()
-        seed = epoch_seed(self._config.seed, self._phase, epoch)
-        generator = torch.Generator(self._task.device).manual_seed(seed + processes.rank())
+        """Yield the metrics of each update of an epoch, counted from 0.
+
+        Those that were done before a state was loaded are left out.
+        """
+        seed = epoch_seed(self._config.seed, self._name, epoch)
+        first = epoch * self.steps_per_epoch
+        done = self._done - first
+        if not 0 < done < self.steps_per_epoch:  # else it goes on where the state was
+            done = 0
+            self._generator.manual_seed(seed + processes.rank())
+        indices = epoch_indices(len(self._task.dataset), self._config.num_envs, seed)
         batches = self._task.images.batches(
-            epoch_indices(len(self._task.dataset), self._config.num_envs, seed),
+            itertools.islice(indices, done, None),
             workers=self._workers,
             augmentation_seed=seed if self._augment else None,
         )
-        first = epoch * self.steps_per_epoch
-        for done, batch in zip(range(first, self._total), batches, strict=False):
-            yield self._update(done / self._total, batch, generator)
+        for number, batch in zip(range(first + done, self.total), batches, strict=False):
+            self._network.train()  # whoever looks at the policy evaluates it
+            metrics = self._update(number / self.total, batch, self._generator)
+            self._done = number + 1
+            yield metrics
+
+    @override
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "generator": self._generator.get_state()}
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        if "generator" in state:
+            self._generator.set_state(state["generator"])
+
+    @abc.abstractmethod
+    def policy(self) -> Policy:
+        """Return the policy as it is now."""
 
     @abc.abstractmethod
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:

@@ -21,6 +21,7 @@ from torch.distributions import Normal
 from agents.learners.base import Metrics, OnUpdate, gradient_step, refuse_stop, stack
 from agents.learners.masked_statistics import discounted_returns
 from agents.learners.on_policy import EpisodeLearner, LearnerConfig
+from agents.learners.supervisor import Supervisor
 from agents.policies.paper import (
     PaperPolicy,
     PatchProposalConfig,
@@ -79,7 +80,10 @@ class PaperRollout(NamedTuple):
 
 
 def train(
-    task: Task, config: PaperPPOConfig | None = None, on_update: OnUpdate | None = None
+    task: Task,
+    config: PaperPPOConfig | None = None,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> PaperPolicy:
     """Train the paper's policy; see `agents.learners.base`.
 
@@ -89,7 +93,7 @@ def train(
         ValueError: the task has an action that stops.
     """
     learner = PaperLearner(task, config or PaperPPOConfig())
-    learner.run(on_update)
+    learner.run(on_update, supervisor)
     return learner.policy()
 
 
@@ -153,15 +157,6 @@ class PaperLearner(EpisodeLearner[PatchProposalNetwork, PaperPPOConfig]):
     def save(self, path: Path) -> None:
         """Write the policy."""
         self.policy().save(path)
-
-    def state(self) -> dict[str, Any]:
-        """Return weights and the optimiser's state."""
-        return {"policy": self._network.state_dict(), "optimiser": self._optimiser.state_dict()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
-        self._network.load_state_dict(state["policy"])
-        self._optimiser.load_state_dict(state["optimiser"])
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import explained_variance, masked_mean, masked_normalise
 from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.learners.supervisor import Supervisor
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from gf_env.configuration import Fraction, added, configuration
 from gf_env.envs.task import Task
@@ -88,11 +89,14 @@ class Samples(NamedTuple):
 
 
 def train(
-    task: Task, config: PPOSettings | None = None, on_update: OnUpdate | None = None
+    task: Task,
+    config: PPOSettings | None = None,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> ActorCriticPolicy[Any]:
     """Train a policy of the architecture in the settings; see `agents.learners.base`."""
     learner = PPOLearner(task, config or RecurrentPPOConfig())
-    learner.run(on_update)
+    learner.run(on_update, supervisor)
     return learner.policy()
 
 

@@ -22,6 +22,7 @@ from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step
 from agents.learners.masked_statistics import discounted_returns, explained_variance, masked_mean
 from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.learners.supervisor import Supervisor
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from gf_env.configuration import configuration
 from gf_env.envs.task import Task
@@ -51,11 +52,14 @@ class ReinforceConfig(RecurrentWithWidth, ReinforceSettings):
 
 
 def train(
-    task: Task, config: ReinforceSettings | None = None, on_update: OnUpdate | None = None
+    task: Task,
+    config: ReinforceSettings | None = None,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> ActorCriticPolicy[Any]:
     """Train a policy of the architecture in the settings; see `agents.learners.base`."""
     learner = ReinforceLearner(task, config or ReinforceConfig())
-    learner.run(on_update)
+    learner.run(on_update, supervisor)
     return learner.policy()
 
 

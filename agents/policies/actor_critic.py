@@ -93,7 +93,7 @@ class ActorCritic(nn.Module, abc.ABC):
         """Return what it makes of n looks before anything that is trained, (n, ...) by name.
 
         Args:
-            seen: (n, *shape) float32 each, by name; others are ignored.
+            seen: (n, ...) float32 each, by name; others are ignored.
             generator: of the noise that it learns with; None: there is none.
         """
         return {name: seen[name] for name in self.config.shapes}

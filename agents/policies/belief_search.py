@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Annotated
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import nn
 
@@ -251,6 +253,31 @@ class BeliefPolicy(NetworkPolicy[BeliefNetwork]):
         if self.network.config.search_on:
             unseen = unseen * (1 - self.network.coverage[chosen])
         return chosen, torch.cat([logits, unseen, chosen[:, None] + 1], dim=1)
+
+    def corrected(
+        self,
+        before: NDArray[np.float32] | None,
+        after: NDArray[np.float32],
+        locations: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Return the state as it were if somebody else had chosen the newest look.
+
+        Args:
+            before: (n, 2 k * k + 1), the state before `predict`; None at first.
+            after: likewise, the state that it returned.
+            locations: (n, 2) in [0, 1], where the look was instead; the nearest patch of the grid
+                counts.
+        """
+        config = self.network.config
+        size = config.places**2
+        lattice = Lattice.grid(config.grid_size, config.image_size, config.patch_size)
+        patches = lattice.index(torch.from_numpy(locations)).numpy()
+        unseen = np.ones_like(after[:, :size]) if before is None else before[:, size:-1].copy()
+        unseen[~unseen.any(1)] = 1  # whoever has looked everywhere begins again
+        if config.search_on:
+            unseen *= 1 - self.network.coverage[patches].cpu().numpy()
+        newest = patches[:, None].astype(np.float32) + 1
+        return np.concatenate([after[:, :size], unseen, newest], axis=1)
 
     def _weigh(
         self, seen: Tensors, logits: torch.Tensor, new: torch.Tensor, newest: torch.Tensor

@@ -15,14 +15,16 @@ from agents.learners import belief_search, imitation, paper_ppo, ppo, reinforce,
 from agents.learners.architectures.base import Architecture, with_architecture
 from agents.learners.architectures.map import Map
 from agents.learners.base import OnUpdate, Update
+from agents.learners.supervisor import Supervisor
 from agents.policies.base import Policy
 from agents.sb3 import learners
 from gf_env.configuration import configuration
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.import_paths import call_with, is_module_path, load_object
 
-Train = Callable[[TaskArguments, Any, OnUpdate | None], Policy]
-"""Trains a policy, with a configuration, on the task that the arguments make."""
+Train = Callable[..., Policy]
+"""Trains a policy on the task that the arguments make, `TaskArguments`: called with these, a
+configuration and, where they are wanted, an `OnUpdate` and a `Supervisor`, or None for either."""
 
 
 class Learner(NamedTuple):
@@ -33,15 +35,31 @@ class Learner(NamedTuple):
     train: Train
     chooses_on_tensors: bool = True
     """Whether its policies are networks of this package, on whose looks others can be trained."""
+    length: str | None = None
+    """The setting that says how many actions are taken in all, where there is one."""
 
 
 def _on_tasks(train: Callable[..., Policy]) -> Train:
     """Return a learner that takes a built task as one that takes its arguments."""
-    return lambda arguments, config, on_update: train(make_task(**arguments), config, on_update)
+
+    def train_on(
+        arguments: TaskArguments,
+        config: Any,
+        on_update: OnUpdate | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> Policy:
+        return train(make_task(**arguments), config, on_update, supervisor)
+
+    return train_on
 
 
-def _train_sb3(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
-    return learners.train(config, on_update, **task_arguments)
+def _train_sb3(
+    task_arguments: TaskArguments,
+    config: Any,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
+) -> Policy:
+    return learners.train(config, on_update, supervisor, **task_arguments)
 
 
 @configuration
@@ -64,9 +82,15 @@ class WhereAndWhenConfig(stopping.StoppingConfig):
 
 
 def _train_where_and_when(
-    task_arguments: TaskArguments, config: WhereAndWhenConfig, on_update: OnUpdate | None
+    task_arguments: TaskArguments,
+    config: WhereAndWhenConfig,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
 ) -> Policy:
-    """Train where to look as if looks were free, then when to stop at their price."""
+    """Train where to look as if looks were free, then when to stop at their price.
+
+    The former is supervised; the latter takes seconds, and is done anew where it was stopped.
+    """
     where: TaskArguments = {**task_arguments, "stop": False, "look_cost": 0.0}
     last = Update(0, 0, 0.0, {})
 
@@ -87,7 +111,7 @@ def _train_where_and_when(
                 )
             )
 
-    policy = get_learner(config.where).train(where, config.where_config(), before)
+    policy = get_learner(config.where).train(where, config.where_config(), before, supervisor)
     price: TaskArguments = {**task_arguments, "stop": False}
     return stopping.train(make_task(**price), policy, config, after)
 
@@ -103,13 +127,19 @@ FROM_EPISODES: Mapping[str, tuple[type[Any], Callable[..., Policy]]] = {
 }
 """Learners that train any architecture: their settings, and what trains with them."""
 
+
+def _from_episodes(config: type[Any], train: Callable[..., Policy]) -> Learner:
+    """Return a learner from episodes, whose settings say how many steps it takes."""
+    return Learner(config, _on_tasks(train), length="steps")
+
+
 LEARNERS: Mapping[str, Learner] = {
-    "paper-ppo": Learner(paper_ppo.PaperPPOConfig, _on_tasks(paper_ppo.train)),
-    "recurrent-ppo": Learner(ppo.RecurrentPPOConfig, _on_tasks(ppo.train)),
-    "reinforce": Learner(reinforce.ReinforceConfig, _on_tasks(reinforce.train)),
-    "imitation": Learner(imitation.ImitationConfig, _on_tasks(imitation.train)),
+    "paper-ppo": _from_episodes(paper_ppo.PaperPPOConfig, paper_ppo.train),
+    "recurrent-ppo": _from_episodes(ppo.RecurrentPPOConfig, ppo.train),
+    "reinforce": _from_episodes(reinforce.ReinforceConfig, reinforce.train),
+    "imitation": _from_episodes(imitation.ImitationConfig, imitation.train),
     **{
-        f"{name}-{signal}": Learner(with_architecture(settings, architecture), _on_tasks(train))
+        f"{name}-{signal}": _from_episodes(with_architecture(settings, architecture), train)
         for name, architecture in ARCHITECTURES.items()
         for signal, (settings, train) in FROM_EPISODES.items()
     },
@@ -117,7 +147,10 @@ LEARNERS: Mapping[str, Learner] = {
     "stopping": Learner(WhereAndWhenConfig, _train_where_and_when, chooses_on_tensors=False),
     **{
         f"sb3-{algorithm.lower()}": Learner(
-            functools.partial(learners.SB3Config, algorithm), _train_sb3, chooses_on_tensors=False
+            functools.partial(learners.SB3Config, algorithm),
+            _train_sb3,
+            chooses_on_tensors=False,
+            length="total_timesteps",
         )
         for algorithm in learners.ALGORITHMS
     },
@@ -129,7 +162,7 @@ def get_learner(name: str) -> Learner:
 
     Args:
         name: one of `LEARNERS`, or `package.module:function` of a function that is called with the
-            task, the settings, and `seed` and `on_update` where it takes them.
+            task, the settings, and `seed`, `on_update` and `supervisor` where it takes them.
 
     Raises:
         ValueError: an unknown name.
@@ -143,8 +176,21 @@ def get_learner(name: str) -> Learner:
     )
 
 
-def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: int) -> Any:
+_LENGTHS = ("epochs", "updates", "steps", "total_timesteps")
+"""Settings of learners that say how long a training is."""
+
+
+def make_config(
+    learner: Learner, name: str, settings: Mapping[str, Any], seed: int, limit: int | None = None
+) -> Any:
     """Return a learner's configuration.
+
+    Args:
+        learner: whose it is.
+        name: the learner's.
+        settings: its settings.
+        seed: likewise.
+        limit: of steps, where the settings do not say how long a training is.
 
     Raises:
         ValueError: a setting is unknown or out of range.
@@ -153,6 +199,8 @@ def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: 
     values = {
         key: tuple(each) if isinstance(each, list) else each for key, each in settings.items()
     }
+    if limit is not None and learner.length is not None and not {*_LENGTHS} & {*settings}:
+        values[learner.length] = limit
     try:
         return learner.config(**values, seed=seed)
     except TypeError as error:
@@ -160,9 +208,19 @@ def make_config(learner: Learner, name: str, settings: Mapping[str, Any], seed: 
 
 
 def _own_learner(name: str) -> Learner:
-    def train(task_arguments: TaskArguments, config: Any, on_update: OnUpdate | None) -> Policy:
+    def train(
+        task_arguments: TaskArguments,
+        config: Any,
+        on_update: OnUpdate | None = None,
+        supervisor: Supervisor | None = None,
+    ) -> Policy:
         task = make_task(**task_arguments)
-        offered = {"task": task, "seed": config["seed"], "on_update": on_update}
+        offered = {
+            "task": task,
+            "seed": config["seed"],
+            "on_update": on_update,
+            "supervisor": supervisor,
+        }
         settings = {key: value for key, value in config.items() if key != "seed"}
         policy: Policy = call_with(load_object(name), settings, offered)
         return policy

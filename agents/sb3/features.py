@@ -66,5 +66,5 @@ class GlanceFocusExtractor(BaseFeaturesExtractor):
             self._features_dim += math.prod(shape)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return (n, features_dim) of n observations, (n, *shape) float32 each."""
+        """Return (n, features_dim) of n observations, (n, ...) float32 each."""
         return torch.cat([encode(observations[key]) for key, encode in self.encoders.items()], 1)

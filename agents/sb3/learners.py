@@ -28,6 +28,8 @@ from stable_baselines3.common.vec_env import VecMonitor
 from typing_extensions import Unpack
 
 from agents.learners.base import OnUpdate, Update
+from agents.learners.resumable import Weights
+from agents.learners.supervisor import Supervisor
 from agents.policies.recurrent_network import check_sees
 from agents.sb3.features import GlanceFocusExtractor
 from agents.sb3.vec_env import GlanceFocusVecEnv
@@ -104,7 +106,7 @@ class SB3Config:
     """Further arguments of the algorithm's constructor, over those in `DEFAULTS`; `policy_kwargs`
     are merged likewise."""
     max_seconds: PositiveFloat = math.inf
-    """Stop after the step in which this much time has passed."""
+    """Stop after the step in which this much time has passed and an episode has ended."""
     seed: NonNegativeInt = 0
     """Of weights, images, actions and minibatches."""
 
@@ -124,10 +126,15 @@ class SB3Config:
 
 
 def train(
-    config: SB3Config, on_update: OnUpdate | None = None, **task_arguments: Unpack[TaskArguments]
+    config: SB3Config,
+    on_update: OnUpdate | None = None,
+    supervisor: Supervisor | None = None,
+    **task_arguments: Unpack[TaskArguments],
 ) -> BaseAlgorithm:
     """Train one of SB3's algorithms.
 
+    Its trainings cannot be resumed: what SB3 saves of one has neither its environments' episodes
+    nor the states of its generators. So a checkpoint that a supervisor asks for is not written.
     SB3 seeds the global generators of Python, NumPy and torch; they are put back afterwards, but
     for those of GPUs.
 
@@ -135,6 +142,7 @@ def train(
         config: settings.
         on_update: called after every rollout, or off-policy after about every 4,096 steps, and at
             the end.
+        supervisor: validates after such reports, keeps the best model and ends the training.
         **task_arguments: what to train on, see `gf_env.envs.make_task.TaskArguments`; `grid_size`
             means grid actions, which DQN has anyway, 7 x 7 by default.
 
@@ -155,12 +163,16 @@ def train(
         )
         setattr(model, ALGORITHM_KEY, config.algorithm)  # SB3 saves a model's plain attributes
         off_policy = isinstance(model, OffPolicyAlgorithm)
-        return model.learn(
+        every = _REPORT_STEPS if off_policy else 1
+        model.learn(
             config.total_timesteps,
-            _Reporter(config.max_seconds, on_update, _REPORT_STEPS if off_policy else 1),
+            _Reporter(config, on_update, supervisor, every),
             # SB3 counts episodes, which are of about four steps, or rollouts
             log_interval=_REPORT_STEPS // 4 if off_policy else 1,
         )
+        if supervisor is not None:
+            supervisor.keep_best(_Validated(model))
+        return model
 
 
 def _make_env(config: SB3Config, arguments: TaskArguments) -> GlanceFocusVecEnv:
@@ -217,17 +229,55 @@ def _global_generators_kept() -> Iterator[None]:
         np.random.set_state(numpy_state)  # noqa: NPY002
 
 
-class _Reporter(BaseCallback):
-    """Stops by the clock; reports after rollouts with `every` new steps or more, and at the end."""
+class _Validated:
+    """A model as supervisors know learners; see `agents.learners.resumable.Validated`."""
 
-    def __init__(self, max_seconds: float, on_update: OnUpdate | None, every: int) -> None:
+    def __init__(self, model: BaseAlgorithm) -> None:
+        self._model = model
+
+    def policy(self) -> BaseAlgorithm:
+        return self._model
+
+    def weights(self) -> Weights:
+        state = self._model.policy.state_dict()
+        return {name: value.clone() for name, value in state.items()}
+
+    def load_weights(self, weights: Weights) -> None:
+        self._model.policy.load_state_dict(weights)
+
+
+class _Reporter(BaseCallback):
+    """Stops by the clock or at a plateau; reports after rollouts, and at the end.
+
+    Args:
+        config: settings.
+        on_update: is told.
+        supervisor: looks at the model after every report; None: nobody does.
+        every: new steps at least, between two reports.
+    """
+
+    def __init__(
+        self,
+        config: SB3Config,
+        on_update: OnUpdate | None,
+        supervisor: Supervisor | None,
+        every: int,
+    ) -> None:
         super().__init__()
-        self._max_seconds, self._on_update, self._every = max_seconds, on_update, every
+        self._config, self._on_update, self._supervisor = config, on_update, supervisor
+        self._every = every
         self._began = time.perf_counter()
         self._number = self._reported = 0
+        self._is_over = False
 
     def _on_step(self) -> bool:
-        return time.perf_counter() - self._began < self._max_seconds
+        # the first episodes are always reported
+        in_time = self._seconds() < self._config.max_seconds or not self.model.ep_info_buffer
+        return in_time and not self._is_over
+
+    def _seconds(self) -> float:
+        beside = 0.0 if self._supervisor is None else self._supervisor.seconds_beside
+        return time.perf_counter() - self._began - beside
 
     def _on_rollout_end(self) -> None:
         self._report(self._every)
@@ -237,15 +287,20 @@ class _Reporter(BaseCallback):
 
     def _report(self, every: int) -> None:
         due = self.num_timesteps - self._reported >= every
-        if not due or self._on_update is None or not self.model.ep_info_buffer:
+        if not due or not self.model.ep_info_buffer:
             return
         self._number += 1
         self._reported = self.num_timesteps
-        seconds = time.perf_counter() - self._began
+        seconds = self._seconds()
         metrics = {
             "charts/episodic_return": safe_mean([each["r"] for each in self.model.ep_info_buffer]),
             "charts/accuracy": safe_mean(self.model.ep_success_buffer or []),
             "charts/looks": safe_mean([each["step"] for each in self.model.ep_info_buffer]),
             "charts/SPS": self.num_timesteps / seconds,
         }
-        self._on_update(Update(self._number, self.num_timesteps, seconds, metrics))
+        update = Update(self._number, self.num_timesteps, seconds, metrics)
+        if self._on_update is not None:
+            self._on_update(update)
+        if self._supervisor is not None:
+            share = min(1.0, self.num_timesteps / self._config.total_timesteps)
+            self._is_over = self._supervisor.is_over(_Validated(self.model), update, share)

@@ -61,22 +61,28 @@ def draw_episodes(task: Task, state: Episodes) -> list[NDArray[np.uint8]]:
     corners = geometry.corners(
         state.locations.flatten(0, 1), config.image_size, config.patch_size
     ).view(len(state.step), -1, 2)
-    small = preprocessing.resize(images.float(), config.patch_size, config.glance_interpolation)
-    glances = small.round().clamp(0, 255).to(torch.uint8)
+    glances = glance_pixels(task, images)
     probabilities = state.logits.softmax(1).cpu().numpy()
     ends = why_ended(task.rules, state)
     return [
         _draw(
             task,
             ends[n],
-            _to_rgb(images[n]),
-            _to_rgb(glances[n]),
+            to_rgb(images[n]),
+            to_rgb(glances[n]),
             corners[n, : int(state.step[n]) - 1].tolist(),
             probabilities[n],
             int(state.labels[n]),
         )
         for n in range(len(state.step))
     ]
+
+
+def glance_pixels(task: Task, images: torch.Tensor) -> torch.Tensor:
+    """Return what the network glances at, (n, C, P, P) uint8, of images (n, C, S, S) uint8."""
+    config = task.network.config
+    small = preprocessing.resize(images.float(), config.patch_size, config.glance_interpolation)
+    return small.round().clamp(0, 255).to(torch.uint8)
 
 
 def why_ended(rules: Rules, state: Episodes) -> list[str | None]:
@@ -91,7 +97,8 @@ def why_ended(rules: Rules, state: Episodes) -> list[str | None]:
     ]
 
 
-def _to_rgb(image: torch.Tensor) -> Image.Image:
+def to_rgb(image: torch.Tensor) -> Image.Image:
+    """Return an image (1 or 3, S, S) uint8 as an RGB picture."""
     return Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy())
 
 
@@ -111,13 +118,13 @@ def _draw(
     classes = task.network.config.classes
     _draw_header(pen, task, 1 + len(corners), end, probabilities, label)
     top = MARGIN + LINE
-    _draw_scene(canvas, image, corners, task.network.config.patch_size, (MARGIN, top))
+    canvas.paste(draw_scene(image, corners, task.network.config.patch_size), (MARGIN, top))
     _draw_look(canvas, glance, "look 1, the glance", INK, (left, top))
     if corners:
         row, col = corners[-1]
         size = task.network.config.patch_size
         patch = image.crop((col, row, col + size, row + size))
-        colour = _patch_colour(len(corners) - 1)
+        colour = patch_colour(len(corners) - 1)
         name = f"look {len(corners) - 1 + FIRST_LOOK}"
         _draw_look(canvas, patch, name, colour, (left + LOOK + MARGIN, top))
     bars_top = top + LOOK + LINE + MARGIN
@@ -161,23 +168,37 @@ def _cut(name: str, room: float, font: Font) -> str:
     return f"{name[:kept]}…"
 
 
-def _draw_scene(
-    canvas: Image.Image,
-    image: Image.Image,
-    corners: list[list[int]],
-    patch_size: int,
-    place: tuple[int, int],
-) -> None:
-    scale = SCENE / image.width
-    canvas.paste(image.resize((SCENE, SCENE), Image.Resampling.NEAREST), place)
-    pen = ImageDraw.Draw(canvas)
+def draw_scene(
+    image: Image.Image, corners: list[list[int]], patch_size: int, side: int = SCENE
+) -> Image.Image:
+    """Draw a scene with its patches, outlined and numbered from look 2 on.
+
+    Numbers stand in the patches' corners, further to the right where others would hide them.
+
+    Args:
+        image: the scene, S x S pixels, RGB.
+        corners: top-left pixels (row, col) of the patches, in the order of the looks.
+        patch_size: P in the scene's pixels.
+        side: of the picture.
+
+    Returns:
+        A picture of side x side pixels.
+    """
+    scale = side / image.width
+    picture = image.resize((side, side), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(picture)
+    places: list[tuple[int, int]] = []
     for number, (row, col) in enumerate(corners):
-        x, y = place[0] + round(col * scale), place[1] + round(row * scale)
-        side = round(patch_size * scale)
-        colour = _patch_colour(number)
-        pen.rectangle((x, y, x + side - 1, y + side - 1), outline=colour, width=3)
-        pen.rectangle((x, y, x + 17, y + 19), fill=colour)
+        x, y = round(col * scale), round(row * scale)
+        width = round(patch_size * scale)
+        pen.rectangle((x, y, x + width - 1, y + width - 1), outline=patch_colour(number), width=3)
+        while any(abs(x - left) < 18 and abs(y - top) < 20 for left, top in places):
+            x += 18
+        places.append((min(x, side - 18), y))
+    for number, (x, y) in enumerate(places):  # above all outlines
+        pen.rectangle((x, y, x + 17, y + 19), fill=patch_colour(number))
         pen.text((x + 9, y + 10), str(number + FIRST_LOOK), fill=INK, font=_font(15), anchor="mm")
+    return picture
 
 
 def _draw_look(
@@ -221,7 +242,8 @@ def _shown_classes(probabilities: NDArray[np.float32], label: int) -> list[int]:
     return likeliest if label in likeliest else [*likeliest[:-1], label]
 
 
-def _patch_colour(number: int) -> Colour:
+def patch_colour(number: int) -> Colour:
+    """Return the colour of a patch by its number, 0 for the first look after the glance."""
     return PATCH_COLOURS[number % len(PATCH_COLOURS)]
 
 

@@ -39,6 +39,11 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
             starts new episodes. An `AutoresetMode` or its value.
         render_mode: None or `rgb_array`.
         **arguments: see `gf_env.envs.make_task.TaskArguments`.
+
+    Raises:
+        TypeError: an argument that does not exist.
+        ValueError: an unknown or unfitting one; or RLlib makes environments that do not reset in
+            the next step.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium reads it from instances, too
@@ -60,6 +65,7 @@ class GlanceFocusVectorEnv(VectorEnv[Observation, Any, Array]):
         self.num_envs = num_envs
         self.render_mode = checks.check_render_mode(render_mode)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        checks.check_maker(self.autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = make_task(**arguments)
         self.single_action_space = self.task.actions.space

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from gf_env.network.config import Precision
 from gf_env.network.encoders.base import Encoder, Encoding
@@ -44,6 +45,10 @@ class AcceleratedEncoder(Encoder):
         with torch.autocast(self._device, torch.bfloat16, enabled=self._bfloat16):
             encoding = self._runs(images)
         return Encoding(*(value.to(torch.float32, copy=self._copies) for value in encoding))
+
+    @override
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        return self.encoder.pool(features)
 
     @property
     def own_head(self) -> nn.Module:

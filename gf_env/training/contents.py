@@ -91,7 +91,7 @@ class ContentsObjective(PresenceObjective):
 class PlacesObjective(PresenceObjective):
     """In which cells of the feature map of a glance the middles of each kind's objects are.
 
-    The classifier's own head tells it from each cell's features.
+    The classifier's own head tells it from each cell's features, pooled like a map of one cell.
 
     Args:
         classifier: of images made small; its classes are the kinds.
@@ -102,10 +102,11 @@ class PlacesObjective(PresenceObjective):
         self, batch: Batch, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return logits, what is there and what counts, (n, h * w * kinds) each."""
+        encoder = self.module.encoder
         features = self.module.encode(batch.images).features
-        _, _, height, width = features.shape
-        cells = features.permute(0, 2, 3, 1).flatten(1, 2)  # (n, h * w, channels)
-        logits = self.module.encoder.own_logits(cells).float()
+        count, channels, height, width = features.shape
+        cells = features.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)  # of every place
+        logits = encoder.own_logits(encoder.pool(cells)).float().view(count, height * width, -1)
         objects, contents = self._objects(batch, features.device)
         middles = (objects + self._sizes(contents) / 2) / batch.images.shape[-1]
         rows, cols = (

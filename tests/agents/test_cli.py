@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 import gf_env
-from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
-from agents.cli import COMMANDS, _parse, main
+from agents import MapPolicy, PaperPolicy, PatchProposalConfig, PatchProposalNetwork, load_policy
+from agents.cli import COMMANDS, HELP, main, parse
+from agents.help_pages import make_help
 from agents.stages import presets
 from agents.stages.folders import claim_folder
 from gf_env.storage.files import only_process
@@ -54,15 +55,34 @@ def run(*arguments, cwd=None, path=()):
 
 
 @pytest.mark.parametrize("module", ["gf_env", "agents"])
-def test_help_and_version_load_no_torch(module):
-    for argument in ("--help", "--version"):
-        done = run("-X", "importtime", "-m", module, argument)
-        assert done.returncode == 0
-        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert "argparse" in loaded
-        assert not loaded & {"torch", "scipy", "tyro", "matplotlib"}
-        words = COMMANDS if argument == "--help" else ["gf-env", version("gf-env")]
-        assert all(word in done.stdout for word in words)
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--help"], COMMANDS),
+        (["--version"], ["gf-env", version("gf-env")]),
+        (["train", "--help"], ["gf-env train", "--recipe.patch-size"]),
+        (["info", "-h"], ["gf-env info"]),
+    ],
+    ids=["help", "version", "train", "info"],
+)
+def test_help_and_version_load_no_torch(module, arguments, words):
+    done = run("-X", "importtime", "-m", module, *arguments)
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in loaded
+    assert not loaded & {"torch", "scipy", "tyro", "matplotlib"}
+    assert all(word in done.stdout for word in words)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_in_files_is_what_commands_say(name):
+    """In words: another version of tyro may draw other boxes."""
+
+    def words(text):
+        return [word for word in text.split() if word.strip("╭╮╰╯─│┌┐└┘ ")]
+
+    kept = (HELP / f"{name}.txt").read_text(encoding="utf-8")
+    assert words(kept) == words(make_help(name)), "run python -m agents.help_pages"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -104,12 +124,12 @@ def test_splits_are_those_of_the_data_set(folders, expected, preset):
         Path("images", name).mkdir(parents=True)
     Path("settings.json").write_text(json.dumps({"data": {"dataset": "images"}}))
     for given in (["--data.dataset", "images"], ["--config", "settings.json"]):
-        data = _parse(["train", "--preset", preset, *given]).training.data
+        data = parse(["train", "--preset", preset, *given]).training.data
         used = (data.network_split, data.policy_split, data.validation_split, data.test_split)
         assert used == expected
-        chosen = _parse(["train", "--preset", preset, *given, "--data.test-split", "other"])
+        chosen = parse(["train", "--preset", preset, *given, "--data.test-split", "other"])
         assert chosen.training.data.test_split == "other"
-    digits = _parse(["train", "--preset", preset, "--data.dataset", "signposts"]).training.data
+    digits = parse(["train", "--preset", preset, "--data.dataset", "signposts"]).training.data
     assert digits.network_split == "pretrain"
 
 
@@ -180,7 +200,7 @@ def test_settings_from_preset_file_and_command_line():
     given = [["--preset", "regnet"], ["--config", "settings.json"]]
     changes = ["--recipe.patch-size", "64", "--recipe.stage1.epochs", "9"]
     for arguments in ([*given, changes], [changes, *reversed(given)]):
-        training = _parse(["train", *itertools.chain(*arguments)]).training
+        training = parse(["train", *itertools.chain(*arguments)]).training
         assert training.recipe.encoder == "regnety_600m"
         assert training.recipe.stage1.epochs == 9  # the command line has the last word
         assert training.recipe.stage1.learning_rate == 0.02  # the preset's, which none changed
@@ -188,7 +208,7 @@ def test_settings_from_preset_file_and_command_line():
         assert training.recipe.train_global_encoder is False
         assert training.recipe.image_size is None
         assert training.precision == "float32"
-    assert _parse(["curves", *itertools.chain(*given)]).training.recipe.stage1.epochs == 7
+    assert parse(["curves", *itertools.chain(*given)]).training.recipe.stage1.epochs == 7
 
 
 @pytest.mark.parametrize(
@@ -213,7 +233,7 @@ def test_settings_in_a_file_that_cannot_be(settings, message, capsys):
 def test_the_configuration_of_a_training_is_such_a_file(name, tmp_path):
     training = presets.preset(name).config
     claim_folder(tmp_path, training, resume=False)
-    assert _parse(["train", "--config", str(tmp_path / "config.json")]).training == training
+    assert parse(["train", "--config", str(tmp_path / "config.json")]).training == training
 
 
 def test_two_trainings_in_one_folder(tmp_path, capsys):
@@ -289,11 +309,15 @@ def test_a_task_at_a_level(call):
 
 
 def test_demo(call):
-    quick = ["--train-seconds", 1, "--sb3-seconds", 1, "--test-images", 30]
-    assert "gap closed" in call("demo", "--output", "demo", *quick)
-    made = ["accuracy.png", "episodes.png", "paper_policy.safetensors", "results.json"]
+    seconds = ["--train-seconds", 1, "--sb3-seconds", 1, "--map-seconds", 1]
+    said = call("demo", "--output", "demo", *seconds, "--test-images", 30)
+    assert "gap closed" in said
+    assert "PPO on a map: mean return" in said
+    policies = ["map_policy.safetensors", "paper_policy.safetensors"]
+    made = ["accuracy.png", "episodes.png", *policies, "results.json"]
     assert sorted(os.listdir("demo")) == sorted([*made, "manifest.json"])
     assert sorted(json.loads(Path("demo/manifest.json").read_text())["files"]) == made
+    assert isinstance(load_policy("demo/map_policy.safetensors"), MapPolicy)
     results = json.loads(Path("demo/results.json").read_text())
     assert [row["name"] for row in results["policies"]] == [
         "random",
@@ -301,6 +325,7 @@ def test_demo(call):
         "centre, then corners",
         "SB3 PPO",
         "paper's policy",
+        "PPO on a map",
         "greedy oracle (sees labels)",
     ]
 

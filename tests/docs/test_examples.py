@@ -14,6 +14,10 @@ ARGUMENTS_AND_PRINTED = {
     "quickstart.py": ("", "look 5 at row"),
     "train_sb3.py": ("--steps 256 --num-envs 8 --test-images 20", "accuracy after each look: ["),
     "train_paper_policy.py": ("--updates 25 --num-envs 8 --test-images 20", "update 25: return"),
+    "cleanrl_style_ppo.py": (
+        "--num-scenes 64 --num-envs 16 --total-timesteps 512",
+        "512 steps: episodic return ",
+    ),
     "own_policy.py": ("--test-images 50", "BrightestCell: ["),
     "own_images.py": ("--seed 3", "reward "),
     "own_learner.py": ("--updates 2 --test-images 50", "accuracy after each look: ["),

@@ -52,6 +52,20 @@ class NeverAnswers(Sideways):
         time.sleep(1000)
 
 
+class WaitsForALoss(Sideways):
+    """Fine, but goes on only once a file is there."""
+
+    def __init__(self, seed, gone):
+        super().__init__(seed)
+        self._gone = gone
+
+    def choose(self, count, looks):
+        until = time.monotonic() + 120
+        while not os.path.exists(self._gone) and time.monotonic() < until:
+            time.sleep(0.1)
+        return super().choose(count, looks)
+
+
 NO_POLICY = 5
 
 

@@ -122,6 +122,23 @@ def _notes(reference: str, line: EntryReport) -> Iterator[str]:
             yield f"{what}, {interval.note}"
 
 
+def rising(suite: Suite, settings: Sequence[SettingReport]) -> Iterator[str]:
+    """Yield who still rose at the end of training, by the rule that was declared for it."""
+    for setting in settings:
+        found = [
+            f"{line.name} ({len(line.seeds) - line.training.at_plateau} of {len(line.seeds)} seeds)"
+            for line in setting.lines
+            if line.training is not None
+            and line.training.at_plateau is not None
+            and line.training.at_plateau < len(line.seeds)
+        ]
+        if found:
+            where = place(suite, setting.name)
+            yield f"Still rising on validation images where training ended{where}: " + (
+                f"{'; '.join(found)}."
+            )
+
+
 def not_everywhere(settings: Sequence[SettingReport]) -> Iterator[str]:
     """Yield who has no metrics over all settings, as one has none."""
     lacking = {line.name for each in settings for line in each.lines if not line.accuracy}

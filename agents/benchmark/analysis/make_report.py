@@ -71,6 +71,7 @@ def make_report(suite: Suite, folder: ResultsFolder) -> Report:
         *caveats.curves(suite, settings),
         *caveats.few_seeds(suite, settings),
         *caveats.not_everywhere(settings),
+        *caveats.rising(suite, settings),
         *caveats.different(provenance),
     ]
     return Report(
@@ -133,6 +134,7 @@ def _entry(found: Collected, setting: Setting, entry: Entry, correct: _Correct) 
             for seeds in zip(*(each.accuracy for each in likeliest), strict=True)
         ),
         mean_return=_over_seeds([each.mean_return for each in likeliest]),
+        return_on_training=_over_seeds([_return_on_training(row) for row in rows]),
         look_cost=entry.look_cost,
         mean_gain=_over_seeds([each.gain for each in spent]),
         mean_looks=_over_seeds([each.looks for each in spent]),
@@ -147,6 +149,11 @@ def _entry(found: Collected, setting: Setting, entry: Entry, correct: _Correct) 
         improvement=_improvement(found, entry, [setting]),
         training=_training(rows),
     )
+
+
+def _return_on_training(row: Result) -> float | None:
+    on_training = None if row.training is None else row.training.on_training
+    return None if on_training is None else on_training.mean_return
 
 
 def _over_seeds(values: Sequence[float | None]) -> Interval | None:
@@ -218,7 +225,9 @@ def _training(rows: list[Result]) -> TrainingCost | None:
         return None
     steps = float(np.mean([each.steps for each in trained]))
     seconds = float(np.mean([each.seconds for each in trained]))
-    return TrainingCost(steps, seconds, steps / seconds if seconds > 0 else 0.0)
+    flat = [each.at_plateau for each in trained]
+    at_plateau = None if None in flat else flat.count(True)
+    return TrainingCost(steps, seconds, steps / seconds if seconds > 0 else 0.0, at_plateau)
 
 
 def _aggregate(found: Collected, entry: Entry) -> Aggregate:

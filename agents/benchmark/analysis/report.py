@@ -17,11 +17,14 @@ class TrainingCost:
         steps: actions taken.
         seconds: of training.
         steps_per_second: all seeds' steps by all their seconds.
+        at_plateau: how many seeds' curves on validation images were flat at their end, by the rule
+            that was declared; None where a seed had none.
     """
 
     steps: float
     seconds: float
     steps_per_second: float
+    at_plateau: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class EntryReport:
         seeds: of finished runs.
         accuracy: after each of T looks.
         mean_return: of the episodes, less the looks' cost.
+        return_on_training: the same on images that were learned from; None for what has not
+            learned here, and where rows are from before it was kept.
         look_cost: what a look costs.
         mean_gain: of the episodes, the looks' cost not taken off.
         mean_looks: taken in an episode, the glance included.
@@ -58,6 +63,7 @@ class EntryReport:
     seeds: tuple[int, ...] = ()
     accuracy: tuple[Interval, ...] = ()
     mean_return: Interval | None = None
+    return_on_training: Interval | None = None
     look_cost: float = 0.0
     mean_gain: Interval | None = None
     mean_looks: Interval | None = None

@@ -87,6 +87,13 @@ def _count(line: Any, attribute: str) -> Cell:
     return Cell(f"{getattr(line.training, attribute):,.0f}" if line.training else "")
 
 
+def _at_plateau(line: Any) -> Cell:
+    """Return how many seeds had come to their plateau."""
+    if line.training is None or line.training.at_plateau is None:
+        return Cell()
+    return Cell(f"{line.training.at_plateau} of {len(line.seeds)}")
+
+
 def _accuracy(line: Any, look: int) -> Cell:
     """Return the accuracy after a look, which may not be there."""
     return share(line.accuracy[look - 1]) if look <= len(line.accuracy) else Cell()
@@ -98,6 +105,8 @@ ENTRY = (
 )
 _SEEDS = Column("seeds", lambda line: Cell(str(len(line.seeds))))
 _RETURN = Column("return", lambda line: share(line.mean_return), brief=True)
+_PLATEAU = Column("at plateau", _at_plateau)
+_ON_TRAINING = Column("training return", lambda line: share(line.return_on_training), brief=True)
 _GAP = Column("gap", lambda line: percent(line.gap))
 _BETTER = Column("P(better)", lambda line: share(line.improvement, digits=2))
 _COMPARED = (
@@ -155,10 +164,15 @@ def _setting_tables(report: Report, setting: SettingReport) -> Iterator[TextTabl
         Column(str(look), partial(_accuracy, look=look), brief=look < looks)
         for look in range(1, looks + 1)
     ]
+    returns, cost = [_RETURN], [*_COST]
+    if any(line.return_on_training for line in setting.lines):
+        returns.append(_ON_TRAINING)
+    if any(line.training and line.training.at_plateau is not None for line in setting.lines):
+        cost.append(_PLATEAU)
     for title, columns in (
-        (f"accuracy{after}", (_SEEDS, *accuracy, _RETURN, _GAP)),
+        (f"accuracy{after}", (_SEEDS, *accuracy, *returns, _GAP)),
         (f"against {report.reference}, and sampled actions", _COMPARED),
-        ("cost", _COST),
+        ("cost", cost),
         (f"looks 3 to {looks} that follow a miss", _SEARCH),
     ):
         yield _table(f"{where}: {title}", (*ENTRY, *columns), setting.lines)

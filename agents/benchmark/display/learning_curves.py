@@ -1,4 +1,4 @@
-"""Learning curves of a benchmark: return and accuracy of training episodes, over seeds."""
+"""Learning curves of a benchmark, over seeds: of training episodes, and of validation images."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,15 +12,29 @@ from numpy.typing import NDArray
 from agents.benchmark.analysis.rows import Collected
 from agents.benchmark.analysis.statistics import interquartile_mean
 from agents.benchmark.display.style import LINE_WIDTH, MOST_LINES, Style, Styles, plain, set_title
-from agents.benchmark.results import Result
+from agents.benchmark.results import Result, Training
 from agents.benchmark.suite import Setting
 from agents.reporting.plots import tidy
 
 _STEPS, _SECONDS, _RETURN, _ACCURACY = range(4)
-"""Columns of `agents.benchmark.results.Training.curve`."""
+"""Columns of the curves of an `agents.benchmark.results.Training`."""
 
 _ACROSS = {_STEPS: "steps", _SECONDS: "seconds"}
-_UP = {_RETURN: "return of training episodes", _ACCURACY: "accuracy of training episodes"}
+
+
+class _Panel(NamedTuple):
+    """What is drawn upwards: a column of one of a training's curves."""
+
+    curve: str
+    column: int
+    label: str
+
+
+_ALWAYS = (
+    _Panel("curve", _RETURN, "return of training episodes"),
+    _Panel("curve", _ACCURACY, "accuracy of training episodes"),
+)
+_WHERE_VALIDATED = _Panel("validation", _RETURN, "return on validation images")
 
 _FEW_TIMES = 10
 """Trainings that differ in length by more than this are shown on a logarithmic axis."""
@@ -73,37 +87,45 @@ def learning_curves(
 ) -> Figure | None:
     """Draw return and accuracy of training episodes against steps and against seconds.
 
-    Entries are in the legend in the order of their names; those that have not learned are left out.
-    Where there are more than can be told apart in one panel, the others follow below.
+    Below them is the return on validation images, where there is one. Entries are in the legend in
+    the order of their names; those that have not learned are left out. Where there are more than
+    can be told apart in one panel, the others follow below.
     """
-    trained = {name: _curves(found.of(setting, name)) for name in names}
-    trained = {name: curves for name, curves in trained.items() if curves}
+    trained = {name: _trainings(found.of(setting, name)) for name in names}
+    trained = {name: trainings for name, trainings in trained.items() if trainings}
     if not trained:
         return None
+    validated = any(each.validation for trainings in trained.values() for each in trainings)
+    panels = (*_ALWAYS, _WHERE_VALIDATED) if validated else _ALWAYS
     parts = -(-len(trained) // MOST_LINES)
-    figure = Figure(figsize=(11, 7 * parts), layout="constrained")
+    figure = Figure(figsize=(11, 3.5 * len(panels) * parts), layout="constrained")
     for number, part in enumerate(figure.subfigures(parts, 1, squeeze=False)[:, 0]):
         some = list(trained)[number * MOST_LINES : (number + 1) * MOST_LINES]
-        _draw_part(part, {name: trained[name] for name in some}, styles)
+        _draw_part(part, panels, {name: trained[name] for name in some}, styles)
     what = "interquartile means over seeds, bands from the lowest seed to the highest"
     set_title(figure, setting.name, what)
     return figure
 
 
 def _draw_part(
-    part: SubFigure, trained: Mapping[str, Sequence[NDArray[np.float64]]], styles: Styles
+    part: SubFigure,
+    panels: Sequence[_Panel],
+    trained: Mapping[str, Sequence[Training]],
+    styles: Styles,
 ) -> None:
     """Draw the curves of some entries, by name, and their legend."""
-    grid = part.subplots(len(_UP), len(_ACROSS), sharex="col", sharey="row")
-    for line, (y, up) in zip(grid, _UP.items(), strict=True):
+    grid = part.subplots(len(panels), len(_ACROSS), sharex="col", sharey="row")
+    for line, panel in zip(grid, panels, strict=True):
         for axes, (x, across) in zip(line, _ACROSS.items(), strict=True):
-            for name, curves in trained.items():
-                _draw(axes, common_curve([curve[:, [x, y]] for curve in curves]), styles[name])
+            for name, trainings in trained.items():
+                curves = [np.array(getattr(each, panel.curve)) for each in trainings]
+                drawn = [curve[:, [x, panel.column]] for curve in curves if len(curve)]
+                _draw(axes, common_curve(drawn), styles[name])
             axes.tick_params(labelbottom=True, labelleft=True)
-            axes.set(xlabel=across, ylabel=up)
+            axes.set(xlabel=across, ylabel=panel.label)
             tidy(axes)
     for axes, x in zip(grid[0], _ACROSS, strict=True):
-        ends = [curve[-1, x] for curves in trained.values() for curve in curves]
+        ends = [each.curve[-1][x] for trainings in trained.values() for each in trainings]
         if max(ends) > _FEW_TIMES * min(ends):
             axes.set_xscale("log")
     handles = [
@@ -113,9 +135,9 @@ def _draw_part(
     part.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
 
 
-def _curves(rows: Sequence[Result]) -> list[NDArray[np.float64]]:
-    """Return (points, 4) float64 for each seed that has learned; see `Training.curve`."""
-    return [np.array(row.training.curve) for row in rows if row.training and row.training.curve]
+def _trainings(rows: Sequence[Result]) -> list[Training]:
+    """Return how each seed was trained, of those that have a curve."""
+    return [row.training for row in rows if row.training and row.training.curve]
 
 
 def _draw(axes: Axes, curve: Curve | None, style: Style) -> None:

@@ -82,7 +82,18 @@ def _explanation(report: Report) -> str:
 
 
 def _on_comparisons(report: Report) -> Iterator[str]:
-    """Yield sentences on the tables that only some reports have."""
+    """Yield sentences on the tables and columns that only some reports have."""
+    lines = [line for setting in report.settings for line in setting.lines]
+    if any(line.return_on_training for line in lines):
+        yield (
+            "*training return*: of the trained policy on as many images that it learned from, "
+            "again with the likeliest actions. "
+        )
+    if any(line.training and line.training.at_plateau is not None for line in lines):
+        yield (
+            "*at plateau*: seeds whose return on validation images was flat at the end, by the "
+            "rule of `agents.learners.plateau`; the policy kept is the best there. "
+        )
     if any(setting.differences for setting in report.settings):
         yield (
             "*return more*: mean over seeds of the return of one less that of the other, with an "

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agents.benchmark.results import Result
+from agents.benchmark.results import DONE, Result
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run
 from gf_env.import_paths import load_object
 
-EXECUTORS = {"local": "agents.benchmark.running.processes:Pool"}
+EXECUTORS = {
+    "local": "agents.benchmark.running.processes:Pool",
+    "ray": "agents.benchmark.running.ray_cluster:Cluster",
+}
 """Their classes by name. Named and not imported: an engine that is not used need not be there."""
 
 OnEvent = Callable[[Run, str | Result], None]
@@ -32,6 +35,8 @@ class Work:
         timeout: seconds after which a run has failed; None for no limit.
         on_event: see `OnEvent`.
         trust_sb3: see `agents.registry.files.load_policy`.
+        cpus_per_run: cores that are reserved for a run; it has one thread all the same.
+        gpus_per_run: GPUs likewise.
     """
 
     folder: ResultsFolder
@@ -39,10 +44,17 @@ class Work:
     timeout: float | None
     on_event: OnEvent
     trust_sb3: bool = False
+    cpus_per_run: float = 1
+    gpus_per_run: float = 0
 
     def end(self, run: Run, result: Result) -> None:
-        """Write the row of a run that has ended, and tell of it."""
+        """Write the row of a run that has ended, and tell of it.
+
+        What its training could be resumed from is then needed no more, unless it failed.
+        """
         self.folder.append(result)
+        if result.status == DONE:
+            self.folder.checkpoint_path(run.key).unlink(missing_ok=True)
         self.on_event(run, result)
 
 

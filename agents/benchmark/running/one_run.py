@@ -1,6 +1,8 @@
 """One run of a benchmark: train where there is a learner, evaluate, write, and make a row of it."""
 
+import dataclasses
 import datetime
+import functools
 import os
 import time
 import traceback
@@ -16,6 +18,7 @@ from agents.benchmark.results import DONE, FAILED, Exits, Metrics, Result, Trade
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Run, Setting
 from agents.learners.base import Update
+from agents.learners.supervisor import Found, Supervisor
 from agents.policies.base import Policy, PrivilegedPolicy
 from agents.registry.files import SB3_SUFFIX
 from agents.registry.learners import get_learner
@@ -60,8 +63,9 @@ def execute(
     if run.entry.learner is None:
         policy = _make_policy(run, trust_sb3=trust_sb3)
     else:
-        policy, training = _train(run, run.entry.learner, on_progress)
+        policy, training, before = _train(run, run.entry.learner, folder, on_progress)
         _save(policy, folder.policy_stem(run.key))
+        began -= before
     on_progress("evaluates")
     test = _evaluate(policy, run, run.setting.split)
     # upper bounds do not sample
@@ -70,6 +74,9 @@ def execute(
         if isinstance(policy, PrivilegedPolicy)
         else _evaluate(policy, run, run.setting.split, deterministic=False)
     )
+    if training is not None:
+        on_training = _metrics(_on_training(policy, run))
+        training = dataclasses.replace(training, on_training=on_training)
     kept = (*_ARRAYS, "looks") if stops(policy) else _ARRAYS
     arrays = folder.write_arrays(run.key, {name: getattr(test, name) for name in kept})
     return make_row(
@@ -140,6 +147,16 @@ def training_task(run: Run) -> TaskArguments:
     return {**run.setting.task_arguments(run.setting.train_split), **run.entry.training_task}
 
 
+def validation_task(run: Run) -> TaskArguments:
+    """Return the arguments of the task that a run's learner is validated on.
+
+    Features are looked up where its training looks them up.
+    """
+    task = run.setting.task_arguments(run.setting.threshold_split)
+    looked_up = run.entry.training_task.get("feature_bank", False)
+    return {**task, **run.entry.evaluation_task, "feature_bank": looked_up}
+
+
 def _make_policy(run: Run, *, trust_sb3: bool) -> Policy | PrivilegedPolicy:
     entry = run.entry
     assert entry.policy is not None  # an entry has a policy or a learner
@@ -149,12 +166,57 @@ def _make_policy(run: Run, *, trust_sb3: bool) -> Policy | PrivilegedPolicy:
     )
 
 
-def _train(run: Run, learner: str, on_progress: OnProgress) -> tuple[Policy, Training]:
-    history = TrainingHistory(on_progress)
+def _train(
+    run: Run, learner: str, folder: ResultsFolder, on_progress: OnProgress
+) -> tuple[Policy, Training, float]:
+    """Train, or resume a training that was stopped.
+
+    Returns:
+        The policy, how it was trained, and how many seconds of that were before it was resumed.
+    """
+    history, plateau = TrainingHistory(on_progress), run.entry.plateau
+    supervisor = Supervisor(
+        validate=None if plateau is None else functools.partial(_validate, run),
+        plateau=plateau,
+        checkpoint=folder.checkpoint_path(run.key),
+    )
     began = time.perf_counter()
-    config = run.entry.learner_config(run.seed)
-    policy = get_learner(learner).train(training_task(run), config, history)
-    return policy, history.training(time.perf_counter() - began)
+    config = run.learner_config()
+    policy = get_learner(learner).train(training_task(run), config, history, supervisor)
+    seconds = time.perf_counter() - began - supervisor.seconds_beside + supervisor.seconds_before
+    training = dataclasses.replace(
+        history.training(seconds),
+        validation=tuple(each[1:] for each in supervisor.validations),
+        at_plateau=supervisor.at_plateau,
+    )
+    return policy, training, supervisor.seconds_before
+
+
+def _validate(run: Run, policy: Policy) -> Found:
+    """Return how good a policy is on validation images."""
+    assert run.entry.plateau is not None  # else nothing is validated
+    images = _at_most(run.entry.plateau.num_images, run.setting.threshold_split, run)
+    found = evaluate(policy, num_images=images, **validation_task(run))
+    return Found(found.mean_return, float(found.accuracy[-1]))
+
+
+def _on_training(policy: Policy | PrivilegedPolicy, run: Run) -> Evaluation:
+    """Evaluate on images that were learned from, as many as the test has."""
+    split, task = run.setting.train_split, run.entry.evaluation_task
+    arguments: TaskArguments = {**run.setting.task_arguments(split), **task}
+    if "num_scenes" in run.entry.training_task:
+        arguments["num_scenes"] = run.entry.training_task["num_scenes"]
+    wanted = run.setting.num_images or _count(run, run.setting.split)
+    return evaluate(policy, num_images=_at_most(wanted, split, run), **arguments)
+
+
+def _at_most(wanted: int | None, split: str, run: Run) -> int | None:
+    """Return how many images to evaluate on, where there may be fewer in a split than wanted."""
+    return None if wanted is None else min(wanted, _count(run, split))
+
+
+def _count(run: Run, split: str) -> int:
+    return len(make_task(**run.setting.task_arguments(split)).dataset)
 
 
 class TrainingHistory:

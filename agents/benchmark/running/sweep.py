@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from agents.benchmark.results import DONE, FAILED, Result, ResultsError
 from agents.benchmark.results_folder import ResultsFolder
@@ -17,7 +17,7 @@ from agents.benchmark.running.executors import (
     check_executor,
     make_executor,
 )
-from agents.benchmark.running.one_run import task_identity, training_task
+from agents.benchmark.running.one_run import task_identity, training_task, validation_task
 from agents.benchmark.running.shards import SHARDS, WHOLE, Shard, run_keys
 from agents.benchmark.suite import Run, Setting, Suite
 from agents.registry.choices import one_of
@@ -125,7 +125,10 @@ class SweepConfig:
         retry: run again what failed.
         timeout: seconds after which a run has failed.
         trust_sb3: load models that Stable-Baselines3 saved (.zip), which may run any code.
-        executor: what does the runs; local: processes of this machine.
+        executor: what does the runs; local: processes of this machine; ray: tasks of the cluster
+            that RAY_ADDRESS names, or of this machine.
+        cpus_per_run: cores that ray reserves for a run, which has one thread all the same.
+        gpus_per_run: GPUs likewise.
     """
 
     jobs: PositiveInt | None = None
@@ -133,10 +136,17 @@ class SweepConfig:
     timeout: PositiveFloat | None = None
     trust_sb3: bool = False
     executor: Annotated[str, one_of(EXECUTORS)] = "local"
+    cpus_per_run: PositiveFloat = 1
+    gpus_per_run: NonNegativeFloat = 0
 
     def __post_init__(self) -> None:
-        """Refuse executors that do not exist."""
+        """Refuse executors that do not exist, and what they would take no notice of."""
         check_executor(self.executor)
+        if self.executor == "local" and (self.cpus_per_run, self.gpus_per_run) != (1, 0):
+            raise ValueError(
+                "cpus_per_run and gpus_per_run are reserved by the executor 'ray'; local runs are "
+                "limited by jobs"
+            )
 
 
 def run_all(
@@ -158,7 +168,15 @@ def run_all(
     """
     for entry in suite.entries:
         check_trusted(entry.policy or "", trust_sb3=config.trust_sb3)
-    work = Work(folder, config.jobs, config.timeout, on_event, config.trust_sb3)
+    work = Work(
+        folder,
+        config.jobs,
+        config.timeout,
+        on_event,
+        config.trust_sb3,
+        config.cpus_per_run,
+        config.gpus_per_run,
+    )
     executor = make_executor(config.executor, work)
     with only_process(folder.path, "running a benchmark"):
         results, faults = folder.sound({run.key for run in shard.runs(suite)})
@@ -183,8 +201,12 @@ def _build_banks(runs: Iterable[Run]) -> None:
     """
     built = []
     for run in runs:
-        bank = run.setting, {**run.entry.evaluation_task, "look_cost": None}  # whatever it is
+        # whatever a look costs
+        place = {**run.entry.evaluation_task, "look_cost": None}
+        bank = run.setting, place, run.entry.plateau is not None
         if "feature_bank" in run.entry.training_task and bank not in built:
             built.append(bank)
             with suppress(ValueError, OSError):
                 make_task(**training_task(run))
+                if run.entry.plateau is not None:
+                    make_task(**validation_task(run))

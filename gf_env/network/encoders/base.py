@@ -41,6 +41,10 @@ class Encoder(nn.Module):
         """Encode (n, C, height, width) float images."""
         raise NotImplementedError
 
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        """Return pooled vectors (n, num_features) of maps (n, channels, h, w) of any size."""
+        raise NotImplementedError
+
     @property
     def own_head(self) -> nn.Module:
         """The layer from pooled vectors (n, num_features) to logits (n, classes)."""

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from gf_env.network.encoders.base import Encoder, Encoding
 
@@ -30,7 +31,11 @@ class SmallCNN(Encoder):
     def forward(self, images: torch.Tensor) -> Encoding:
         """Encode (n, C, height, width) float images; maps are an eighth in size, rounded up."""
         features = self.layers(images)
-        return Encoding(features, features.amax(dim=(2, 3)))
+        return Encoding(features, self.pool(features))
+
+    @override
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        return features.amax(dim=(2, 3))
 
     @property
     def own_head(self) -> nn.Module:

@@ -12,6 +12,7 @@ import torch
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import mobilenetv3
 from torch import nn
+from typing_extensions import override
 
 from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.small_cnn import SMALL_CNN
@@ -49,7 +50,12 @@ class TimmEncoder(Encoder):
                 "an encoder has to make a feature map (n, channels, h, w); "
                 f"this network gives {tuple(features.shape)}"
             )
-        return Encoding(features, self.model.forward_head(features, pre_logits=True))
+        return Encoding(features, self.pool(features))
+
+    @override
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        pooled: torch.Tensor = self.model.forward_head(features, pre_logits=True)
+        return pooled
 
     @property
     def own_head(self) -> nn.Module:

@@ -7,6 +7,7 @@ import torch
 import agents
 import gf_env
 from agents.learners import stopping
+from agents.learners.supervisor import Supervisor
 from agents.policies.learned_stopping import StopConfig, StopNetwork
 from agents.registry.learners import get_learner, make_config
 from gf_env.envs.make_task import make_task
@@ -135,3 +136,28 @@ def test_impossible_settings(settings, message):
 def test_a_policy_that_stops_is_refused(target_task):
     with pytest.raises(ValueError, match="already stops"):
         trained(target_task, 0.1, agents.StopWhenSure(agents.CentrePolicy(), 0.5))
+
+
+def test_what_was_stopped_while_it_learned_where_to_look_is_resumed(target_task, tmp_path):
+    where = {"places": 8, "hidden_size": 16, "evidence_size": 0, "epochs": 1}
+    learner, file = get_learner("stopping"), tmp_path / "checkpoint.safetensors"
+    config = make_config(learner, "stopping", {"epochs": 1, "where_settings": where}, 3)
+    taught = {
+        "network": taught_network(target_task.network),
+        "dataset": target_task.dataset,
+        "grid_size": 3,
+        "look_cost": 1.0,
+    }
+    whole, told = [], []
+    expected = learner.train(taught, config, whole.append)
+
+    def killed(update):
+        if update.number == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learner.train(taught, config, killed, Supervisor(checkpoint=file, seconds_between=0))
+    found = learner.train(taught, config, told.append, Supervisor(checkpoint=file))
+    weights, others = (each.network.state_dict() for each in (found, expected))
+    assert all(torch.equal(weights[name], others[name]) for name in others)
+    assert [each.number for each in told] == [each.number for each in whole]

@@ -1,9 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 
 import agents
 from agents.policies.map_network import PrincipalComponents, surroundings
 from gf_env.geometry import Lattice, location_to_action
+from gf_env.storage.tensors import save_module
 from tests.agents.policies.made import map_policy
 
 
@@ -56,6 +59,68 @@ def test_keys_and_query_join_glance_and_state():
     choice, _, memory = network(shown, network.initial_state(2))
     assert torch.equal(memory[0], memory[1])
     assert not torch.allclose(choice[0], choice[1])
+
+
+def replayed(network, count=5):
+    """Choices of a glance and two looks, replayed."""
+    shown = seen(count, torch.arange(count))
+    steps = [{**shown, "step": torch.full((count, 1), float(step))} for step in (1, 2, 3)]
+    perceived = [network.perceive(step) for step in steps]
+    return network.replay(
+        {name: torch.stack([each[name] for each in perceived]) for name in perceived[0]}
+    )
+
+
+@pytest.mark.parametrize("query_size", [0, 1, 4])
+def test_shapes_with_keys_and_query_and_without(query_size):
+    network = map_policy(grid_size=7, query_size=query_size).network
+    assert (network.keys is None) == (network.query is None) == (query_size == 0)
+    assert network.initial_state(5).shape == (5, 49 * (1 + query_size))
+    choices, values = replayed(network)
+    assert (choices.shape, values.shape) == ((3, 5, 49), (3, 5))
+    choice, _, memory = network(seen(5, torch.arange(5)), network.initial_state(5))
+    assert (choice.shape, memory.shape) == ((5, 49), (5, 49 * (1 + query_size)))
+
+
+def test_gradients_reach_keys_and_query():
+    """An untrained query is silent, so keys learn once it is not."""
+    config = agents.MapConfig((4, 2, 2), 6, 3, 7, query_size=2)
+    network = agents.MapNetwork(config)
+    for step, learns in enumerate((False, True)):
+        network.zero_grad()
+        choices, _ = replayed(network)
+        choices[:, :, 7].sum().backward()
+        assert network.query.weight.grad.abs().sum() > 0
+        assert (network.keys.weight.grad.abs().sum() > 0) == learns, step
+        with torch.no_grad():
+            network.query.weight.add_(network.query.weight.grad)
+
+
+def test_a_silent_query_changes_nothing():
+    """A network with keys whose query says nothing is the one without."""
+    with_query = map_policy(grid_size=7, query_size=3).network
+    without = map_policy(grid_size=7).network
+    torch.nn.init.zeros_(with_query.query.weight)
+    torch.nn.init.zeros_(with_query.query.bias)
+    shared = {
+        name: value
+        for name, value in with_query.state_dict().items()
+        if not name.startswith(("keys", "query"))
+    }
+    without.load_state_dict(shared)  # no other names in either
+    for found, expected in zip(replayed(with_query), replayed(without), strict=True):
+        assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_files_from_before_there_was_a_query_load(tmp_path):
+    policy = map_policy(grid_size=7)
+    described = dataclasses.asdict(policy.network.config)
+    assert described.pop("query_size") == 0
+    file = tmp_path / "old.safetensors"
+    save_module(file, policy.file_kind, described, policy.network)
+    loaded = agents.load_policy(file)
+    assert loaded.network.config == policy.network.config
+    assert torch.equal(replayed(loaded.network)[0], replayed(policy.network)[0])
 
 
 def test_principal_components_keep_what_varies():

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+import agents
 import gf_env
 from agents.registry.files import load_policy
 from gf_env.policy import choice_cost
+from gf_env.storage import assets
 from tests.helpers.paths import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "before_layout"
@@ -36,3 +38,16 @@ def test_models_of_sb3_need_an_explicit_word(name, monkeypatch):
     monkeypatch.setattr("agents.sb3.saved_models.load_sb3", lambda path: pytest.fail("loaded"))
     with pytest.raises(ValueError, match=r"may run any code.*--trust-sb3.*trust_sb3=True"):
         load_policy(FOLDER / name)
+
+
+def test_a_map_can_be_an_asset_by_its_name(tmp_path, monkeypatch):
+    """With the default settings on a built-in task it is small enough to come with the package."""
+    config = agents.MapConfig((128, 3, 3), 128, 4, 7)
+    (tmp_path / "assets").mkdir()
+    file = tmp_path / "assets" / "mine.safetensors"
+    agents.MapPolicy(agents.MapNetwork(config)).save(file)
+    assert file.stat().st_size < 2_000_000
+    monkeypatch.setattr(assets.resources, "files", lambda package: tmp_path)
+    loaded = agents.load_policy("mine")
+    assert isinstance(loaded, agents.MapPolicy)
+    assert loaded.network.config == config

@@ -1,6 +1,8 @@
 """Stage 2 with any learner, stage 3 on the looks of any policy, in turn."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 from unittest import mock
 
@@ -8,13 +10,16 @@ import pytest
 from rich.console import Console
 
 import agents
+from agents.learners.supervisor import Supervisor
 from agents.policies.belief_search import BeliefPolicy
 from agents.policies.map_policy import MapPolicy
 from agents.policies.recurrent import RecurrentPolicy
+from agents.stages import policy_phase
 from agents.stages.config import PolicyConfig, TrainConfig
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from gf_env.network.glance_focus_net import load_network
+from gf_env.training.checkpoints import load_state
 from tests.agents.policies.made import belief_policy, paper_policy
 from tests.agents.stages.test_run import quick_config, train
 from tests.helpers.image_trees import write_stripes
@@ -111,6 +116,32 @@ def test_stopped_and_resumed_rounds_end_with_the_same_files(start, tmp_path, sto
     for phase, number in (("stage2", 1), ("stage3", 1), ("stage2", 2)):
         mine, theirs = (each.place(phase, number).best for each in (resumed, whole))
         assert content(mine) == content(theirs), (phase, number)
+
+
+def test_a_learner_that_is_killed_is_resumed(start, tmp_path, monkeypatch):
+    config = dataclasses.replace(start, policy=POLICIES["map-ppo"][0])
+    whole = train(config, tmp_path / "whole", ["stage2"])
+    monkeypatch.setattr(
+        policy_phase, "Supervisor", functools.partial(Supervisor, seconds_between=0)
+    )
+    logged = []
+
+    def killed(path, step):
+        @contextlib.contextmanager
+        def log():
+            yield lambda metrics, number: logged.append(number) or (1 / (2 - number))
+
+        return log()
+
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(policy_phase, "open_log", killed)
+        train(config, tmp_path / "killed", ["stage2"])
+    assert logged == [1, 2]
+    last = whole.place("stage2").last.relative_to(tmp_path / "whole")
+    assert load_state(tmp_path / "killed" / last)["learner"]["done"] == 1
+    resumed = train(config, tmp_path / "killed", ["stage2"]).place("stage2")
+    assert content(resumed.best) == content(whole.place("stage2").best)
+    assert not resumed.last.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import sys
+import types
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -5,6 +8,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import gf_env  # noqa: F401 - registers the ids
+from gf_env.envs.vector_env import GlanceFocusVectorEnv
 from tests.helpers.compare import assert_alike, random_actions, to_rounding
 
 NUM_ENVS = 5
@@ -73,6 +77,22 @@ def test_who_takes_next_step_for_granted_has_to_ask_for_it(mode, length):
         if ended:
             lengths.append(running)
     assert set(lengths[1:]) == {length}
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_rllib_is_refused_what_it_would_be_wrong_with(mode, tiny, monkeypatch):
+    """As RLlib makes it, in a module of that name."""
+    name = "ray.rllib.env.single_agent_env_runner"
+    runner = types.ModuleType(name)
+    exec("def make_env(make, **arguments):\n    return make(**arguments)", vars(runner))
+    monkeypatch.setitem(sys.modules, name, runner)
+    ours = GlanceFocusVectorEnv(autoreset_mode=mode, **tiny)  # not RLlib's, though it is there
+    assert ours.autoreset_mode == mode
+    if mode == AutoresetMode.NEXT_STEP:
+        assert runner.make_env(GlanceFocusVectorEnv, autoreset_mode=mode, **tiny)
+        return
+    with pytest.raises(ValueError, match=r'RLlib takes.*env_config=.*"NextStep"'):
+        runner.make_env(GlanceFocusVectorEnv, autoreset_mode=mode, **tiny)
 
 
 def test_arguments_of_the_vector_environment():

@@ -26,10 +26,10 @@ def batch(scenes):
     return Batch(scenes.images(indices.numpy()), torch.from_numpy(scenes.labels), indices)
 
 
-def classifier(scenes, classes):
+def classifier(scenes, classes, encoder="small-cnn", size=24):
     torch.manual_seed(0)
     images = dataclasses.replace(scenes.spec, classes=classes)
-    return ImageClassifier(ImageClassifierConfig("small-cnn", 24, "area", images)).eval()
+    return ImageClassifier(ImageClassifierConfig(encoder, size, "area", images)).eval()
 
 
 class AtCorners(UniformSampler):
@@ -93,6 +93,20 @@ def test_places_of_kinds_by_hand(scenes, batch):
     features = tells.encode(batch.images).features
     first_cell = tells.encoder.own_logits(features[:, :, 0, 0])
     assert torch.allclose(logits[:, : len(scenes.kind_names)], first_cell, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["small-cnn", "mobilenetv3_small_100"])
+def test_a_cell_is_pooled_as_a_map_of_its_own(scenes, batch, encoder):
+    """MobileNetV3 has a convolution between its map and its head."""
+    tells = classifier(scenes, scenes.kind_names, encoder, size=96)
+    few = Batch(*(values[:4] for values in batch))
+    logits, there, _ = PlacesObjective(tells, scenes).told(few, GENERATOR)
+    features = tells.encode(few.images).features
+    _, _, height, width = features.shape
+    assert logits.shape == there.shape == (4, height * width * len(scenes.kind_names))
+    last_cell = tells.encoder.pool(features[:, :, -1:, -1:])
+    expected = tells.encoder.own_logits(last_cell)
+    assert torch.allclose(logits[:, -len(scenes.kind_names) :], expected, atol=1e-5)
 
 
 def test_both_can_be_learned(scenes, batch):

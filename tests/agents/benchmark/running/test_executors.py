@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from agents.benchmark.results_folder import ResultsFolder
@@ -50,6 +52,8 @@ def test_an_executor_that_does_not_exist():
 
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_each_is_made_of_its_work(name, tmp_path):
+    if name == "ray":
+        pytest.importorskip("ray")
     work = Work(ResultsFolder(tmp_path), 1, None, lambda run, event: None)
     assert callable(make_executor(name, work).do)
 
@@ -60,3 +64,19 @@ def test_what_an_executor_needs_is_missing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="cannot import 'no_such_engine'"):
         run_all(SUITE, folder, SweepConfig(executor="magic"))
     assert not folder.path.exists()
+
+
+def test_ray_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "agents.benchmark.running.ray_cluster", raising=False)
+    folder = ResultsFolder(tmp_path / "results")
+    with pytest.raises(ValueError, match=r"the executor 'ray' needs Ray .* pip install ray"):
+        run_all(SUITE, folder, SweepConfig(executor="ray"))
+    assert not folder.path.exists()
+
+
+@pytest.mark.parametrize("reserved", [{"cpus_per_run": 2}, {"gpus_per_run": 1}])
+def test_local_runs_reserve_nothing(reserved):
+    assert SweepConfig(executor="ray", **reserved)
+    with pytest.raises(ValueError, match="reserved by the executor 'ray'"):
+        SweepConfig(**reserved)

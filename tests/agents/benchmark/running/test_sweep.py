@@ -15,6 +15,7 @@ from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running import one_run, processes, sweep
 from agents.benchmark.running.sweep import SweepConfig, check_same_task, run_all, runs_to_do
 from agents.benchmark.suite import Curves, Entry, Setting, Suite
+from agents.learners.plateau import Plateau
 from gf_env.inference.budgets import CONFIDENCES
 from gf_env.storage.files import FolderInUseError
 
@@ -192,6 +193,15 @@ def test_a_feature_bank_is_built_once_and_before_the_runs(folder, monkeypatch):
     entries = [Entry(name, learner=name, task=task) for name, task in tasks.items()]
     run_all(suite_of(*entries, seeds=(0, 1)), folder, SweepConfig())
     assert happened == ["a bank of 7 x 7", "6 runs"]
+
+
+def test_so_is_the_bank_that_trainings_are_validated_on(folder, monkeypatch):
+    made = []
+    monkeypatch.setattr(sweep, "make_task", lambda **arguments: made.append(arguments["split"]))
+    monkeypatch.setattr(processes.Pool, "do", lambda _, runs: None)
+    entry = Entry("a", learner="reinforce", task={"grid_size": 7}, plateau=Plateau())
+    run_all(suite_of(entry, seeds=(0, 1)), folder, SweepConfig())
+    assert made == ["train", "validation"]
 
 
 def test_results_of_another_version_are_refused(folder):

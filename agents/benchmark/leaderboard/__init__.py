@@ -1,0 +1,1 @@
+"""The table of all tasks, made of rows that are committed, which anyone can add to."""
