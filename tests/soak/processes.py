@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -81,7 +82,9 @@ class Started:
         moment: Moment | None = None,
         log: Path | None = None,
     ) -> None:
-        self._printed = folder.with_name(f"{folder.name}-{time.monotonic_ns()}.txt")
+        handle, printed = tempfile.mkstemp(".txt")  # not in the folder, whose disk may be full
+        os.close(handle)
+        self._printed = Path(printed)
         self._moment, self._began = moment, time.monotonic()
         context = multiprocessing.get_context("fork")
         arguments = (do, folder, moment, log, self._printed)
@@ -100,7 +103,7 @@ class Started:
                 self._process.kill()
         self._process.join()
         took = time.monotonic() - self._began
-        printed = self._printed.read_text(errors="replace") if self._printed.exists() else ""
+        printed = self._printed.read_text(errors="replace")
         self._printed.unlink(missing_ok=True)
         status = self._process.exitcode
         assert status is not None
@@ -112,7 +115,7 @@ def _do(
 ) -> None:
     """Do a job; the main function of a process."""
     os.setsid()  # so that all it starts dies with it
-    handle = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    handle = os.open(printed, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(handle, stream)
     sys.stdout = sys.stderr = os.fdopen(handle, "w", buffering=1)  # tests have put others there
