@@ -141,9 +141,9 @@ def test_new_images_go_where_the_rows_say(started):
     network, rules, state = started
     running = state.take(torch.tensor([3, 1]))
     new = episodes.reset(network, rules, 255 - state.images[:1], state.labels[:1])
-    mixed = running.put(torch.tensor([1]), new)
+    mixed = running.put(torch.tensor([0]), new)
     assert mixed.rows.tolist() == [3, 1]
-    assert torch.equal(mixed.own_images(), torch.stack([state.images[3], new.images[0]]))
+    assert torch.equal(mixed.own_images(), torch.stack([new.images[0], state.images[1]]))
 
 
 def test_a_look_has_its_price(started):
