@@ -44,6 +44,8 @@ def disagreements(
 ) -> list[Disagreement]:
     """Compare two rows of a run and their arrays; keys and specifications do not count.
 
+    Figures that the row before does not have at all are left out: rows of older versions have less.
+
     Args:
         before: a row and its arrays, as of `ResultsFolder.arrays`; no arrays are not compared.
         now: likewise.
@@ -62,12 +64,20 @@ def disagreements(
 
 def _differing_figures(row: Result, other: Result) -> Iterator[Disagreement]:
     ours, theirs = figures_of(row), figures_of(other)
+    known = {_stem(name) for name, value in ours.items() if value is not None}
     for name in {**ours, **theirs}:
         left, right = ours.get(name), theirs.get(name)
+        if _stem(name) not in known:  # the row is from before it was kept
+            continue
         if name.startswith(("key", "spec.")):  # what was asked for; newer versions say more
             continue
         if left != right and repr(left) != repr(right):  # NaN is like NaN
             yield Disagreement(name, left, right, same_digits(left, right))
+
+
+def _stem(name: str) -> str:
+    """Return a figure's name without its place in a sequence."""
+    return name.partition("[")[0]
 
 
 def _differing_array(

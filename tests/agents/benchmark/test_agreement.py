@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from agents.benchmark.agreement import disagreements, figures_of, same_digits
-from agents.benchmark.results import Metrics
+from agents.benchmark.results import Exits, Metrics
 from tests.helpers.benchmark_rows import MADE, OTHER, make_arrays, make_row, make_suite
 
 RUN = next(run for run in make_suite().runs() if run.entry.name == OTHER)
@@ -69,6 +69,16 @@ def test_arrays_of_another_kind(changed):
     (found,) = disagreements((ROW, ARRAYS), (ROW, {**ARRAYS, **changed}))
     assert found.name == f"the shape of array {next(iter(changed))!r}"
     assert found.digits == 0
+
+
+def test_figures_that_were_not_kept_yet_do_not_count():
+    older = dataclasses.replace(ROW, budgeted_area=None, exits=None)
+    newer = dataclasses.replace(ROW, exits=Exits(((0.5, 0.6, 7.0),), ()))
+    assert disagreements((older, {}), (newer, {})) == []
+    lost = [each.name for each in disagreements((newer, {}), (older, {}))]
+    assert "budgeted_area" in lost and "exits.budgeted[0][2]" in lost
+    longer = dataclasses.replace(ROW, multiply_adds=(*ROW.multiply_adds, 400))
+    assert [each.name for each in disagreements((ROW, {}), (longer, {}))] == ["multiply_adds[3]"]
 
 
 def test_a_specification_is_no_figure_of_a_repetition():
