@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-libraries test-page test-package soak benchmark results docs lint format clean
+.PHONY: demo test test-lowest test-libraries test-page test-package soak mutants benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
@@ -51,11 +51,21 @@ test-package:
 	mkdir -p $(PACKAGE)/empty
 	cd $(PACKAGE)/empty && OMP_NUM_THREADS=2 $(PACKAGE)/bin/python -I $(CURDIR)/tests/packaging/installed.py
 
-# damaged and forged files for every loader; another seed tries others
+# damaged and forged files, kills, two processes in one folder, full disks, long runs; another seed tries
+# others. SOAK="files kills" and LENGTH=100 choose what, and how much of each. With OUTPUT, what
+# was found is kept there: docs/reliability.json, of which `$(BIN)/python -m tests.soak.page` makes the page
 SEED := 0
-COUNT := 2000
 soak: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.hostile.run --seed $(SEED) --count $(COUNT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.run $(SOAK) --seed $(SEED) \
+		$(if $(LENGTH),--length $(LENGTH)) $(if $(OUTPUT),--output $(OUTPUT))
+
+# changes rewards, rules, returns and statistics line by line; what no test notices is listed
+mutants: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[mutants]'
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 # ten minutes or so, on a machine that does nothing else
 benchmark: $(READY)
@@ -88,4 +98,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) $(PAGE) $(PACKAGE) docs/_build runs build *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(LIBRARIES) $(PAGE) $(PACKAGE) docs/_build mutants runs build *.egg-info

@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "Train policies on the built-in task, the paper's among them, compare and draw them.",
     "bank": "Compute the features of all patches of all images, so that environments look them up.",
     "benchmark": "Run a suite of policies x seeds x settings, and report metrics with intervals.",
+    "repeat": "Run a row of a benchmark again, and say to which digit it agrees.",
     "leaderboard": "Add a policy to the table of tasks, check its rows, or make its page anew.",
     "info": "Print a network's configuration and multiply-adds.",
     "play": "Open a local page to play on: look where policies look, on the same scenes.",

@@ -5,7 +5,6 @@ none of that. The row of a run is written after its files, so that a merge that 
 resumed by the same command. Sources are only read.
 """
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.benchmark.agreement import figures_of
 from agents.benchmark.results import DONE, Result, ResultsError
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.running.sweep import check_same_task
@@ -22,11 +22,6 @@ from agents.benchmark.suite import Suite
 from gf_env.storage.files import only_process, read_file, short, write_atomically
 
 _logger = logging.getLogger("gf_env")
-
-_NOT_COMPARED = ("policy", "setting", "seconds", "made", "arrays")
-"""Fields of rows that may differ between two that did the same; the arrays themselves may not."""
-_SECONDS_OF_A_POINT = 1
-"""In a point of a learning curve."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +127,9 @@ def _check_equal(one: _Found, other: _Found) -> None:
 
 def _differences(one: _Found, other: _Found) -> Iterator[tuple[str, Any, Any]]:
     """Yield names of figures that differ, and both values; of arrays the first ones."""
-    ours, theirs = _figures(one.row), _figures(other.row)
+    ours, theirs = figures_of(one.row), figures_of(other.row)
     for name in {**ours, **theirs}:
-        left, right = (figures.get(name, "nothing") for figures in (ours, theirs))
+        left, right = (each.get(name, "nothing") for each in (ours, theirs))
         if repr(left) != repr(right):  # NaN is like NaN
             yield name, left, right
     stored = [each.folder.arrays_path(each.row.key).exists() for each in (one, other)]
@@ -146,33 +141,6 @@ def _differences(one: _Found, other: _Found) -> Iterator[tuple[str, Any, Any]]:
         for place, (left, right) in enumerate(zip_longest(*map(np.ndarray.tolist, pair))):
             if repr(left) != repr(right):
                 yield f"its array {name!r} at {place}", left, right
-
-
-def _figures(row: Result) -> dict[str, Any]:
-    """Return what a row says by the figure's name, such as `deterministic.accuracy[4]`."""
-    described = dataclasses.asdict(row)
-    for name in _NOT_COMPARED:
-        del described[name]
-    training = described["training"]
-    if training is not None:
-        del training["seconds"]
-        training["curve"] = [
-            [value for place, value in enumerate(point) if place != _SECONDS_OF_A_POINT]
-            for point in training["curve"]
-        ]
-    return dict(_leaves(described))
-
-
-def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values in dicts and sequences, each with its path."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _leaves(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(tree, list | tuple):
-        for place, value in enumerate(tree):
-            yield from _leaves(value, f"{name}[{place}]")
-    else:
-        yield name, tree
 
 
 def _copy(each: _Found, into: ResultsFolder) -> None:

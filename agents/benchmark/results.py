@@ -94,7 +94,7 @@ class Result:
         spec: all that it depends on; see `agents.benchmark.suite.Run.spec`.
         task: which images and which network, by digests.
         seconds: of the whole run.
-        made: versions, machine, and when.
+        made: versions, git revision, machine, and when.
         deterministic: metrics with the likeliest actions.
         sampled: metrics with sampled actions.
         multiply_adds: after each of T looks, the policy's included where it says so, of an episode

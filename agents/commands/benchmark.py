@@ -25,6 +25,7 @@ from agents.benchmark.display.tables import markdown, terminal_tables
 from agents.benchmark.merging import merge
 from agents.benchmark.results import FAILED, Result, ResultsError
 from agents.benchmark.results_folder import ResultsFolder
+from agents.benchmark.running.one_run import task_identity
 from agents.benchmark.running.shards import WHOLE, Shard
 from agents.benchmark.running.sweep import (
     SweepConfig,
@@ -36,6 +37,7 @@ from agents.benchmark.running.sweep import (
 from agents.benchmark.suite import Entry, Run, Seeds, Suite
 from agents.benchmark.suite_files import load_suite, suite_names
 from agents.registry.choices import LEVEL, one_of
+from agents.reporting.provenance import MANIFEST, write_manifest
 from gf_env.configuration import configuration
 from gf_env.storage.files import write_atomically
 
@@ -46,7 +48,8 @@ class Benchmark:
 
     Each run has one thread and leaves a row in OUTPUT/results.jsonl. What is there is not run
     again, so a benchmark that was stopped is resumed, and suites share what they have in common.
-    The report goes to the terminal and, as JSON, Markdown and plots, to OUTPUT/SUITE. On many
+    The report goes to the terminal and, as JSON, Markdown and plots, to OUTPUT/SUITE, with a
+    manifest. On many
     machines, each does a shard in a folder of its own, and the folders are merged.
 
     Attributes:
@@ -170,7 +173,19 @@ class Benchmark:
         write_atomically(place / "report.json", content.encode())
         write_atomically(place / "report.md", markdown(report).encode())
         write_plots(report, suite, folder, place)
+        self._write_manifest(suite, place)
         console.print(f"Written to {place}.")
+
+    def _write_manifest(self, suite: Suite, place: Path) -> None:
+        found = [task_identity(setting) for setting in suite.settings]
+        write_manifest(
+            place / MANIFEST,
+            self,
+            seeds=sorted({run.seed for run in suite.runs()}),
+            networks={each["network"]: each["network digest"] for each in found},
+            data={f"{each['dataset']}, {each['split']}": each["images digest"] for each in found},
+            files=[place / "report.json", place / "report.md", *place.glob("*.png")],
+        )
 
 
 def _options(config: Any) -> Iterator[str]:

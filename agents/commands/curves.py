@@ -29,8 +29,14 @@ from agents.curves.timing import TimingConfig, seconds_per_image
 from agents.policies.base import Policy
 from agents.policies.network_policy import NetworkPolicy
 from agents.registry.choices import one_of
-from agents.registry.files import load_policy, open_network
-from agents.reporting.provenance import versions
+from agents.registry.files import load_policy, open_network, policy_file
+from agents.reporting.provenance import (
+    MANIFEST,
+    data_digests,
+    file_digest,
+    versions,
+    write_manifest,
+)
 from agents.stages import presets
 from agents.stages.config import TrainConfig
 from agents.stages.folders import claimed_folder, trained_pair
@@ -52,8 +58,8 @@ class Curves:
     Trains a plain network of the same backbone for every input size, with the low-resolution
     schedule and from the full-resolution weights; the full size is the full-resolution classifier
     itself. Then compares GFNet with plain networks that are as often right. Writes
-    OUTPUT/multiply_adds.png, OUTPUT/seconds.png and OUTPUT/curves.json. Exit thresholds are
-    searched and chosen on the validation split, all metrics are of the test split.
+    OUTPUT/multiply_adds.png, OUTPUT/seconds.png, OUTPUT/curves.json and a manifest. Exit thresholds
+    are searched and chosen on the validation split, all metrics are of the test split.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
@@ -102,6 +108,7 @@ class Curves:
             pairs = [measure_pair(*each, plain, images) for each in (shown, *others)]
             times = list(self._time(shown, classifiers, pairs[0], images.test))
         self._write(pairs, times, console)
+        self._write_manifest([shown[0], *(network for network, _ in others)], run)
 
     def _open(self, network: str, policy: str) -> tuple[GlanceFocusNet, Policy]:
         opened = load_policy(policy, trust_sb3=self.trust_sb3)
@@ -196,6 +203,22 @@ class Curves:
             columns = {_label(each): each.compared(comparisons) for each in times}
             console.print(comparison_table(curve, comparisons, columns))
         console.print(f"Written to {self.output}.")
+
+    def _write_manifest(self, networks: Sequence[GlanceFocusNet], run: TrainingRun) -> None:
+        names = [self.network, *map(str, self.trainings)]
+        digests = {name: each.digest() for name, each in zip(names, networks, strict=True)}
+        policies = [self.policy, *(str(trained_pair(folder)[1]) for folder in self.trainings)]
+        plain = {file.parent.name: file for file in self.folder.glob("*/best.safetensors")}
+        used = {f"policy {name}": policy_file(name) for name in policies} | plain
+        write_manifest(
+            self.output / MANIFEST,
+            self,
+            seeds=[self.training.recipe.seed],
+            networks=digests | {name: file_digest(file) for name, file in used.items()},
+            data=data_digests([run.images, run.validation, run.test]),
+            files=[self.output / f"{name}.png" for name in COSTS] + [self.output / "curves.json"],
+            device=self.device,
+        )
 
     def _timed(self, timed: Timed, pair: MeasuredPair) -> dict[str, Any]:
         return {

@@ -20,7 +20,7 @@ from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
 from agents.registry.learners import LEARNERS
 from agents.reporting import comparison, plots
-from agents.reporting.provenance import versions
+from agents.reporting.provenance import MANIFEST, data_digests, versions, write_manifest
 from agents.sb3.learners import SB3Config
 from agents.sb3.learners import train as train_sb3
 from gf_env.envs.make_task import make_task
@@ -36,7 +36,8 @@ class Demo:
     """Train policies on the built-in task, the paper's among them, compare and draw them.
 
     Attributes:
-        output: folder for results.json, accuracy.png, episodes.png and the trained policies.
+        output: folder for results.json, accuracy.png, episodes.png, the trained policies and a
+            manifest.
         train_seconds: for the paper's policy.
         sb3_seconds: for SB3's PPO.
         map_seconds: for PPO on a map of the image, at most; it ends by itself after 270,000 steps.
@@ -84,7 +85,18 @@ class Demo:
         )
         plots.plot_accuracy(self.output / "accuracy.png", rows, title)
         shown = {name: evaluations[name] for name in (RANDOM, PAPER, MAP, ORACLE)}
-        plots.draw_episodes(self.output / "episodes.png", make_task(split="test"), shown)
+        train, test = make_task(), make_task(split="test")
+        plots.draw_episodes(self.output / "episodes.png", test, shown)
+        made = ["results.json", "accuracy.png", "episodes.png"]
+        made += ["paper_policy.safetensors", "map_policy.safetensors"]
+        write_manifest(
+            self.output / MANIFEST,
+            self,
+            seeds=[self.seed],
+            networks={"cluttered-digits": test.network.digest()},
+            data=data_digests([train.dataset, test.dataset]),
+            files=[self.output / name for name in made],
+        )
         console.print(f"Written to {self.output}: results.json, accuracy.png, episodes.png.")
 
     def _trained(self, console: Console) -> tuple[dict[str, Policy], dict[str, float]]:

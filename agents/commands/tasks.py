@@ -6,12 +6,13 @@ from pathlib import Path
 from pydantic import PositiveInt
 from rich.console import Console
 
-from agents.reporting.provenance import versions
+from agents.reporting.provenance import MANIFEST, data_digests, versions, write_manifest
 from agents.tasks.claims import CLAIMS, Claim
 from agents.tasks.page import make_page
 from agents.tasks.pictures import draw_episode, draw_scenes
 from gf_env.builtin_tasks import BUILTIN_TASKS
 from gf_env.configuration import configuration
+from gf_env.envs.make_task import make_task
 from gf_env.storage.files import write_atomically
 
 
@@ -46,6 +47,16 @@ class Tasks:
             for name in BUILTIN_TASKS:
                 draw_scenes(folder / f"{name}.png", name)
                 draw_episode(folder / f"{name}.gif", name)
+            tasks = [make_task(dataset=name, split="test") for name in BUILTIN_TASKS]
+            write_manifest(
+                folder / MANIFEST,
+                self,
+                seeds=[],
+                networks={each.dataset.name: each.network.digest() for each in tasks},
+                data=data_digests(each.dataset for each in tasks),
+                files=[each for name in BUILTIN_TASKS for each in folder.glob(f"{name}.*")]
+                + [folder / "claims.json"],
+            )
             console.print(f"Written to {folder}.")
         if self.page:
             write_atomically(self.docs / "TASKS.md", make_page(self.docs).encode())

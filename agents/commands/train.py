@@ -10,9 +10,10 @@ import tyro
 from rich.console import Console
 
 from agents.registry.choices import one_of
+from agents.reporting.provenance import MANIFEST, data_digests, file_digest, write_manifest
 from agents.stages import presets
 from agents.stages.config import Phase, TrainConfig, check_learned
-from agents.stages.folders import claimed_folder
+from agents.stages.folders import SETTINGS, claimed_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.run import TrainingRun
 from agents.stages.starting_settings import splits_used
@@ -28,8 +29,9 @@ class Train:
     """Train GFNet: starting weights, stage 1, stage 2 (the policy), stage 3.
 
     Every phase writes OUTPUT/PHASE/best.safetensors (the best epoch by validation accuracy after
-    the last look), last.safetensors (to resume from) and TensorBoard logs. Settings come from
-    a preset, then a file, then the command line. The defaults are those of the built-in networks.
+    the last look), last.safetensors (to resume from) and TensorBoard logs. OUTPUT/manifest.json
+    says what all of it was made by. Settings come from a preset, then a file, then the command
+    line. The defaults are those of the built-in networks.
 
     Attributes:
         output: folder for the files.
@@ -83,4 +85,19 @@ class Train:
         if self.figures:
             with console.status("measuring the networks on the test split"):
                 write_network_metrics(run, console)
+        self._write_manifest(run)
         console.print(f"Written to {self.output}.")
+
+    def _write_manifest(self, run: TrainingRun) -> None:
+        made = {file.parent.name: file for file in self.output.glob("*/best.safetensors")}
+        settings = self.training
+        seeds = {settings.recipe.seed, settings.stage2.seed, settings.policy.learner_config().seed}
+        write_manifest(
+            self.output / MANIFEST,
+            self,
+            seeds=sorted(seeds),
+            networks={name: file_digest(file) for name, file in sorted(made.items())},
+            data=data_digests([run.images, run.policy_images, run.validation, run.test]),
+            files=[self.output / SETTINGS, *made.values(), *self.output.glob("*/figures.json")],
+            device=self.device,
+        )

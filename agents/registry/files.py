@@ -5,6 +5,7 @@ Files are ours, those of the paper's release, or models that Stable-Baselines3 s
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agents.policies.base import Policy
@@ -67,6 +68,15 @@ def check_trusted(name: str, *, trust_sb3: bool) -> None:
             f"{name} is a model that Stable-Baselines3 saved; loading it may run any code that is "
             "in it. If you trust whoever made it, say so: --trust-sb3, in Python trust_sb3=True"
         )
+
+
+def policy_file(name: str) -> Path:
+    """Return the file of a policy that `load_policy` loads.
+
+    Raises:
+        ValueError: neither a file nor a built-in name.
+    """
+    return find_tensor_file("agents", _path_and_digest(name)[0])
 
 
 def load_policy(name: str | os.PathLike[str], *, trust_sb3: bool = False) -> Policy:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
@@ -14,6 +15,7 @@ from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
 from gf_env.datasets.base import UNREADABLE
 from gf_env.network.config import Precision
+from gf_env.storage.files import parse_json, read_file, short
 from gf_env.training.recipe import Recipe
 from gf_env.training.starting_weights import TIMM
 
@@ -154,6 +156,21 @@ def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:
             "stage1 has 0 epochs, so that its classifier would be untrained: give "
             "--recipe.stage1.epochs, or --given.network and the phases after it"
         )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings in a JSON file, unchecked.
+
+    Raises:
+        ValueError: no file that can be read, or no JSON object.
+    """
+    try:
+        found = parse_json(read_file(path))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"expected a JSON file of settings at {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object of settings in {path}, found {short(found)}")
+    return found
 
 
 def merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agents.stages.config import TrainConfig, merged
+from agents.stages.config import TrainConfig, merged, read_settings
 from gf_env.storage.files import LOCK, write_atomically
 
 SETTINGS = "config.json"
@@ -18,18 +19,18 @@ def claim_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
 
     Raises:
         ValueError: the folder holds a training and `resume` is False, or one of another
-            configuration.
+            configuration, or a damaged one.
     """
     path = folder / SETTINGS
     described = json.loads(json.dumps(dataclasses.asdict(config)))
-    if path.is_file():
+    if os.path.lexists(path):  # a pipe or a broken link is not overwritten
         if not resume:
             raise ValueError(
                 f"{folder} holds a training already: resume it with --resume, or choose another "
                 "--output"
             )
         # what is newer than the folder has its default there
-        before = merged(dataclasses.asdict(TrainConfig()), json.loads(path.read_text()))
+        before = merged(dataclasses.asdict(TrainConfig()), read_settings(path))
         differing = list(_differences(json.loads(json.dumps(before)), described))
         if differing:
             raise ValueError(
@@ -69,12 +70,13 @@ def trained_pair(folder: Path) -> tuple[Path, Path]:
     """Return the files of the network and the policy that a training ended with.
 
     Raises:
-        ValueError: the folder holds no training whose last round made both.
+        ValueError: the folder holds no training whose last round made both, or damaged settings.
     """
     path = folder / SETTINGS
     if not path.is_file():
         raise ValueError(f"{folder} holds no training of gf-env train: there is no {path.name}")
-    rounds = json.loads(path.read_text()).get("rounds", 1)
+    settings = merged(dataclasses.asdict(TrainConfig()), read_settings(path))
+    rounds = TrainConfig(**settings).rounds
     # with several rounds a policy is last
     numbers = {"stage3": max(1, rounds - 1), "stage2": rounds}
     network, policy = (

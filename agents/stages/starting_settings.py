@@ -4,13 +4,11 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from agents.stages import presets
-from agents.stages.config import DataConfig, TrainConfig, merged
+from agents.stages.config import DataConfig, TrainConfig, merged, read_settings
 from gf_env.datasets.load import has_split
 from gf_env.datasets.scenes.registry import SCENES
-from gf_env.storage.files import parse_json, read_file
 
 
 def starting_settings(arguments: Sequence[str]) -> TrainConfig:
@@ -31,7 +29,7 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
     parser.add_argument("--data.no-download", dest="download", action="store_false", default=None)
     known, _ = parser.parse_known_args(arguments)
     settings = presets.preset(known.preset).config
-    found = {} if known.config is None else _read(known.config)
+    found = {} if known.config is None else read_settings(known.config)
     where = "" if known.config is None else f"{known.config}: "
     try:
         in_file = TrainConfig(**merged(dataclasses.asdict(settings), found)).data
@@ -41,16 +39,6 @@ def starting_settings(arguments: Sequence[str]) -> TrainConfig:
         return TrainConfig(**merged(dataclasses.asdict(settings), found))
     except ValueError as error:
         raise ValueError(f"{where}{error}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = parse_json(read_file(path))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"expected a JSON file of settings at {path}: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"expected an object of settings in {path}, found {found!r}")
-    return found
 
 
 def with_own_splits(data: DataConfig, dataset: str, *, download: bool = False) -> DataConfig:

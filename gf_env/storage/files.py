@@ -48,6 +48,19 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
+def check_regular(folder: str | os.PathLike[str]) -> None:
+    """Check that there is nothing but files and folders below one; a named pipe might never end.
+
+    Raises:
+        OSError: there is something else, or no permission.
+    """
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            if not os.path.isfile(path):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+
+
 def read_file(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a regular file of no more than `LARGEST_FILE` bytes.
 
@@ -55,10 +68,19 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         OSError: see `open_file`; or it is larger.
     """
     with open_file(path) as file:
-        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
-            reason = f"larger than {LARGEST_FILE >> 20} MiB, which no such file is"
-            raise OSError(errno.EFBIG, reason, os.fspath(path))
+        check_size(path)
         return file.read()
+
+
+def check_size(path: str | os.PathLike[str]) -> None:
+    """Check that a file, if it is there, is no larger than `LARGEST_FILE` bytes.
+
+    Raises:
+        OSError: it is.
+    """
+    if os.path.exists(path) and os.path.getsize(path) > LARGEST_FILE:
+        reason = f"larger than {LARGEST_FILE >> 20} MiB, which no such file is"
+        raise OSError(errno.EFBIG, reason, os.fspath(path))
 
 
 def parse_json(text: str | bytes, *, finite: bool = False) -> Any:

@@ -313,8 +313,10 @@ def test_demo(call):
     said = call("demo", "--output", "demo", *seconds, "--test-images", 30)
     assert "gap closed" in said
     assert "PPO on a map: mean return" in said
-    written = ["accuracy.png", "episodes.png", "map_policy.safetensors"]
-    assert sorted(os.listdir("demo")) == [*written, "paper_policy.safetensors", "results.json"]
+    policies = ["map_policy.safetensors", "paper_policy.safetensors"]
+    made = ["accuracy.png", "episodes.png", *policies, "results.json"]
+    assert sorted(os.listdir("demo")) == sorted([*made, "manifest.json"])
+    assert sorted(json.loads(Path("demo/manifest.json").read_text())["files"]) == made
     assert isinstance(load_policy("demo/map_policy.safetensors"), MapPolicy)
     results = json.loads(Path("demo/results.json").read_text())
     assert [row["name"] for row in results["policies"]] == [

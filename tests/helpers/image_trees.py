@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from gf_env.datasets import ImageSpec
+from tests.helpers.tiny import random_network
 
 LIKE = ImageSpec(32, 3, ("x", "y"), (0.5,) * 3, (0.2,) * 3)
 RED, BLUE = (200, 0, 0), (0, 0, 200)
@@ -45,3 +46,10 @@ def write_stripes(root, counts=(48, 24, 24), size=16):
             image = Image.fromarray(pixels.astype(np.uint8))
             write_image(root / split / name / f"{number}.png", image)
     return root
+
+
+def stripes_network(size=16):
+    """A network with random weights for the images of `write_stripes`."""
+    classes = ("columns", "neither", "rows")
+    changes = {"image_size": size, "patch_size": size // 2, "classes": classes}
+    return random_network(channels=3, mean=(0.5,) * 3, std=(0.25,) * 3, **changes)

@@ -1,9 +1,11 @@
 """Every loader with a good file for it: what is damaged and forged, and how it is told as good."""
 
 import hashlib
+import importlib.util
+import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ import gf_env
 from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite_files import load_suite
 from agents.registry.files import load_policy
+from agents.stages.config import TrainConfig
+from agents.stages.folders import claim_folder, trained_pair
+from agents.stages.starting_settings import starting_settings
 from gf_env.datasets import load_dataset
 from gf_env.feature_bank.bank_file import stored_lattice
 from gf_env.network.image_classifier import (
@@ -41,12 +46,14 @@ class Loader:
         make: writes it, and what belongs to it, in an empty folder.
         load: reads it and returns what tells whether it is the same as before.
         signed: whether a checksum inside covers all that is in it.
+        needed: whether there is nothing to load without it.
     """
 
     file: str
     make: Callable[[Path], Any]
     load: Callable[[Path], Any]
     signed: bool = True
+    needed: bool = True
 
 
 def _weights(module: torch.nn.Module) -> str:
@@ -152,6 +159,50 @@ def _read_image(path: Path) -> str:
     return str(load_dataset(path.parents[2], "train").images(np.array([0])).sum())
 
 
+def _hugging_face() -> Any:
+    import datasets  # takes seconds, and is an extra
+
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def _table() -> Any:
+    hf = _hugging_face()
+    rng, contents = np.random.default_rng(0), []
+    for _ in range(4):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), np.uint8)).save(file, "PNG")
+        contents.append({"bytes": file.getvalue(), "path": None})
+    classes = hf.ClassLabel(names=["a", "b"])
+    features = hf.Features({"image": hf.Image(), "label": classes})
+    return hf.Dataset.from_dict({"image": contents, "label": [0, 1, 0, 1]}, features)
+
+
+def _save_table(path: Path) -> None:
+    if path.suffix == ".parquet":
+        _table().to_parquet(path)
+    else:
+        _table().save_to_disk(path.parent)
+
+
+def _read_hugging_face(path: Path) -> str:
+    _hugging_face().config.HF_DATASETS_CACHE = path.parent / ".cache"  # no part of it
+    data = load_dataset(f"hf:{path.parent}", "train")
+    return f"{data.labels} {data.images(np.arange(len(data))).sum((1, 2, 3))}"
+
+
+def _claim(path: Path) -> str:
+    claim_folder(path.parent, TrainConfig(), resume=True)
+    return str([each.relative_to(path.parent) for each in trained_pair(path.parent)])
+
+
+def _make_training(path: Path) -> None:
+    claim_folder(path.parent, TrainConfig(), resume=False)
+    for phase in ("stage2", "stage3"):
+        (path.parent / phase).mkdir()
+        (path.parent / phase / "best.safetensors").touch()
+
+
 _SUITE = """
 description = "a test"
 seeds = [0]
@@ -202,6 +253,15 @@ LOADERS = {
     "jpeg": Loader("train/a/0.jpg", _write_image, _read_image, signed=False),
     "tiff": Loader("train/a/0.tif", _write_image, _read_image, signed=False),
     "gif": Loader("train/a/0.gif", _write_image, _read_image, signed=False),
+    "a training's settings": Loader(
+        "config.json", _make_training, _claim, signed=False, needed=False
+    ),
+    "settings": Loader(
+        "a.json",
+        lambda path: path.write_text(json.dumps(asdict(TrainConfig()))),
+        lambda path: str(starting_settings(["--config", str(path)])),
+        signed=False,
+    ),
     "suite": Loader(
         "a.toml",
         lambda path: path.write_text(_SUITE),
@@ -209,3 +269,14 @@ LOADERS = {
         signed=False,
     ),
 }
+if importlib.util.find_spec("datasets"):
+    LOADERS |= {
+        f"hf: {file}": Loader(file, _save_table, _read_hugging_face, signed=False, needed=needed)
+        # without its state.json, a data set that was saved is a folder of Arrow files
+        for file, needed in (
+            ("data-00000-of-00001.arrow", True),
+            ("dataset_info.json", True),
+            ("state.json", False),
+            ("train.parquet", True),
+        )
+    }

@@ -41,8 +41,8 @@ from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite import Difference, Entry, Setting, Suite
 from agents.reporting.provenance import versions
 
-_WHEN, _LOAD = "at", "load_before"
-"""What differs between rows of the same machine and software."""
+_WHEN, _NOT_COMPARED = "at", ("at", "load_before", "revision")
+"""What differs between rows of the same machine and software; a manifest has the revisions."""
 
 _Correct = dict[str, NDArray[np.bool_]]
 """(seeds, n) by the names of entries: which images were right after the last look."""
@@ -250,7 +250,7 @@ def _provenance(rows: list[Result]) -> Provenance:
         first=times[0] if times else None,
         last=times[-1] if times else None,
         versions=_different(rows, lambda key: key in software),
-        machines=_different(rows, lambda key: key not in {*software, _WHEN, _LOAD}),
+        machines=_different(rows, lambda key: key not in {*software, *_NOT_COMPARED}),
     )
 
 

@@ -23,7 +23,7 @@ from agents.policies.base import Policy, PrivilegedPolicy
 from agents.registry.files import SB3_SUFFIX
 from agents.registry.learners import get_learner
 from agents.registry.policies import make_policy
-from agents.reporting.provenance import machine, versions
+from agents.reporting.provenance import machine, revision, versions
 from gf_env.datasets.base import dataset_digest
 from gf_env.envs.make_task import TaskArguments, make_task
 from gf_env.evaluation import Evaluation, evaluate
@@ -119,7 +119,12 @@ def make_row(run: Run, seconds: float, reason: str | None = None, **measured: An
         spec=run.spec,
         task=task_identity(run.setting),
         seconds=seconds,
-        made={"at": now.isoformat(timespec="seconds"), **versions(), **machine("cpu")},
+        made={
+            "at": now.isoformat(timespec="seconds"),
+            "revision": revision(),
+            **versions(),
+            **machine("cpu"),
+        },
         **measured,
     )
 

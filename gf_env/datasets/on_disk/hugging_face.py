@@ -19,6 +19,7 @@ from gf_env.datasets.base import ImageSpec
 from gf_env.datasets.on_disk.dataset import ImageFiles, image_files
 from gf_env.datasets.on_disk.folders import split_names
 from gf_env.datasets.on_disk.sources import TableSource
+from gf_env.storage.files import check_regular, check_size
 
 PREFIX = "hf:"
 
@@ -26,6 +27,7 @@ _COLUMN = re.compile(r"^(?P<rest>.+),(?P<kind>image|label)=(?P<column>[^,]+)$")
 _CONFIG = re.compile(r"^(?P<place>.+):(?P<config>[^:/\\]+)$")
 _SAVED = ("dataset_dict.json", "state.json")
 """One of these is in a folder that `save_to_disk` wrote: of all splits, or of one."""
+_NOTES = (*_SAVED, "dataset_info.json")
 _LABEL_TYPES = re.compile(r"u?int\d+|bool|(large_)?string")
 
 Tables = Mapping[str, Any]
@@ -112,12 +114,18 @@ def _open(named: _Named, download: bool) -> Tables:
     if is_saved and config is not None:
         raise ValueError(f"{place} was saved whole and has no configuration {config!r}")
     try:
+        if is_folder:
+            check_regular(place)
+            for each in _NOTES:  # the library reads them whole
+                check_size(Path(place) / each)
         if is_saved:
             found = hf.load_from_disk(place)
         elif is_folder or download:
             found = hf.load_dataset(place, config)
         else:
             found = _cached(place, config)
+        for table in [found] if isinstance(found, hf.Dataset) else found.values():
+            table.data.validate(full=True)  # reading a damaged one could end the process
     except (
         Exception
     ) as error:  # what its readers stumble over in a damaged data set may be anything

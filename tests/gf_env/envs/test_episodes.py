@@ -137,6 +137,27 @@ def test_new_episodes_on_shared_images_copy_none(started):
     assert torch.allclose(looked.logits, expected.logits, atol=1e-6)
 
 
+def test_new_images_go_where_the_rows_say(started):
+    network, rules, state = started
+    running = state.take(torch.tensor([3, 1]))
+    new = episodes.reset(network, rules, 255 - state.images[:1], state.labels[:1])
+    mixed = running.put(torch.tensor([0]), new)
+    assert mixed.rows.tolist() == [3, 1]
+    assert torch.equal(mixed.own_images(), torch.stack([new.images[0], state.images[1]]))
+
+
+def test_a_look_has_its_price(started):
+    network, _, state = started
+    _, gained, _ = episodes.step(network, Rules(5), state, Look(places(6)))
+    _, rewards, _ = episodes.step(network, Rules(5, look_cost=0.25), state, Look(places(6)))
+    assert torch.allclose(rewards, gained - 0.25)
+
+
+def test_nothing_is_sure_without_thresholds(started):
+    _, rules, state = started
+    assert episodes.is_sure(rules, state).tolist() == [False] * 6
+
+
 def test_episodes_of_the_same_images_join(started):
     _, _, state = started
     first, second = state.take(torch.tensor([4])), state.take(torch.tensor([0, 1]))
@@ -144,8 +165,9 @@ def test_episodes_of_the_same_images_join(started):
     assert joined.images is state.images
     assert joined.rows.tolist() == [4, 0, 1]
     assert torch.equal(joined.logits, state.logits[[4, 0, 1]])
-    with pytest.raises(ValueError, match="of the same images"):
-        first.join(state)
+    for others in (state, second._replace(images=state.images.clone())):
+        with pytest.raises(ValueError, match=r"^expected episodes that have rows, of the same im"):
+            first.join(others)
 
 
 def test_exits_at_the_threshold_or_above(started):
@@ -204,6 +226,14 @@ def test_a_contrastive_reward_compares_with_random_looks(tiny, bank):
     expected = episodes.readout(after).confidence - torch.stack(others).mean(0)
     assert torch.allclose(reward, expected, atol=1e-6)
     assert (reward != 0).all()
+
+
+def test_random_looks_are_at_the_images_of_rows(started):
+    network, _, state = started
+    rules, rows = Rules(5, reward="contrastive", rivals=Lattice.grid(2, 16, 8)), [4, 1]
+    expected = episodes.random_look(network, rules, state)[rows]
+    found = episodes.random_look(network, rules, state.take(torch.tensor(rows)))
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_random_looks_are_as_good_as_their_mean_probability(started):

@@ -1,5 +1,6 @@
 """Plain files: whole or not at all, only real ones, and nothing left behind."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from gf_env.storage import files
 from gf_env.storage.files import (
     PARTIAL_SUFFIX,
     FolderInUseError,
+    check_regular,
+    check_size,
     only_process,
     open_file,
     parse_json,
@@ -127,3 +130,22 @@ def test_a_file_of_any_size_is_not_read_whole(tmp_path):
     os.truncate(path, 1 << 40)
     with pytest.raises(OSError, match="larger than 512 MiB"):
         read_file(path)
+
+
+def test_only_files_are_in_a_folder(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "file").write_bytes(b"")
+    check_regular(tmp_path)
+    check_regular(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "below" / "pipe")
+    with pytest.raises(OSError, match=r"not a regular file.*pipe"):
+        check_regular(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "refused"), [(None, False), (1, False), (1 << 40, True)])
+def test_a_file_may_have_a_size(tmp_path, size, refused):
+    if size is not None:
+        (tmp_path / "file").touch()
+        os.truncate(tmp_path / "file", size)
+    with pytest.raises(OSError, match="larger than") if refused else contextlib.nullcontext():
+        check_size(tmp_path / "file")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -253,3 +254,60 @@ def test_paired_difference_notes_few_seeds():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: interquartile_mean([]), "values is empty, shape (0,); at least one value"),
+        (lambda: probability_of_improvement([[]], [[1.0]]), "ours[0] is empty, shape (0,); at l"),
+        (lambda: probability_of_improvement([[1.0]], [[]]), "theirs[0] is empty, shape (0,); at"),
+        (lambda: difference_of_means([], [1.0]), "ours is empty, shape (0,); at least one value"),
+        (lambda: difference_of_means([1.0], []), "theirs is empty, shape (0,); at least one v"),
+        (lambda: difference_of_means([[1.0]], [1.0]), "ours must be (seeds,), got shape (1, 1)"),
+        (lambda: difference_of_means([1.0], [[1.0]]), "theirs must be (seeds,), got shape (1, 1)"),
+    ],
+)
+def test_errors_say_which_side_and_what_it_must_be(call, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        call()
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(1, "1 seed"), (2, "2 seeds")])
+def test_too_few_seeds_are_counted(count, seeds):
+    note = stratified_bootstrap([[0.5] * count]).note
+    assert note == f"{seeds}: too few for an interval, which needs {MIN_SEEDS}"
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
+def test_every_resample_is_drawn_whatever_is_held_at_a_time(monkeypatch, at_once):
+    monkeypatch.setattr(statistics, "_RESAMPLED_AT_ONCE", at_once)
+    ours, theirs = np.full((3, 2), 4.0), np.full((4, 2), 1.5)
+    drawn = statistics._draw_differences(ours, theirs, Resampling(resamples=9))
+    assert drawn.tolist() == [2.5] * 9
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ([1.0], r"^theirs must be \(seeds, images\), got shape \(1,\)"),
+        ([[1.0, 0.0]], "same images in the same order$"),
+    ],
+)
+def test_images_that_cannot_be_paired(theirs, message):
+    with pytest.raises(ValueError, match=message):
+        paired_difference([[1.0]], theirs)
+
+
+def test_a_note_on_either_side_of_a_pair():
+    note = paired_difference([[1.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]).note
+    assert note == (
+        "1 seed of ours: the interval leaves out the choice of it; "
+        f"2 seeds: the interval is too narrow, {ENOUGH_SEEDS} are asked for"
+    )
+
+
+def test_as_many_resamples_as_asked_for():
+    scores = [[0.0, 0.5, 1.0, 7.0]]
+    few, many = (stratified_bootstrap(scores, np.mean, Resampling(resamples=n)) for n in (5, 50))
+    assert (few.low, few.high) != (many.low, many.high)

@@ -1,5 +1,6 @@
 """Against the real library, on data sets that it writes itself."""
 
+import os
 import pickle
 import sys
 
@@ -250,3 +251,19 @@ def test_the_library_is_optional(tree, monkeypatch):
     with pytest.raises(ValueError, match=r"`datasets`, which is not installed.*'gf-env\[hf\]'"):
         load_dataset(f"hf:{tree}", "train")
     assert not has_split(f"hf:{tree}", "train")
+
+
+@pytest.mark.parametrize("name", ["dataset_info.json", "state.json", "data.arrow"])
+def test_a_pipe_is_not_waited_for(tree, name):
+    place = saved(tree) / "train"
+    (place / name).unlink(missing_ok=True)
+    os.mkfifo(place / name)
+    with pytest.raises(ValueError, match="not a regular file"):
+        load_dataset(f"hf:{place}", "train")
+
+
+def test_notes_of_any_size_are_not_read(tree):
+    place = saved(tree) / "train"
+    os.truncate(place / "state.json", 1 << 33)
+    with pytest.raises(ValueError, match="larger than 512 MiB"):
+        load_dataset(f"hf:{place}", "train")

@@ -1,0 +1,124 @@
+"""Hostile files, kills, full disks and long runs, from a seed and with a length.
+
+    python -m tests.soak.run                        # all suites, in the length of their own
+    python -m tests.soak.run kills --seed 3 --length 30
+
+What was found goes to the terminal and, with --output, to a file of JSON, where it takes the place
+of what was found by the same suite with the same seed.
+"""
+
+import argparse
+import dataclasses
+import datetime
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.soak.processes import WORKER, arm
+
+if __name__ == "__mp_main__":
+    arm(WORKER)  # this is a process that a killed job has started
+
+from agents.reporting.provenance import machine, revision, versions
+from gf_env.storage.files import write_atomically
+from tests.hostile import run as hostile
+from tests.soak.disk import fill_disk
+from tests.soak.jobs import Job, make_jobs
+from tests.soak.kills import kill_jobs
+from tests.soak.outcome import Row, Say
+from tests.soak.steps import step_long
+from tests.soak.together import run_together
+
+_OnJobs = Callable[[list[Job], Path, int, int, Say], list[Row]]
+
+
+class Suite(NamedTuple):
+    """What is tried.
+
+    Attributes:
+        run: called with seed, length and where to say what was found; returns rows.
+        length: the usual one.
+        unit: what it counts.
+    """
+
+    run: Callable[[int, int, Say], list[Row]]
+    length: int
+    unit: str
+
+
+def _on_jobs(run: _OnJobs) -> Callable[[int, int, Say], list[Row]]:
+    def on_all(seed: int, length: int, say: Say) -> list[Row]:
+        with tempfile.TemporaryDirectory() as place:
+            jobs = make_jobs(Path(place) / "materials")
+            return run(jobs, Path(place), seed, length, say)
+
+    return on_all
+
+
+SUITES = {
+    "files": Suite(hostile.run, 2000, "variants of all loaders' files"),
+    "kills": Suite(_on_jobs(kill_jobs), 30, "kills of each job"),
+    "together": Suite(_on_jobs(run_together), 5, "times that each job runs twice at once"),
+    "disk": Suite(_on_jobs(fill_disk), 10, "full disks of each job"),
+    "steps": Suite(step_long, 1_000_000, "steps of each id"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run suites; return how many faults there were, at most 100."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    about = ", ".join(f"{name} ({each.length:,} {each.unit})" for name, each in SUITES.items())
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"all by default: {about}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--length", type=int, help="in the place of a suite's own")
+    parser.add_argument("--output", type=Path, help="file of JSON")
+    given = parser.parse_args(arguments)
+    unknown = sorted({*given.suites} - {*SUITES})
+    if unknown:
+        parser.error(f"unknown suites {unknown}; there are {[*SUITES]}")
+    faults = 0
+    for name in given.suites or SUITES:
+        found = run_suite(name, given.seed, given.length or SUITES[name].length)
+        faults += sum(len(row["faults"]) for row in found["rows"])
+        if given.output is not None:
+            _keep(given.output, found)
+    print(f"{faults} faults")
+    return min(faults, 100)
+
+
+def run_suite(name: str, seed: int, length: int) -> dict[str, Any]:
+    """Run a suite and return what it found, JSON-serialisable."""
+
+    def say(line: str) -> None:
+        print(f"{name}: {line}", flush=True)
+
+    began = time.perf_counter()
+    about = {"revision": revision(), "versions": versions(), "machine": machine("cpu")}
+    rows = SUITES[name].run(seed, length, say)
+    return {
+        "suite": name,
+        "seed": seed,
+        "length": length,
+        "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - began),
+        **about,
+        "rows": [dataclasses.asdict(row) for row in rows],
+    }
+
+
+def _keep(path: Path, found: dict[str, Any]) -> None:
+    """Put what a suite found into a file, in the order of suites and seeds."""
+    kept = json.loads(path.read_text()) if path.exists() else []
+    same = found["suite"], found["seed"]
+    kept = [each for each in kept if (each["suite"], each["seed"]) != same] + [found]
+    kept.sort(key=lambda each: ([*SUITES].index(each["suite"]), each["seed"]))
+    write_atomically(path, (json.dumps(kept, indent=1) + "\n").encode())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
