@@ -30,7 +30,7 @@ def test_two_seeds_of_hostile_files_over_all_loaders():
     files = [run for run in RUNS if run["suite"] == "files"]
     assert len({run["seed"] for run in files}) >= 2
     for run in files:
-        assert {row["what"] for row in run["rows"]} == {*LOADERS}
+        assert {row["what"] for row in run["rows"]} >= {*LOADERS}  # some need an extra
         assert sum(row["tried"] for row in run["rows"]) >= 2000
 
 
