@@ -2,8 +2,8 @@
 
 import itertools
 import os
+from unittest import mock
 
-import numpy as np
 import pytest
 
 from tests.soak import disk, run, steps
@@ -101,10 +101,13 @@ def test_steps(form, monkeypatch):
 
 
 def test_memory_and_time_that_grow_are_found(monkeypatch):
-    kept, clock = [], itertools.accumulate(range(10**6))
+    clock, memory = itertools.accumulate(range(10**6)), itertools.count(0, 1 << 24)
     monkeypatch.setattr(steps.time, "process_time", lambda: next(clock))
     monkeypatch.setattr(steps.gc, "collect", lambda: None)
-    leak = steps.Run(lambda: kept.append(np.ones(1 << 19)), 1, lambda: None)
+    process = mock.Mock()
+    process.memory_info.side_effect = lambda: mock.Mock(rss=next(memory))
+    monkeypatch.setattr(steps.psutil, "Process", lambda: process)
+    leak = steps.Run(lambda: None, 1, lambda: None)
     monkeypatch.setitem(steps.FORMS, "leak", lambda *a: leak)
     row = steps._step("GlanceFocus-v0", "leak", 0, 0, print)
     assert [fault.split()[0] for fault in row.faults] == ["memory", "a"]
