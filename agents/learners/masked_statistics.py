@@ -1,16 +1,6 @@
-"""Returns, and statistics that leave out what comes after an episode's end."""
+"""Statistics that leave out what comes after an episode's end."""
 
 import torch
-
-
-def discounted_returns(rewards: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Return R_t = r_t + gamma R_(t+1) for rewards (A, n), nothing after the last."""
-    returns = torch.zeros_like(rewards)
-    running = torch.zeros_like(rewards[0])
-    for step in reversed(range(len(rewards))):
-        running = rewards[step] + gamma * running
-        returns[step] = running
-    return returns
 
 
 def masked_mean(values: torch.Tensor, active: torch.Tensor) -> torch.Tensor:

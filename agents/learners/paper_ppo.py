@@ -19,8 +19,8 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.distributions import Normal
 
 from agents.learners.base import Metrics, OnUpdate, gradient_step, refuse_stop, stack
-from agents.learners.masked_statistics import discounted_returns
 from agents.learners.on_policy import EpisodeLearner, LearnerConfig
+from agents.learners.returns import discounted_returns, normalise
 from agents.learners.supervisor import Supervisor
 from agents.policies.paper import (
     PaperPolicy,
@@ -230,11 +230,6 @@ def gaussian_log_prob(locations: torch.Tensor, mean: torch.Tensor, std: float) -
     density: Any = Normal(mean, std, validate_args=False)  # torch has no types for it
     log_probs: torch.Tensor = density.log_prob(locations).sum(-1)
     return log_probs
-
-
-def normalise(returns: torch.Tensor) -> torch.Tensor:
-    """Return them with mean 0 and (unbiased) standard deviation 1 over all steps and episodes."""
-    return (returns - returns.mean()) / (returns.std() + 1e-5)
 
 
 def _new_network(task: Task, config: PaperPPOConfig) -> PatchProposalNetwork:

@@ -22,6 +22,7 @@ from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
 from agents.learners.masked_statistics import explained_variance, masked_mean, masked_normalise
 from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.learners.returns import estimate_advantages
 from agents.learners.supervisor import Supervisor
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from gf_env.configuration import Fraction, added, configuration
@@ -150,35 +151,6 @@ def prepare(rollout: Rollout, config: PPOSettings) -> Samples:
         advantages,
         advantages + rollout.values,
     )
-
-
-def estimate_advantages(
-    rewards: torch.Tensor,
-    values: torch.Tensor,
-    active: torch.Tensor,
-    gamma: float,
-    gae_lambda: float,
-) -> torch.Tensor:
-    """Return the generalised advantage estimate of whole episodes.
-
-    Args:
-        rewards: (A, n).
-        values: (A, n), expected before each action.
-        active: (A, n) bool; nothing counts from the first action on which the episode had ended.
-        gamma: discount.
-        gae_lambda: 0 trusts the values, 1 the rewards.
-
-    Returns:
-        (A, n); 0 where the episode had ended.
-    """
-    advantages = torch.zeros_like(rewards)
-    following, next_value = torch.zeros_like(rewards[0]), torch.zeros_like(rewards[0])
-    for step in reversed(range(len(rewards))):
-        error = rewards[step] + gamma * next_value - values[step]
-        following = torch.where(active[step], error + gamma * gae_lambda * following, 0)
-        next_value = torch.where(active[step], values[step], 0)
-        advantages[step] = following
-    return advantages
 
 
 def losses(

@@ -13,23 +13,22 @@ optimiser, Adam, on batches of episodes. And there may be an entropy bonus.
 An episode may end early, at `exit_thresholds`; what comes after its end is masked out of it all.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.learners.base import Metrics, OnUpdate, gradient_step
-from agents.learners.masked_statistics import discounted_returns, explained_variance, masked_mean
+from agents.learners.masked_statistics import explained_variance, masked_mean
 from agents.learners.on_policy import RewardLearner, RewardSettings, Rollout
+from agents.learners.returns import Baseline, expected_returns, returns_to_go
 from agents.learners.supervisor import Supervisor
 from agents.policies.actor_critic import ActorCritic, ActorCriticPolicy
 from gf_env.configuration import configuration
 from gf_env.envs.task import Task
 
 PHASE = "reinforce"
-Baseline = Literal["value", "batch_mean", "none"]
-BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 
 
 @configuration
@@ -106,37 +105,3 @@ def losses(
         metrics["losses/explained_variance"] = explained_variance(returns, values, active)
     metrics["losses/loss"] = loss
     return loss, {name: value.detach() for name, value in metrics.items()}
-
-
-def returns_to_go(rewards: torch.Tensor, active: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Return G_t, the discounted rewards from each action to the episode's end.
-
-    Args:
-        rewards: (A, n).
-        active: (A, n) bool; rewards count until the episode had ended.
-        gamma: discount.
-
-    Returns:
-        (A, n); 0 where the episode had ended.
-    """
-    return discounted_returns(torch.where(active, rewards, 0), gamma)
-
-
-def expected_returns(
-    baseline: Baseline, returns: torch.Tensor, values: torch.Tensor, active: torch.Tensor
-) -> torch.Tensor:
-    """Return what returns are compared with, (A, n).
-
-    Args:
-        baseline: see `ReinforceConfig`.
-        returns: (A, n).
-        values: (A, n), the critic's.
-        active: (A, n) bool.
-    """
-    if baseline == "value":
-        return values
-    if baseline == "none":
-        return torch.zeros_like(returns)
-    # an episode is in its own mean, which scales the gradient by (k - 1) / k for k that are running
-    running = active.sum(1, keepdim=True).clamp(min=1)  # there may be none left
-    return (torch.where(active, returns, 0).sum(1, keepdim=True) / running).expand_as(returns)

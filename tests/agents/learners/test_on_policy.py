@@ -1,10 +1,13 @@
 """Rollouts, and what is learned of them where episodes end early."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 import agents
 from agents.learners import base, imitation, ppo, reinforce
+from agents.learners.returns import Baseline
 from gf_env.envs.make_task import make_task
 from tests.agents.learners.toy import (
     EPISODIC,
@@ -109,7 +112,7 @@ LOSSES = [
     (collect, ppo_losses, ppo.RecurrentPPOConfig(clip_range_vf=0.1, ent_coef=0.1), BOTH),
     *(
         (collect, reinforce_losses, reinforce.ReinforceConfig(baseline=each, ent_coef=0.1), BOTH)
-        for each in reinforce.BASELINES
+        for each in get_args(Baseline)
     ),
     *(
         (lessons, imitation.losses, imitation.ImitationConfig(loss=loss, weighted=each), (GRID,))

@@ -6,24 +6,6 @@ from agents.learners.ppo import RecurrentPPOConfig
 from tests.agents.learners.toy import GRID, LOCATIONS, collect, new_network
 
 
-def test_advantages_by_hand():
-    rewards = torch.tensor([[1.0, 3.0], [2.0, 9.0], [4.0, 9.0]])
-    values = torch.tensor([[1.0, 1.0], [1.0, 7.0], [2.0, 7.0]])
-    active = torch.tensor([[True, True], [True, False], [True, False]])
-    found = ppo.estimate_advantages(rewards, values, active, 0.5, 0.5)
-    # errors of the first: 1 + 1/2 - 1, 2 + 1 - 1, 4 - 2; the second ended after one action
-    assert found.tolist() == [[0.5 + 0.25 * 2.5, 2.0], [2 + 0.25 * 2, 0.0], [2.0, 0.0]]
-
-
-def test_lambda_one_trusts_rewards_and_zero_the_values():
-    rewards, values = torch.rand(4, 3), torch.rand(4, 3)
-    active = torch.ones(4, 3, dtype=torch.bool)
-    trusting = ppo.estimate_advantages(rewards, values, active, 1.0, 1.0)
-    assert torch.allclose(trusting + values, rewards.flip(0).cumsum(0).flip(0))
-    shortest = ppo.estimate_advantages(rewards, values, active, 1.0, 0.0)
-    assert torch.allclose(shortest[:-1], rewards[:-1] + values[1:] - values[:-1], atol=1e-6)
-
-
 def test_clipped_surrogate_by_hand():
     ratio = torch.tensor([0.5, 0.5, 1.0, 2.0, 2.0])
     advantages = torch.tensor([1.0, -1.0, 3.0, 1.0, -1.0])

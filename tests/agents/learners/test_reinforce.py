@@ -9,26 +9,6 @@ from agents.learners.reinforce import ReinforceConfig
 from agents.policies.recurrent_network import RecurrentPolicyConfig, RecurrentPolicyNetwork
 
 
-def test_returns_to_go_by_hand():
-    rewards = torch.tensor([[1.0, 0.0], [2.0, 8.0], [4.0, math.nan]])
-    active = torch.tensor([[True, True], [True, True], [True, False]])
-    found = reinforce.returns_to_go(rewards, active, 0.5)
-    assert found.tolist() == [[3.0, 4.0], [4.0, 8.0], [4.0, 0.0]]
-
-
-def test_baselines_by_hand():
-    returns = torch.tensor([[1.0, 4.0, 4.0], [2.0, 6.0, 0.0], [0.0, 0.0, 0.0]])
-    active = torch.tensor([[True, True, True], [True, True, False], [False, False, False]])
-    values = torch.rand(3, 3)
-
-    def expected(baseline):
-        return reinforce.expected_returns(baseline, returns, values, active).tolist()
-
-    assert expected("value") == values.tolist()
-    assert expected("batch_mean") == [[3.0] * 3, [4.0] * 3, [0.0] * 3]
-    assert expected("none") == [[0.0] * 3] * 3
-
-
 def constant_network(value, grid_size=None, std=0.5):
     """Whatever it sees: the image's centre or any patch of a grid, and that value."""
     config = RecurrentPolicyConfig({"step": (1,)}, grid_size, hidden_size=4, std=std)
