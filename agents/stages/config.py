@@ -14,8 +14,8 @@ from agents.registry.learners import LEARNERS, get_learner, make_config
 from gf_env.builtin_tasks import DEFAULT_TASK
 from gf_env.configuration import configuration
 from gf_env.datasets.base import UNREADABLE
-from gf_env.network.config import Precision
 from gf_env.storage.files import parse_json, read_file, short
+from gf_env.training.precision import TrainingPrecision
 from gf_env.training.recipe import Recipe
 from gf_env.training.starting_weights import TIMM
 
@@ -124,7 +124,8 @@ class TrainConfig:
         rounds: how many policies are trained, each but the first on the network that learned on
             the looks of the one before; 1 is the paper's order, whose stage 3 comes last.
         given: parts to use instead of training them.
-        precision: of the supervised phases; `bfloat16` is mixed precision.
+        precision: of the supervised phases; `bfloat16` is mixed precision, `auto` that where the
+            device computes in bfloat16 by itself, `float32` elsewhere.
     """
 
     data: DataConfig = DataConfig()
@@ -133,7 +134,7 @@ class TrainConfig:
     policy: PolicyConfig = PolicyConfig()
     rounds: PositiveInt = 1
     given: Given = Given()
-    precision: Precision = "bfloat16"
+    precision: TrainingPrecision = "auto"
 
 
 def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:

@@ -8,11 +8,11 @@ import torch
 
 from gf_env.datasets.base import Dataset
 from gf_env.datasets.batches import Loading, read_batches
-from gf_env.network.config import Precision
 from gf_env.training import processes
 from gf_env.training.epochs import epoch_indices, epoch_seed, steps_in_epoch
 from gf_env.training.loop import ACCURACY, Metrics
 from gf_env.training.objectives import Objective
+from gf_env.training.precision import TrainingPrecision, is_mixed
 from gf_env.training.schedule import OptimiserConfig, load_optimiser, make_optimiser, make_schedule
 
 
@@ -27,7 +27,7 @@ class SupervisedTrainee:
         validate: returns metrics of the objective's module, which is in eval mode.
         loading: device and workers.
         augment: learn from varied copies of the images, where the data set has them.
-        precision: of activations in training; bfloat16 is mixed precision.
+        precision: see `gf_env.training.precision`.
         seed: of everything drawn.
         score: by which metric the best epoch is found.
     """
@@ -42,7 +42,7 @@ class SupervisedTrainee:
         *,
         loading: Loading,
         augment: bool,
-        precision: Precision,
+        precision: TrainingPrecision,
         seed: int,
         score: str = ACCURACY,
     ) -> None:
@@ -55,7 +55,7 @@ class SupervisedTrainee:
         self._optimiser = make_optimiser(*objective.encoders_and_others(), config)
         self._config, self._validate = config, validate
         self._loading, self._augment = loading, augment
-        self._precision, self._seed = precision, seed
+        self._mixed, self._seed = is_mixed(precision, loading.device), seed
 
     def train_epoch(
         self, number: int, on_step: Callable[[Mapping[str, torch.Tensor]], None]
@@ -75,11 +75,10 @@ class SupervisedTrainee:
         )
         first_step = number * self.steps_per_epoch
         schedule = make_schedule(self._optimiser, self._config, self.steps_per_epoch, first_step)
-        mixed = self._precision == "bfloat16"
         for batch in batches:
             rate = schedule.get_last_lr()[0]
             self._optimiser.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self._mixed):
                 loss = self._objective(batch, generator)
             loss.backward()
             self._optimiser.step()

@@ -217,7 +217,7 @@ def test_settings_from_preset_file_and_command_line():
         ({"recipe": {"stage1": {"epoch": 7}}}, "recipe.stage1.epoch"),
         ({"recipe": {"stage1": {"epochs": -7}}}, "recipe.stage1.epochs must be"),
         ({"recipe": 3}, "recipe must be"),
-        ({"precision": "half"}, "precision must be 'float32' or 'bfloat16', got 'half'"),
+        ({"precision": "half"}, "precision must be 'auto', 'float32' or 'bfloat16', got 'half'"),
         ([3], "expected an object of settings in settings.json, found [3]"),
     ],
 )
