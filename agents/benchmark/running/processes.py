@@ -5,11 +5,13 @@ A process of its own, so that a policy that crashes takes nothing with it but it
 
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -59,10 +61,9 @@ class Pool:
                 each.process.kill()
 
     def _start(self, run: Run) -> None:
-        # a forked process would inherit the threads' locks, but not the threads
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
+        process = context.Process(  # type: ignore[attr-defined]  # typeshed's base has none
             target=_do, args=(run, self.work.folder.path, sender, self.work.trust_sb3), daemon=True
         )
         process.start()
@@ -105,6 +106,20 @@ def _do(run: Run, path: Path, sender: Connection, trust_sb3: bool) -> None:
     result = execute_safely(run, ResultsFolder(path), sender.send, trust_sb3=trust_sb3)
     with suppress(BrokenPipeError):  # the sweep was killed
         sender.send(result)
+
+
+def _context() -> BaseContext:
+    """Return what starts processes.
+
+    Importing what a run needs takes seconds. On Linux a server does it once and forks a process for
+    each run; it has no threads, whose locks a fork of this process would inherit without them.
+    Elsewhere each process imports anew.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([execute_safely.__module__])
+    return context
 
 
 def available_cores() -> int:
