@@ -138,7 +138,8 @@ class Curves:
             only_process(self.folder, "training"),
             claimed_folder(self.folder, self.training, resume=True),
         ):
-            run.full_resolution()
+            if image_size in self.sizes or self.training.given.low_resolution is None:
+                run.full_resolution()  # the others start from it, if not from what is given
             for size in self.sizes:
                 phase = "full_resolution" if size == image_size else f"plain_{size}"
                 if size != image_size:
