@@ -63,7 +63,7 @@ SUITES = {
     "kills": Suite(_on_jobs(kill_jobs), 30, "kills of each job"),
     "together": Suite(_on_jobs(run_together), 5, "times that each job runs twice at once"),
     "disk": Suite(_on_jobs(fill_disk), 10, "full disks of each job"),
-    "steps": Suite(step_long, 1_000_000, "steps of each id"),
+    "steps": Suite(step_long, 1_000_000, "steps in each form"),
 }
 
 

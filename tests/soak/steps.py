@@ -25,8 +25,6 @@ MOST_BYTES, MOST_RATIO = 32 << 20, 1.5
 """That the last quarter may have beyond the second one; caches shared with others cost time."""
 _NUM_ENVS, _WINDOWS = 256, 40
 _LEAST_CALLS = 40
-_SINGLE_SHARE = 20
-"""A single environment takes one step where a vector takes so many."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +91,17 @@ def step_long(seed: int, length: int, say: Say, ids: tuple[str, ...] = tuple(ENV
 
     Args:
         seed: of actions and episodes.
-        length: steps of each vector and bridge; single ones take a share of that.
+        length: steps in each form, which the ids share.
         say: gets a line on each.
         ids: which ids.
     """
-    return [_step(env_id, form, seed, length, say) for form in FORMS for env_id in ids]
+    share = -(-length // len(ids))
+    return [_step(env_id, form, seed, share, say) for form in FORMS for env_id in ids]
 
 
 def _step(env_id: str, form: str, seed: int, length: int, say: Say) -> Row:
     run = FORMS[form](env_id, seed)
-    wanted = length if run.num_envs > 1 else length // _SINGLE_SHARE
-    calls = max(_LEAST_CALLS, -(-wanted // run.num_envs))
+    calls = max(_LEAST_CALLS, -(-length // run.num_envs))
     seconds, memory, faults = [], [], []
     try:
         for part in np.array_split(np.arange(calls), _WINDOWS):
