@@ -32,7 +32,9 @@ def test_the_papers_networks_are_timms(name):
         assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize(
+    "name", ["densenet121", "efficientnet_b2", "mobilenetv3_large_100", "regnety_600m", "resnet50"]
+)
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     dataset = random_dataset(count=2, size=60, channels=3)
