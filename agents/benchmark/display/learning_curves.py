@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
 from numpy.typing import NDArray
 
 from agents.benchmark.analysis.rows import Collected
@@ -128,6 +129,8 @@ def _draw_part(
         ends = [each.curve[-1][x] for trainings in trained.values() for each in trainings]
         if max(ends) > _FEW_TIMES * min(ends):
             axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 250k
     handles = [
         Line2D([], [], label=plain(name), marker=styles[name].marker, **styles[name].line)
         for name in trained

@@ -82,4 +82,4 @@ def ends(interval: Interval) -> tuple[float, float]:
 
 def set_title(figure: Figure, setting: str, what: str) -> None:
     """Write above a figure which setting it is of, and what it shows."""
-    figure.suptitle(f"{plain(setting)}: {what}", fontsize=11)
+    figure.suptitle(f"{plain(setting)}: {what}", fontsize=11, wrap=True)
