@@ -27,6 +27,8 @@ SCAN_PARTS = {"pretrain": "train", "train": "train", "validation": "validation",
 """Which part of the scans the digits of a split are from."""
 DIGITS = tuple("0123456789")
 _LONGEST = np.iinfo(np.int64).max
+_LONGEST_KEPT = 1_000_000
+"""Scenes in a split whose truth is kept, once it was made: tens of megabytes."""
 NOISE_SHIFT = 3
 """Noise is a random byte shifted right by this, so 0 to 31 of 255."""
 
@@ -186,6 +188,10 @@ class EndlessScenes(_Split):
     def __len__(self) -> int:
         return self._size
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy what the scenes are, not what was kept of them."""
+        return EndlessScenes, (self.kind, self.split, self._size)
+
     @override
     def images(self, indices: Indices) -> torch.Tensor:
         return torch.from_numpy(self.kind.render(self.split, self.checked(indices)))
@@ -202,22 +208,42 @@ class EndlessScenes(_Split):
 
 
 class _MadeWhenIndexed:
-    """One field of the truth of `EndlessScenes`: an array that is made where it is indexed."""
+    """One field of the truth of `EndlessScenes`: an array that is made where it is indexed.
+
+    It is kept unless the split is very long: learners come back to the same scenes, and making
+    their labels anew took twice as long as learning from them.
+    """
 
     def __init__(self, scenes: EndlessScenes, field: str) -> None:
         self._scenes, self._field = scenes, field
+        self._known = np.zeros(len(scenes) if len(scenes) <= _LONGEST_KEPT else 0, np.bool_)
+        self._kept: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self._scenes)
 
     def __getitem__(self, indices: Indices | slice | int) -> NDArray[np.int64]:
-        scenes = self._scenes
         if isinstance(indices, slice):
-            indices = np.array(range(len(scenes))[indices], np.int64)
-        numbers = scenes.checked(indices)
-        truth = scenes.kind.truth(scenes.split, numbers.ravel())
-        made: NDArray[np.int64] = getattr(truth, self._field)
+            indices = np.array(range(len(self))[indices], np.int64)
+        numbers = self._scenes.checked(indices)
+        wanted = numbers.ravel()
+        made = self._looked_up(wanted) if len(self._known) else self._made(wanted)
         return made.reshape(numbers.shape + made.shape[1:])
+
+    def _looked_up(self, numbers: Indices) -> NDArray[np.int64]:
+        missing = np.unique(numbers[~self._known[numbers]])
+        if self._kept is None or len(missing):
+            made = self._made(missing)
+            if self._kept is None:
+                self._kept = np.zeros((len(self), *made.shape[1:]), np.int64)
+            self._kept[missing] = made
+            self._known[missing] = True
+        return self._kept[numbers]
+
+    def _made(self, numbers: Indices) -> NDArray[np.int64]:
+        truth = self._scenes.kind.truth(self._scenes.split, numbers)
+        made: NDArray[np.int64] = getattr(truth, self._field)
+        return made
 
 
 @functools.lru_cache(maxsize=8)

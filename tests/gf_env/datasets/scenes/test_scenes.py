@@ -1,6 +1,7 @@
 """The contract of every built-in task at every level, and of scenes that are no task."""
 
 import itertools
+import pickle
 import time
 import zlib
 
@@ -197,6 +198,18 @@ def test_a_long_split_is_made_as_it_is_needed(kind, tmp_path, monkeypatch):
             with pytest.raises(IndexError, match=rf"scenes 0 to 9999999, got .* to {outside}"):
                 use(np.array([outside]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_were_made_are_kept(kind, monkeypatch):
+    scenes, some = EndlessScenes(kind, "test", 100_000), np.array([[7, 99_999], [7, 3]])
+    expected = kind.truth("test", some.ravel()).labels.reshape(2, 2)
+    for _ in range(2):
+        assert np.array_equal(scenes.labels[some], expected)
+        monkeypatch.setattr(type(kind), "truth", None)  # from here on there is what is kept
+    again = pickle.dumps(scenes)
+    assert len(again) < 1000
+    with pytest.raises(TypeError):
+        _ = pickle.loads(again).labels[some]
 
 
 def test_digests_tell_long_splits_apart(kind):
