@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt
 from rich.console import Console
 
 from agents.curves.measure import PLAIN, plain_networks
-from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, measure_pair
+from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, load_pair, measure_pair
 from agents.curves.report import (
     COSTS,
     EARLY_EXITS,
@@ -48,7 +48,12 @@ from gf_env.inference.adaptive import AdaptiveClassifier
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
 from gf_env.storage.files import only_process, write_atomically
-from gf_env.training.loop import training_progress
+from gf_env.training.loop import PhaseFolder, training_progress
+
+FULL = "full_resolution"
+"""The phase whose classifier sees images as they are."""
+
+_Opened = tuple[GlanceFocusNet, Policy]
 
 
 @configuration
@@ -58,18 +63,21 @@ class Curves:
     Trains a plain network of the same backbone for every input size, with the low-resolution
     schedule and from the full-resolution weights; the full size is the full-resolution classifier
     itself. Then compares GFNet with plain networks that are as often right. Writes
-    OUTPUT/multiply_adds.png, OUTPUT/seconds.png, OUTPUT/curves.json and a manifest. Exit thresholds
-    are searched and chosen on the validation split, all metrics are of the test split.
+    OUTPUT/multiply_adds.png, OUTPUT/seconds.png, OUTPUT/curves.json, OUTPUT/pairs and a manifest.
+    Exit thresholds are searched and chosen on the validation split, all metrics are of the test
+    split.
 
     Attributes:
         network: a built-in name, a file, or a checkpoint of the paper's release.
         policy: for this network, likewise; it does not stop.
-        trainings: folders of gf-env train with further pairs, trained alike, for intervals.
+        trainings: folders of gf-env train with further pairs, trained alike, for intervals; or the
+            files of OUTPUT/pairs that were made of them.
         further: scenes of a built-in task beyond those of the test split on which the comparison
             is made once more.
         sizes: input sizes of the plain networks, pixels.
         output: folder for the plots.
-        folder: where the plain networks are trained; those that are there already are taken.
+        folder: where the plain networks are trained; those that are there already are taken, also
+            without the state from which a training is resumed.
         preset: see `gf-env train`.
         config: likewise.
         trust_sb3: load a model that Stable-Baselines3 saved (.zip), which may run any code.
@@ -98,19 +106,37 @@ class Curves:
         """Train what is missing, measure, draw and write."""
         loading = Loading(torch.device(self.device), self.workers)
         shown = self._open(self.network, self.policy)
-        others = [self._open(*map(str, trained_pair(folder))) for folder in self.trainings]
+        others = [self._further(path) for path in self.trainings]
         with training_progress(console) as progress:
             run = TrainingRun(self.training, self.folder, loading=loading, progress=progress)
             images = self._images(run, loading)
             classifiers = self._train_plain(run)
         with console.status("measuring"):
             plain = list(plain_networks(classifiers, images.test, loading))
-            pairs = [measure_pair(*each, plain, images) for each in (shown, *others)]
+            pairs = [
+                pair.beside(plain, images)
+                for pair in self._pairs([(self.network, shown), *others], images)
+            ]
             times = list(self._time(shown, classifiers, pairs[0], images.test))
         self._write(pairs, times, console)
-        self._write_manifest([shown[0], *(network for network, _ in others)], run)
+        self._write_manifest(pairs, run)
 
-    def _open(self, network: str, policy: str) -> tuple[GlanceFocusNet, Policy]:
+    def _further(self, path: Path) -> tuple[str, MeasuredPair | _Opened]:
+        """Return the name of a further pair, and what it is."""
+        if path.is_file():
+            return path.stem, load_pair(path)
+        return path.name, self._open(*map(str, trained_pair(path)))
+
+    def _pairs(
+        self, given: Sequence[tuple[str, MeasuredPair | _Opened]], images: Images
+    ) -> Iterator[MeasuredPair]:
+        """Measure what was not measured before; all are written."""
+        for number, (name, each) in enumerate(given):
+            pair = each if isinstance(each, MeasuredPair) else measure_pair(*each, images)
+            pair.save(self.output / "pairs" / f"{number}-{Path(name).stem}.json")
+            yield pair
+
+    def _open(self, network: str, policy: str) -> _Opened:
         opened = load_policy(policy, trust_sb3=self.trust_sb3)
         if isinstance(opened, NetworkPolicy):
             opened.network.to(self.device)
@@ -133,23 +159,27 @@ class Curves:
             raise ValueError(
                 f"sizes must be from 1 to {image_size}, the images' own, got {list(self.sizes)}"
             )
-        made = {}
+        phases = {size: f"plain_{size}" for size in self.sizes if size != image_size}
+        starts_from_it = self.training.given.low_resolution is None
         with (
             only_process(self.folder, "training"),
             claimed_folder(self.folder, self.training, resume=True),
         ):
-            if image_size in self.sizes or self.training.given.low_resolution is None:
-                run.full_resolution()  # the others start from it, if not from what is given
-            for size in self.sizes:
-                phase = "full_resolution" if size == image_size else f"plain_{size}"
-                if size != image_size:
+            if image_size in self.sizes or starts_from_it:
+                phases[image_size] = FULL
+                if not _is_finished(run.place(FULL)):
+                    run.full_resolution()
+            for size, phase in phases.items():
+                if phase != FULL and not _is_finished(run.place(phase)):
                     run.train_smaller(phase, size)
-                made[size] = load_image_classifier(run.place(phase).best, run.loading.device)
-        return made
+        return {
+            size: load_image_classifier(run.place(phases[size]).best, run.loading.device)
+            for size in self.sizes
+        }
 
     def _time(
         self,
-        shown: tuple[GlanceFocusNet, Policy],
+        shown: _Opened,
         classifiers: dict[int, ImageClassifier],
         pair: MeasuredPair,
         test: Dataset,
@@ -205,10 +235,11 @@ class Curves:
             console.print(comparison_table(curve, comparisons, columns))
         console.print(f"Written to {self.output}.")
 
-    def _write_manifest(self, networks: Sequence[GlanceFocusNet], run: TrainingRun) -> None:
+    def _write_manifest(self, pairs: Sequence[MeasuredPair], run: TrainingRun) -> None:
         names = [self.network, *map(str, self.trainings)]
-        digests = {name: each.digest() for name, each in zip(names, networks, strict=True)}
-        policies = [self.policy, *(str(trained_pair(folder)[1]) for folder in self.trainings)]
+        digests = {name: each.network for name, each in zip(names, pairs, strict=True)}
+        folders = [path for path in self.trainings if path.is_dir()]
+        policies = [self.policy, *(str(trained_pair(folder)[1]) for folder in folders)]
         plain = {file.parent.name: file for file in self.folder.glob("*/best.safetensors")}
         used = {f"policy {name}": policy_file(name) for name in policies} | plain
         write_manifest(
@@ -227,6 +258,11 @@ class Curves:
             "threads": timed.threads,
             **{curve: timed.compared(pair.comparisons(TEST, curve)) for curve in EARLY_EXITS},
         }
+
+
+def _is_finished(place: PhaseFolder) -> bool:
+    """Whether a phase was brought here from elsewhere: without what it is resumed from."""
+    return place.best.is_file() and not place.last.is_file()
 
 
 def _label(timed: Timed) -> str:

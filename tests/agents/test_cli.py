@@ -185,6 +185,14 @@ def test_train_evaluate_and_curves(tmp_path, call):
     curves = json.loads(Path("runs/curves/curves.json").read_text())
     assert [each["name"] for each in curves["pairs"]] == [network, "run", "run"]
     assert curves["pairs"][0]["test"] == curves["pairs"][1]["test"]
+    for last in Path("runs/plain").glob("*/last.safetensors"):
+        last.unlink()  # as where the networks were brought from elsewhere
+    before = {path: path.stat().st_mtime_ns for path in Path("runs/plain").glob("*/best.*")}
+    pair = "runs/curves/pairs/1-run.json"
+    call("curves", *arguments, *measured, "--output", "again", "--trainings", pair, pair)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    again = json.loads(Path("again/curves.json").read_text())
+    assert again["pairs"][1] == {**curves["pairs"][1], "name": pair}
     assert [each["batch_size"] for each in curves["time"]] == [64, 1]
     found = {(point["curve"], point["setting"]) for point in curves["points"]}
     assert {("plain", 8.0), ("plain", 12.0), ("plain", 16.0), ("anytime", 5.0)} <= found

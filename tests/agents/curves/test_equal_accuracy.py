@@ -54,7 +54,8 @@ def pair(scale):
     """Return a pair that costs so many times as much."""
     held_out = [Point(BUDGETED, 1.0, 0.86, 4.1 * scale), Point(BUDGETED, 1.9, 0.96, 8.0)]
     points = [Point(BUDGETED, 1.0, 0.825, 4.0 * scale), Point(BUDGETED, 1.9, 0.9, 14.0)]
-    return MeasuredPair(held_out, {"test": [*points, *PLAIN_POINTS]}, {"test": [0.825]})
+    points = {"test": [*points, *PLAIN_POINTS]}
+    return MeasuredPair("a network", {}, held_out, points, {"test": [0.825]})
 
 
 def test_mean_over_pairs():

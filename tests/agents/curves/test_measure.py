@@ -5,7 +5,7 @@ import torch
 from agents import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from agents.curves import report
 from agents.curves.measure import ANYTIME, BUDGETED, CONFIDENT, PLAIN, plain_networks
-from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, measure_pair
+from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, load_pair, measure_pair
 from agents.curves.timing import TimingConfig, seconds_per_image
 from gf_env.datasets.batches import Loading
 from gf_env.evaluation import evaluate
@@ -40,7 +40,8 @@ def classifiers():
 def measured(pair, classifiers) -> MeasuredPair:
     held_out, test = random_dataset(25, seed=1), random_dataset(30)
     plain = list(plain_networks(classifiers, test, ON_CPU))
-    return measure_pair(*pair, plain, Images(held_out, test, PARTS, ON_CPU))
+    images = Images(held_out, test, PARTS, ON_CPU)
+    return measure_pair(*pair, images).beside(plain, images)
 
 
 def of(points, curve):
@@ -116,6 +117,21 @@ def test_threads_are_as_they_were(pair, measured):
         threads=before + 1,
     )
     assert torch.get_num_threads() == before
+
+
+def test_a_measured_pair_is_kept_in_a_file(measured, tmp_path):
+    measured.save(tmp_path / "new" / "pair.json")
+    assert load_pair(tmp_path / "new" / "pair.json") == measured
+    other = Images(random_dataset(25, seed=2), random_dataset(30), PARTS, ON_CPU)
+    with pytest.raises(ValueError, match="measure it again"):
+        measured.beside([], other)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1, 2", '{"network": 3}'])
+def test_a_file_that_holds_no_pair(content, tmp_path):
+    (tmp_path / "pair.json").write_text(content)
+    with pytest.raises(ValueError, match=r"pair\.json"):
+        load_pair(tmp_path / "pair.json")
 
 
 @pytest.mark.parametrize("name", ["batch_sizes", "threads"])
