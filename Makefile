@@ -14,13 +14,13 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # the same with the lowest versions that pyproject.toml allows, in an environment of its own. Python 3.10
-# has wheels of all of them
+# and 3.11 have wheels of all of them. What they use of other libraries may be deprecated there by now
 LOWEST := .venv-lowest
 test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile -W ignore::DeprecationWarning
 
 # every snippet of docs/LIBRARIES.md, and Ray, with the newest versions of other libraries, in an
 # environment of its own; writes the page's table. RLlib asks for a Gymnasium of its own, so it is last

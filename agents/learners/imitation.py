@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from agents.learners.architectures.recurrent import RecurrentWithMap
 from agents.learners.base import Metrics, OnUpdate, gradient_step, stack
+from agents.learners.kept_batches import KeptBatches
 from agents.learners.masked_statistics import masked_mean
 from agents.learners.on_policy import (
     Acted,
@@ -138,14 +139,14 @@ class ImitationLearner(ActorCriticLearner[ImitationSettings]):
             functools.partial(torch.optim.AdamW, weight_decay=config.weight_decay),
         )
         self._teacher = GreedyOracle(grid_size)
-        self._kept: list[Lessons] = []
+        self._kept = KeptBatches(Lessons, config.kept_batches)
 
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         config = self._config
         rate = self._anneal_rate(progress)
         beta = teachers_share(progress, config.beta, config.beta_until)
         lessons = collect(self._task, self._network, self._teacher, batch, beta, generator)
-        self._kept = [*self._kept, lessons][-config.kept_batches :]
+        self._kept.add(lessons)
         learned = update(self._network, self._optimiser, self._kept, config, generator)
         return {
             **episode_metrics(lessons.rewards, lessons.active, lessons.correct, lessons.looks),
@@ -157,20 +158,12 @@ class ImitationLearner(ActorCriticLearner[ImitationSettings]):
 
     @override
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "kept": [each._asdict() for each in self._kept]}
+        return {**super().state(), "kept": self._kept.state()}
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
-        self._kept = [Lessons(**_on(self._task.device, each)) for each in state["kept"]]
-
-
-def _on(device: torch.device, kept: dict[str, Any]) -> dict[str, Any]:
-    """Return tensors by name, and such dicts among them, on a device."""
-    return {
-        name: _on(device, each) if isinstance(each, dict) else each.to(device)
-        for name, each in kept.items()
-    }
+        self._kept.load_state(state["kept"], self._task.device)
 
 
 def teachers_share(progress: float, beta: float, until: float) -> float:
@@ -224,17 +217,14 @@ def advice(task: Task, teacher: GreedyOracle, state: Episodes) -> torch.Tensor:
 def update(
     network: ActorCritic,
     optimiser: torch.optim.Optimizer,
-    kept: list[Lessons],
+    kept: KeptBatches[Lessons],
     config: ImitationSettings,
     generator: torch.Generator,
 ) -> Metrics:
     """Learn from the newest batch, then from others that were kept; return means by name."""
-    drawn = torch.randint(
-        len(kept), (config.gradient_steps - 1,), generator=generator, device=generator.device
-    )
     steps = []
-    for number in (-1, *drawn.tolist()):
-        loss, metrics = losses(network, kept[number], config)
+    for lessons in kept.drawn(config.gradient_steps, generator):
+        loss, metrics = losses(network, lessons, config)
         gradient_step(network, optimiser, loss, config.max_grad_norm)
         steps.append(metrics)
     return {name: values.mean() for name, values in stack(steps).items()}

@@ -83,3 +83,22 @@ def estimate_advantages(
         next_value = torch.where(active[step], values[step], 0)
         advantages[step] = following
     return advantages
+
+
+def td_targets(
+    rewards: torch.Tensor, values: torch.Tensor, active: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """Return r_t + gamma V_(t+1), what an action was worth, of whole episodes.
+
+    Args:
+        rewards: (A, n).
+        values: (A, n), expected before each action.
+        active: (A, n) bool; nothing follows once the episode had ended.
+        gamma: discount.
+
+    Returns:
+        (A, n); without meaning where the episode had ended.
+    """
+    following = torch.where(active, values, 0).roll(-1, 0)
+    following[-1] = 0
+    return rewards + gamma * following

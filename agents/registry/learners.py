@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from agents.learners import belief_search, imitation, paper_ppo, ppo, reinforce, stopping
+from agents.learners import (
+    belief_search,
+    imitation,
+    paper_ppo,
+    ppo,
+    q_learning,
+    reinforce,
+    stopping,
+)
 from agents.learners.architectures.base import Architecture, with_architecture
 from agents.learners.architectures.map import Map
 from agents.learners.base import OnUpdate, Update
@@ -123,6 +131,7 @@ its learners have settings of their own for it."""
 FROM_EPISODES: Mapping[str, tuple[type[Any], Callable[..., Policy]]] = {
     "ppo": (ppo.PPOSettings, ppo.train),
     "reinforce": (reinforce.ReinforceSettings, reinforce.train),
+    "q": (q_learning.QSettings, q_learning.train),
     "imitation": (imitation.ImitationSettings, imitation.train),
 }
 """Learners that train any architecture: their settings, and what trains with them."""
@@ -137,6 +146,7 @@ LEARNERS: Mapping[str, Learner] = {
     "paper-ppo": _from_episodes(paper_ppo.PaperPPOConfig, paper_ppo.train),
     "recurrent-ppo": _from_episodes(ppo.RecurrentPPOConfig, ppo.train),
     "reinforce": _from_episodes(reinforce.ReinforceConfig, reinforce.train),
+    "q": _from_episodes(q_learning.QConfig, q_learning.train),
     "imitation": _from_episodes(imitation.ImitationConfig, imitation.train),
     **{
         f"{name}-{signal}": _from_episodes(with_architecture(settings, architecture), train)

@@ -11,7 +11,7 @@ import torch
 
 import agents
 import gf_env
-from agents.learners import imitation, paper_ppo, ppo, reinforce
+from agents.learners import imitation, paper_ppo, ppo, q_learning, reinforce
 from agents.policies.recurrent_network import SEES
 from gf_env.envs.make_task import make_task
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
@@ -22,6 +22,8 @@ ON_REWARDS = {
     "paper_ppo": "discounted_returns",
     "recurrent_ppo": "estimate_advantages",
     "reinforce": "returns_to_go",
+    "q_learning": "td_targets",
+    "map_q": "td_targets",
     "map_ppo": "estimate_advantages",
     "map_reinforce": "returns_to_go",
 }
@@ -80,13 +82,20 @@ IMITATION = [
     *bad("beta beta_until", 1.1),
     *bad("loss", "hinge"),
 ]
+Q_LEARNING = [
+    *bad("kept_batches gradient_steps temperature final_temperature", 0),
+    *bad("weight_decay gamma target_rate", -1),
+    *bad("gamma target_rate", 1.1),
+]
 IMPOSSIBLE = {
     "paper_ppo": [*EPISODES, *REWARDS, *bad("action_std", 0)],
     "recurrent_ppo": [*A_RECURRENT_POLICY, *A_WIDTH, *PPO, *bad("num_minibatches", 300)],
     "reinforce": [*A_RECURRENT_POLICY, *A_WIDTH, *REWARDS, *ENTROPY, *bad("baseline", "median")],
     "imitation": [*A_RECURRENT_POLICY, *IMITATION, *bad("feature_channels map_channels", -1)],
+    "q_learning": [*A_RECURRENT_POLICY, *Q_LEARNING, *bad("feature_channels map_channels", -1)],
     "map_ppo": [*A_MAP, *PPO, *bad("num_minibatches", 1100)],
     "map_reinforce": [*A_MAP, *REWARDS, *ENTROPY, *bad("baseline", "median")],
+    "map_q": [*A_MAP, *Q_LEARNING],
     "map_imitation": [*A_MAP, *IMITATION],
     "belief_search": [
         *bad("epochs batch_size learning_rate trust max_seconds places hidden_size", 0),
@@ -175,7 +184,13 @@ def test_updates_are_counted_timed_and_measured(short):
         assert update.metrics["charts/SPS"] == pytest.approx(update.steps / update.seconds)
 
 
-QUICK = {"belief_search": 0.65, "map_ppo": 0.75, "map_reinforce": 0.75, "map_imitation": 0.8}
+QUICK = {
+    "belief_search": 0.65,
+    "map_ppo": 0.75,
+    "map_reinforce": 0.75,
+    "map_q": 0.75,
+    "map_imitation": 0.8,
+}
 """What learners that soon know something may find after three updates."""
 
 
@@ -196,6 +211,7 @@ LENGTHS = [({"epochs": 2}, 2, [5, 5]), ({"updates": 7}, 2, [5, 2]), ({"updates":
         ("paper_ppo", paper_ppo.PaperLearner, {}),
         ("recurrent_ppo", ppo.PPOLearner, {"update_epochs": 1, "sees": ("step",)}),
         ("reinforce", reinforce.ReinforceLearner, {"sees": ("step",)}),
+        ("q_learning", q_learning.QLearner, {"gradient_steps": 1}),
         ("imitation", imitation.ImitationLearner, {"gradient_steps": 1}),
         ("map_ppo", ppo.PPOLearner, {"update_epochs": 1}),
     ],
@@ -258,9 +274,11 @@ LONG = {
     ("recurrent_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("reinforce", LOCATIONS): {"updates": 150},
     ("reinforce", GRID): {"updates": 120},
+    ("q_learning", GRID): {"updates": 100},
     ("imitation", GRID): {"updates": 60},
     ("map_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("map_reinforce", GRID): {"updates": 120},
+    ("map_q", GRID): {"updates": 60},
     ("map_imitation", GRID): {"updates": 60},
     ("belief_search", GRID): {"epochs": 20, "batch_size": 256},
 }
@@ -289,6 +307,8 @@ still at 0.60 to 0.65 after 600 updates."""
         ),
         ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_reinforce", GRID, {}, 0.8, {}),
+        ("q_learning", GRID, {}, 0.6, {"losses/explained_variance": 0.3}),
+        ("map_q", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),
     ],

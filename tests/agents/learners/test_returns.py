@@ -8,6 +8,7 @@ from agents.learners.returns import (
     expected_returns,
     normalise,
     returns_to_go,
+    td_targets,
 )
 
 
@@ -56,6 +57,15 @@ def test_lambda_one_trusts_rewards_and_zero_the_values():
     assert torch.allclose(trusting + values, rewards.flip(0).cumsum(0).flip(0))
     shortest = estimate_advantages(rewards, values, active, 1.0, 0.0)
     assert torch.allclose(shortest[:-1], rewards[:-1] + values[1:] - values[:-1], atol=1e-6)
+
+
+def test_targets_by_hand():
+    rewards = torch.tensor([[1.0, 3.0], [2.0, 9.0], [4.0, 9.0]])
+    values = torch.tensor([[5.0, 6.0], [1.0, 7.0], [2.0, 7.0]])
+    active = torch.tensor([[True, True], [True, False], [True, False]])
+    found = td_targets(rewards, values, active, 0.5)
+    assert found[active].tolist() == [1.5, 3.0, 3.0, 4.0]
+    assert values.tolist() == [[5.0, 6.0], [1.0, 7.0], [2.0, 7.0]]
 
 
 def test_normalisation_is_over_all_steps_and_episodes_and_unbiased():

@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 import gf_env
-from agents.learners import belief_search, imitation, on_policy, paper_ppo, ppo, reinforce
+from agents.learners import (
+    belief_search,
+    imitation,
+    on_policy,
+    paper_ppo,
+    ppo,
+    q_learning,
+    reinforce,
+)
 from agents.learners.architectures.recurrent import RecurrentWithWidth
 from agents.registry import learners as registry
 from gf_env.network.encoders.base import Encoding
@@ -91,6 +99,16 @@ LEARNERS = {
             "loss policy_loss value_loss entropy explained_variance",
         ),
     ),
+    "q_learning": Learner(
+        q_learning,
+        q_learning.QConfig,
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3, "temperature": 0.2},
+        (GRID,),
+        _names(
+            "episodic_return accuracy looks learning_rate temperature",
+            "loss entropy explained_variance",
+        ),
+    ),
     "imitation": Learner(
         imitation,
         imitation.ImitationConfig,
@@ -122,13 +140,14 @@ def _of_map(signal, recurrent, **quick):
     return Learner(learner.module, config, settings, (GRID,), learner.metrics - {"charts/std"})
 
 
-RECURRENT = ("recurrent_ppo", "reinforce", "imitation")
+RECURRENT = ("recurrent_ppo", "reinforce", "q_learning", "imitation")
 LEARNERS |= {
     "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4),
     "map_reinforce": _of_map("reinforce", "reinforce", learning_rate=0.02),
+    "map_q": _of_map("q", "q_learning", learning_rate=5e-3, temperature=0.2),
     "map_imitation": _of_map("imitation", "imitation", learning_rate=5e-3),
 }
-EPISODIC = (*RECURRENT, "map_ppo", "map_reinforce", "map_imitation")
+EPISODIC = (*RECURRENT, "map_ppo", "map_reinforce", "map_q", "map_imitation")
 """Those that share the settings of `EpisodeSettings`, and whose policies can stop."""
 
 
