@@ -179,7 +179,7 @@ class ResultsFolder:
     def write_arrays(self, key: str, arrays: dict[str, NDArray[Any]]) -> str:
         """Write the arrays of a run, whole or not at all; return their file's SHA-256."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        np.savez_compressed(buffer, **arrays)
         write_atomically(self.arrays_path(key), buffer.getvalue())
         return hashlib.sha256(buffer.getvalue()).hexdigest()
 
