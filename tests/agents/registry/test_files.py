@@ -23,6 +23,8 @@ def test_all_files_are_listed():
 
 @pytest.mark.parametrize("name", EVALUATIONS)
 def test_saved_before_the_layout(name):
+    if name.endswith(".zip") and np.lib.NumpyVersion(np.__version__) < "2.0.0":
+        pytest.skip("Stable-Baselines3 saved it with NumPy 2")
     policy = load_policy(FOLDER / name, trust_sb3=True)
     found = gf_env.evaluate(policy, split="validation", num_images=50)
     assert found.mean_return == pytest.approx(EVALUATIONS[name]["return"], abs=1e-6)
