@@ -1,5 +1,7 @@
 """What several test modules need."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -25,9 +27,14 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_cache(tmp_path_factory):
-    """Tests neither use nor fill the user's cache; processes they start inherit this."""
+    """Tests neither use nor fill the user's cache; processes they start inherit this.
+
+    All processes of a test run share one.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GF_ENV_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GF_ENV_CACHE", str(place / "gf-env-cache"))
         yield
 
 

@@ -19,6 +19,8 @@ BLOCKS += re.findall(BLOCK, IMAGES, re.DOTALL)
 SHORTER = {
     "200_000": "1",
     "num_images=500": "num_images=20",
+    'split="validation").max': 'split="validation", num_images=100).max',
+    "range(640)": "range(128)",
     "feature_bank=True": 'split="validation", feature_bank=True',
 }
 
