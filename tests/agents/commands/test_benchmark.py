@@ -1,3 +1,4 @@
+import contextlib
 import json
 from pathlib import Path
 
@@ -72,8 +73,8 @@ def test_what_cannot_be(arguments, message, suite, capsys):
 
 
 def test_seeds_that_are_the_same(capsys):
-    with pytest.raises(SystemExit):
-        main(["benchmark", "rules", "--seeds", "0", "0"])
+    with contextlib.suppress(SystemExit):  # versions of tyro raise it or not
+        assert main(["benchmark", "rules", "--seeds", "0", "0"]) != 0
     assert "seeds must be one or more different" in capsys.readouterr().err
 
 

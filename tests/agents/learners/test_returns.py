@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 
 from agents.learners.returns import (
@@ -29,16 +30,17 @@ def test_returns_to_go_by_hand():
 
 
 def test_baselines_by_hand():
-    returns = torch.tensor([[1.0, 4.0, 4.0], [2.0, 6.0, 0.0], [0.0, 0.0, 0.0]])
-    active = torch.tensor([[True, True, True], [True, True, False], [False, False, False]])
-    values = torch.rand(3, 3)
+    returns = torch.tensor([[1.0, 4.0, 4.0], [2.0, 6.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    running = torch.tensor([3, 2, 1, 0])
+    active = torch.arange(3) < running[:, None]
+    values = torch.rand(4, 3)
 
     def expected(baseline):
         return expected_returns(baseline, returns, values, active).tolist()
 
     assert expected("value") == values.tolist()
-    assert expected("batch_mean") == [[3.0] * 3, [4.0] * 3, [0.0] * 3]
-    assert expected("none") == [[0.0] * 3] * 3
+    assert expected("batch_mean") == [[3.0] * 3, [4.0] * 3, [5.0] * 3, [0.0] * 3]
+    assert expected("none") == [[0.0] * 3] * 4
 
 
 def test_advantages_by_hand():
@@ -48,6 +50,12 @@ def test_advantages_by_hand():
     found = estimate_advantages(rewards, values, active, 0.5, 0.5)
     # errors of the first: 1 + 1/2 - 1, 2 + 1 - 1, 4 - 2; the second ended after one action
     assert found.tolist() == [[0.5 + 0.25 * 2.5, 2.0], [2 + 0.25 * 2, 0.0], [2.0, 0.0]]
+
+
+def test_advantages_of_one_action():
+    rewards, values = torch.tensor([[2.0, 3.0]]), torch.tensor([[0.5, 4.0]])
+    active = torch.ones(1, 2, dtype=torch.bool)
+    assert estimate_advantages(rewards, values, active, 0.9, 0.9).tolist() == [[1.5, -1.0]]
 
 
 def test_lambda_one_trusts_rewards_and_zero_the_values():
@@ -72,3 +80,5 @@ def test_normalisation_is_over_all_steps_and_episodes_and_unbiased():
     returns = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
     mean, std = 3.0, math.sqrt((4 + 1 + 0 + 9) / 3)
     assert torch.allclose(normalise(returns), (returns - mean) / (std + 1e-5))
+    alike = torch.tensor([[1e-5, -1e-5]])
+    assert normalise(alike).tolist() == [pytest.approx([1 / (2**0.5 + 1), -1 / (2**0.5 + 1)])]
