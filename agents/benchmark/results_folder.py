@@ -179,7 +179,8 @@ class ResultsFolder:
     def write_arrays(self, key: str, arrays: dict[str, NDArray[Any]]) -> str:
         """Write the arrays of a run, whole or not at all; return their file's SHA-256."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        # NumPy before 2.1 has no `allow_pickle` here; none of ours would need it
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         write_atomically(self.arrays_path(key), buffer.getvalue())
         return hashlib.sha256(buffer.getvalue()).hexdigest()
 

@@ -274,11 +274,11 @@ LONG = {
     ("recurrent_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("reinforce", LOCATIONS): {"updates": 150},
     ("reinforce", GRID): {"updates": 120},
-    ("q_learning", GRID): {"updates": 100},
+    ("q_learning", GRID): {"updates": 60},
     ("imitation", GRID): {"updates": 60},
     ("map_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("map_reinforce", GRID): {"updates": 120},
-    ("map_q", GRID): {"updates": 60},
+    ("map_q", GRID): {"updates": 40},
     ("map_imitation", GRID): {"updates": 60},
     ("belief_search", GRID): {"epochs": 20, "batch_size": 256},
 }
@@ -307,7 +307,8 @@ still at 0.60 to 0.65 after 600 updates."""
         ),
         ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_reinforce", GRID, {}, 0.8, {}),
-        ("q_learning", GRID, {}, 0.6, {"losses/explained_variance": 0.3}),
+        # seeds 0 to 2: 0.60 to 0.68
+        ("q_learning", GRID, {}, 0.55, {"losses/explained_variance": 0.3}),
         ("map_q", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),
