@@ -14,6 +14,7 @@ from pydantic import Field, NonNegativeInt
 from rich.console import Console
 
 from agents.curves.measure import PLAIN, plain_networks
+from agents.curves.page import report_page
 from agents.curves.pairs import FURTHER, TEST, Images, MeasuredPair, load_pair, measure_pair
 from agents.curves.report import (
     COSTS,
@@ -53,6 +54,9 @@ from gf_env.training.loop import PhaseFolder, training_progress
 FULL = "full_resolution"
 """The phase whose classifier sees images as they are."""
 
+_FILES = [*(f"{name}.png" for name in COSTS), "curves.json", "report.md"]
+"""What is written, beside the pairs and the manifest."""
+
 _Opened = tuple[GlanceFocusNet, Policy]
 
 
@@ -63,7 +67,7 @@ class Curves:
     Trains a plain network of the same backbone for every input size, with the low-resolution
     schedule and from the full-resolution weights; the full size is the full-resolution classifier
     itself. Then compares GFNet with plain networks that are as often right. Writes
-    OUTPUT/multiply_adds.png, OUTPUT/seconds.png, OUTPUT/curves.json, OUTPUT/pairs and a manifest.
+    OUTPUT/multiply_adds.png, seconds.png, curves.json, report.md, pairs and a manifest.
     Exit thresholds are searched and chosen on the validation split, all metrics are of the test
     split.
 
@@ -226,6 +230,7 @@ class Curves:
         }
         content = json.dumps(found, indent=2) + "\n"
         write_atomically(self.output / "curves.json", content.encode())
+        write_atomically(self.output / "report.md", report_page(found).encode())
         title = f"{self.network}: {self.training.data.test_split} split"
         for cost in COSTS:
             plot_curves(self.output / f"{cost}.png", times[0], cost, title)
@@ -248,7 +253,7 @@ class Curves:
             seeds=[self.training.recipe.seed],
             networks=digests | {name: file_digest(file) for name, file in used.items()},
             data=data_digests([run.images, run.validation, run.test]),
-            files=[self.output / f"{name}.png" for name in COSTS] + [self.output / "curves.json"],
+            files=[self.output / name for name in _FILES],
             device=self.device,
         )
 

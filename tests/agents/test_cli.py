@@ -202,6 +202,7 @@ def test_train_evaluate_and_curves(tmp_path, call):
     found = {(point["curve"], point["setting"]) for point in curves["points"]}
     assert {("plain", 8.0), ("plain", 12.0), ("plain", 16.0), ("anytime", 5.0)} <= found
     assert len([curve for curve, _ in found if curve == "budgeted"]) == 39
+    assert "| 16 |" in Path("runs/curves/report.md").read_text()
     for name in ("multiply_adds", "seconds"):
         with Image.open(f"runs/curves/{name}.png") as picture:
             assert picture.width > 500

@@ -1,6 +1,6 @@
 """A report as tables for the terminal and as Markdown, both from the same cells."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich import box
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from agents.benchmark.analysis.report import Report
 from agents.benchmark.display.cells import ENTRY, TextTable, stops_or_pays, text_tables
+from agents.reporting.markdown import escape, markdown_table
 
 KINDS = {
     "bound": "bound: sees labels",
@@ -34,7 +35,7 @@ def markdown(report: Report) -> str:
         lines += [f"### {each.title}", "", *_markdown_table(each), ""]
     if report.missing:
         lines += ["### Missing, or to be wary of", ""]
-        lines += [f"- {_escape(sentence)}" for sentence in report.missing] + [""]
+        lines += [f"- {escape(sentence)}" for sentence in report.missing] + [""]
     lines.append(f"{'; '.join(_made_by(report))}.")
     return "\n".join(lines) + "\n"
 
@@ -130,17 +131,9 @@ def _terminal_table(table: TextTable) -> Table:
     return made
 
 
-def _markdown_table(table: TextTable) -> Iterator[str]:
-    yield _markdown_row([column.name for column in table.columns])
-    yield _markdown_row(["---" if column.is_text else "---:" for column in table.columns])
-    for row in table.rows:
-        yield _markdown_row([cell.text for cell in row])
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escape, cells))} |"
-
-
-def _escape(text: str) -> str:
-    """Keep what a table or a line would take for its own."""
-    return " ".join(text.replace("|", r"\|").split())
+def _markdown_table(shown: TextTable) -> Iterator[str]:
+    return markdown_table(
+        [column.name for column in shown.columns],
+        ([cell.text for cell in row] for row in shown.rows),
+        texts=[column.name for column in shown.columns if column.is_text],
+    )

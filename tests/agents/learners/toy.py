@@ -75,7 +75,7 @@ LEARNERS = {
     "paper_ppo": Learner(
         paper_ppo,
         paper_ppo.PaperPPOConfig,
-        {"num_envs": 64, "hidden_size": 64, "learning_rate": 3e-3, "state_encoder": "flat"},
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 6e-3, "state_encoder": "flat"},
         (LOCATIONS,),
         _names("episodic_return accuracy looks", "loss policy_loss value_loss explained_variance"),
     ),
