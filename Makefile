@@ -4,14 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest test-libraries test-page test-package soak coverage mutants benchmark results docs lint format clean
+.PHONY: demo test test-slow test-lowest test-libraries test-page test-package soak coverage mutants benchmark results docs lint format clean
 
 demo: $(READY)
 	$(BIN)/gf-env demo --output runs/demo
 
 # two processes of one thread each: on two cores that takes half the time of one with two threads
+PYTEST := -m pytest --numprocesses 2 --dist loadfile
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
+
+# what the tests marked slow have beside these: further learners, the largest networks, notebooks, the site
+test-slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m slow
 
 # the same with the lowest versions that pyproject.toml allows, in an environment of its own. Python 3.10
 # and 3.11 have wheels of all of them. What they use of other libraries may be deprecated there by now
@@ -20,7 +25,7 @@ test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+)(;.*)?",$$/\1==\2/p' pyproject.toml > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable '.[test]'
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest --numprocesses 2 --dist loadfile -W ignore::DeprecationWarning
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python $(PYTEST) -m 'slow or not slow' -W ignore::DeprecationWarning
 
 # every snippet of docs/LIBRARIES.md, and Ray, with the newest versions of other libraries, in an
 # environment of its own; writes the page's table. RLlib asks for a Gymnasium of its own, so it is last
@@ -63,7 +68,7 @@ soak: $(READY)
 coverage: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[coverage]'
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=98
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m 'slow or not slow' --cov --cov-report=term:skip-covered --cov-fail-under=98
 
 # changes rewards, rules, returns and statistics line by line; what no test notices is listed
 mutants: $(READY)

@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(config, items):
         "libraries": ("libraries" not in config.getoption("-m"), "run by make test-libraries"),
         "gpu": (not torch.cuda.is_available(), "needs a CUDA device"),
         "page": ("page" not in config.getoption("-m"), "needs a browser: run make test-page"),
-        "slow": ("slow" not in config.getoption("-m"), "takes long: run with -m slow"),
+        "slow": ("slow" not in config.getoption("-m"), "takes long: run by make test-slow"),
     }
     for item in items:
         for mark, (skipped, reason) in skips.items():

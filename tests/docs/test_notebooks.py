@@ -32,6 +32,7 @@ def test_its_outputs_are_kept_and_its_questions_answered(path):
         assert re.search(r"<details><summary>Answer</summary>\n\n.+\n\n</details>", text, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path):
     notebook = nbformat.read(path, as_version=4)

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.paths import ROOT
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     """Offline; the builder that writes nothing reads and checks as the others do."""
     pytest.importorskip("furo", reason="the extra [docs] is not installed")

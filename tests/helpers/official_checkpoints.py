@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from gf_env.network import families
 from gf_env.network.config import NetworkConfig
 from gf_env.network.glance_focus_net import GlanceFocusNet
 
@@ -33,6 +34,7 @@ NETWORKS = {
     "efficientnet_b3": (CASCADED, 1536, 300, 0.904, "bicubic"),
 }
 SMALL = "regnety_600m"
+ONE_A_FAMILY = sorted(family.members[0].name for family in families.FAMILIES)
 
 REGNET_NAMES = {
     ".downsample.conv.": ".proj.",

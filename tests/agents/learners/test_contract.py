@@ -16,6 +16,7 @@ from agents.policies.recurrent_network import SEES
 from gf_env.envs.make_task import make_task
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
 from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, RECURRENT, success, train
+from tests.helpers.slow import slow
 from tests.helpers.tiny import random_dataset
 
 ON_REWARDS = {
@@ -292,23 +293,25 @@ to 0.83."""
         ("paper_ppo", LOCATIONS, {}, 0.7, {}),
         # seeds 0 to 4: 0.71 to 0.83
         ("recurrent_ppo", LOCATIONS, {}, 0.65, {"losses/explained_variance": 0.5}),
-        ("recurrent_ppo", LOCATIONS, {"ends_early": True}, 0.65, {}),
-        ("recurrent_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
+        slow("recurrent_ppo", LOCATIONS, {"ends_early": True}, 0.65, {}),
+        slow("recurrent_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         # seeds 0 to 4: 0.66 to 0.94
-        ("reinforce", LOCATIONS, {}, 0.6, {"losses/explained_variance": 0.4}),
-        ("reinforce", LOCATIONS, {"ends_early": True}, 0.6, {}),
+        slow("reinforce", LOCATIONS, {}, 0.6, {"losses/explained_variance": 0.4}),
+        slow("reinforce", LOCATIONS, {"ends_early": True}, 0.6, {}),
         ("reinforce", GRID, {}, 0.6, {"losses/explained_variance": 0.4}),
-        ("reinforce", GRID, {"baseline": "batch_mean"}, 0.6, {}),
-        ("reinforce", GRID, {"baseline": "none"}, 0.6, {}),
+        slow("reinforce", GRID, {"baseline": "batch_mean"}, 0.6, {}),
+        slow("reinforce", GRID, {"baseline": "none"}, 0.6, {}),
         # seeds 0 to 4: 0.98 to 1, with the loss `expected` 0.92 to 1; untrained 0.39 to 0.43
         *(
-            ("imitation", GRID, {"loss": loss}, 0.85, {"charts/agreement": 0.7})
+            (slow if loss != imitation.ImitationConfig().loss else pytest.param)(
+                "imitation", GRID, {"loss": loss}, 0.85, {"charts/agreement": 0.7}
+            )
             for loss in imitation.LOSSES
         ),
         ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_reinforce", GRID, {}, 0.8, {}),
         # seeds 0 to 2: 0.60 to 0.68
-        ("q_learning", GRID, {}, 0.55, {"losses/explained_variance": 0.3}),
+        slow("q_learning", GRID, {}, 0.55, {"losses/explained_variance": 0.3}),
         ("map_q", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),
@@ -326,13 +329,13 @@ def test_learns_a_toy_task(toy, name, grid_size, settings, least, metrics):
 @pytest.mark.parametrize(
     ("name", "grid_size"),
     [
-        ("paper_ppo", LOCATIONS),
-        ("recurrent_ppo", LOCATIONS),
+        slow("paper_ppo", LOCATIONS),
+        slow("recurrent_ppo", LOCATIONS),
         ("map_ppo", GRID),
-        ("map_reinforce", GRID),
-        ("map_q", GRID),
+        slow("map_reinforce", GRID),
+        slow("map_q", GRID),
         ("map_imitation", GRID),
-        ("belief_search", GRID),
+        slow("belief_search", GRID),
     ],
 )
 def test_does_not_learn_what_belongs_to_others(toy, name, grid_size, monkeypatch):

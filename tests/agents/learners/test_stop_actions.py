@@ -19,16 +19,17 @@ from tests.agents.learners.toy import (
     new_network,
     train,
 )
+from tests.helpers.slow import slow
 
 
 @pytest.mark.parametrize(
     ("name", "grid_size", "least"),
     [
-        ("recurrent_ppo", LOCATIONS, 0.65),
-        ("recurrent_ppo", GRID, 0.8),
-        ("reinforce", LOCATIONS, 0.6),
-        ("reinforce", GRID, 0.6),
-        ("imitation", GRID, 0.85),
+        slow("recurrent_ppo", LOCATIONS, 0.65),
+        slow("recurrent_ppo", GRID, 0.8),
+        slow("reinforce", LOCATIONS, 0.6),
+        slow("reinforce", GRID, 0.6),
+        slow("imitation", GRID, 0.85),
         ("map_ppo", GRID, 0.8),
         ("map_imitation", GRID, 0.85),
     ],
@@ -48,7 +49,7 @@ def test_looks_that_cost_too_much_are_not_taken(toy, case):
     task = toy(grid_size, stop=True, look_cost=1.0)
     settings = LONG[name, grid_size]
     policy, updates = train(name, task, **{**settings, "updates": settings["updates"] // 2})
-    assert evaluation(task, policy).mean_looks < 1.05
+    assert evaluation(task, policy).mean_looks < 1.1
     looks = [update.metrics["charts/looks"] for update in updates]
     assert looks[0] > 3 > 1.3 > looks[-1]
     assert updates[-1].metrics["charts/episodic_return"] > -0.3

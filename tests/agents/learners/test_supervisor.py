@@ -12,6 +12,7 @@ from agents.learners.supervisor import CheckpointError, Found, Supervisor
 from gf_env.storage.tensors import TensorFileError
 from gf_env.training.checkpoints import load_state, save_state
 from tests.agents.learners.toy import LEARNERS
+from tests.helpers.slow import slow
 
 LENGTH = {"updates": 4}
 BELIEF_LENGTH = {"epochs": 2, "batch_size": 900, "dropout": 0.5}  # of 2,000 images
@@ -63,7 +64,11 @@ def everything(told):
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        *((name, {"num_envs": 16}) for name in LEARNERS if name != "belief_search"),
+        *(
+            (pytest.param if name.startswith("map") else slow)(name, {"num_envs": 16})
+            for name in LEARNERS
+            if name != "belief_search"
+        ),
         ("belief_search", {}),
         ("reinforce", {"num_envs": 1000, "sees": ("step",)}),  # two updates in an epoch
     ],

@@ -19,6 +19,7 @@ from agents.sb3 import GlanceFocusVecEnv, learners
 from agents.sb3.features import GlanceFocusExtractor
 from agents.sb3.learners import ALGORITHM_KEY, ALGORITHMS, DEFAULTS, SB3Config, train
 from agents.sb3.saved_models import load_sb3
+from tests.helpers.slow import slow, slow_but
 from tests.helpers.tiny import random_dataset
 
 ON_POLICY = {"n_steps": 4, "batch_size": 16, "n_epochs": 1}
@@ -287,7 +288,7 @@ def after_learning(target_task, algorithm, share=1.0, *, stop=False, **toy):
     return gf_env.evaluate(train(config, **toy, stop=stop), **toy, num_images=500)
 
 
-@pytest.mark.parametrize("algorithm", LEARNS)
+@pytest.mark.parametrize("algorithm", slow_but(("PPO", "DQN"), LEARNS))
 def test_learns_a_toy_task(target_task, algorithm):
     found = after_learning(target_task, algorithm)
     assert found.accuracy[-1] > (0.85 if algorithm == "DQN" else 0.5)
@@ -303,7 +304,7 @@ def test_looks_that_cost_nothing_are_not_saved(target_task, algorithm, share):
 
 @pytest.mark.parametrize(
     ("algorithm", "share", "grid_size"),
-    [("PPO", 0.25, None), ("RecurrentPPO", 0.35, 3), ("DQN", 0.5, 3)],
+    [("PPO", 0.25, None), slow("RecurrentPPO", 0.35, 3), ("DQN", 0.5, 3)],
 )
 def test_looks_that_cost_too_much_are_not_taken(target_task, algorithm, share, grid_size):
     toy = {"grid_size": grid_size, "stop": True, "look_cost": 1.0}
@@ -319,7 +320,7 @@ class Shuffled(GlanceFocusVecEnv):
         return observation, rewards[order], *others
 
 
-@pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
+@pytest.mark.parametrize("algorithm", [slow("PPO"), "DQN"])
 def test_does_not_learn_from_shuffled_rewards(target_task, algorithm, monkeypatch):
     """The test above can fail."""
     monkeypatch.setattr(learners, "GlanceFocusVecEnv", Shuffled)

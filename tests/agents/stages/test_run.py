@@ -107,6 +107,7 @@ def test_figures(trained, tree):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on one core
 def test_same_seed_same_files(trained, tree, tmp_path, workers):
     """Also with workers, which read the images but decide nothing."""
     phases = PHASES if workers == 0 else PHASES[:2]
@@ -205,6 +206,7 @@ def test_a_folder_belongs_to_one_training(tree, tmp_path):
         claim_folder(tmp_path, quick_config(tree, recipe={"patch_size": 4}), resume=True)
 
 
+@pytest.mark.slow
 def test_mobilenet_at_96_pixels_end_to_end(tmp_path):
     """The paper's system for one family, with all three stages, on a tree of PNG files."""
     tree = write_stripes(tmp_path / "images", counts=(6, 3, 3), size=128)

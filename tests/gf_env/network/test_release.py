@@ -14,9 +14,10 @@ import gf_env
 from agents.cli import main
 from gf_env.network import families
 from tests.helpers.image_trees import write_image
-from tests.helpers.official_checkpoints import NETWORKS, SMALL, Source, rollout, write
+from tests.helpers.official_checkpoints import NETWORKS, ONE_A_FAMILY, SMALL, Source, rollout, write
+from tests.helpers.slow import slow_but
 
-ONE_A_FAMILY = sorted(family.members[0].name for family in families.FAMILIES)
+ONE_A_KIND = ("mobilenetv3_large_100", SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +42,14 @@ def check_same(source, network, policy):
     assert len(torch.unique(logits, dim=0)) == 5  # each look says something of its own
 
 
-@pytest.mark.parametrize("source", sorted(NETWORKS), indirect=True)
+@pytest.mark.parametrize("source", slow_but(ONE_A_FAMILY, sorted(NETWORKS)), indirect=True)
 def test_a_released_checkpoint(source, path):
     write(path, source.released())
     network = gf_env.load_official_checkpoint(path)
     check_same(source, network, agents.load_official_policy(path))
 
 
-@pytest.mark.parametrize("source", ONE_A_FAMILY, indirect=True)
+@pytest.mark.parametrize("source", slow_but(ONE_A_KIND, ONE_A_FAMILY), indirect=True)
 def test_a_checkpoint_of_the_official_training(source, path):
     write(path, source.trained(), legacy=False)
     name = source.network.config.encoder

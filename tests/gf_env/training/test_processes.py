@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from agents import PaperPolicy
@@ -70,6 +71,7 @@ def test_gradients_are_those_of_the_whole_batch(tmp_path):
         assert f"gradients agree in process {rank} of 2" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_training_in_two_processes(tmp_path):
     images = write_stripes(tmp_path / "images", counts=(24, 12, 12))
     arguments = quick_arguments(images, "--output", "run", "--no-figures")

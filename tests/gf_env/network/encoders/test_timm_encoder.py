@@ -8,11 +8,12 @@ import torch
 from gf_env.network.encoders.factory import image_settings, make_encoder
 from gf_env.network.families import BACKBONES
 from gf_env.network.glance_focus_net import load_network
-from tests.helpers.official_checkpoints import NETWORKS
+from tests.helpers.official_checkpoints import NETWORKS, ONE_A_FAMILY
+from tests.helpers.slow import slow_but
 from tests.helpers.tiny import random_dataset, random_network
 
 
-@pytest.mark.parametrize("name", sorted(BACKBONES))
+@pytest.mark.parametrize("name", slow_but(ONE_A_FAMILY, sorted(BACKBONES)))
 @torch.no_grad()
 def test_the_papers_networks_are_timms(name):
     encoder = make_encoder(name, 3, 7).eval()
@@ -32,9 +33,7 @@ def test_the_papers_networks_are_timms(name):
         assert {f"model.{key}" for key in plain.state_dict()} == set(encoder.state_dict())
 
 
-@pytest.mark.parametrize(
-    "name", ["densenet121", "efficientnet_b2", "mobilenetv3_large_100", "regnety_600m", "resnet50"]
-)
+@pytest.mark.parametrize("name", slow_but(("mobilenetv3_large_100", "regnety_600m"), ONE_A_FAMILY))
 @torch.no_grad()
 def test_a_patch_size_that_is_no_multiple_of_32(name, tmp_path):
     dataset = random_dataset(count=2, size=60, channels=3)
