@@ -41,7 +41,7 @@ from agents.reporting.provenance import (
 from agents.stages import presets
 from agents.stages.config import TrainConfig
 from agents.stages.folders import claimed_folder, trained_pair
-from agents.stages.run import TrainingRun
+from agents.stages.run import TrainingRun, load_split
 from gf_env.configuration import configuration
 from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.batches import Loading
@@ -109,6 +109,7 @@ class Curves:
     def run(self, console: Console) -> None:
         """Train what is missing, measure, draw and write."""
         loading = Loading(torch.device(self.device), self.workers)
+        self._check_sizes()
         shown = self._open(self.network, self.policy)
         others = [self._further(path) for path in self.trainings]
         with training_progress(console) as progress:
@@ -124,6 +125,16 @@ class Curves:
             times = list(self._time(shown, classifiers, pairs[0], images.test))
         self._write(pairs, times, console)
         self._write_manifest(pairs, run)
+
+    def _check_sizes(self) -> None:
+        """Check the sizes before the split to learn from is made, which may take a while."""
+        held_out = load_split(self.training, self.training.data.validation_split)
+        image_size = held_out.spec.image_size
+        unfit = [size for size in self.sizes if not 1 <= size <= image_size]
+        if unfit or not self.sizes:
+            raise ValueError(
+                f"sizes must be from 1 to {image_size}, the images' own, got {list(self.sizes)}"
+            )
 
     def _further(self, path: Path) -> tuple[str, MeasuredPair | _Opened]:
         """Return the name of a further pair, and what it is."""
@@ -158,11 +169,6 @@ class Curves:
     def _train_plain(self, run: TrainingRun) -> dict[int, ImageClassifier]:
         """Train the plain networks that are missing, and return all by size."""
         image_size = run.images.spec.image_size
-        unfit = [size for size in self.sizes if not 1 <= size <= image_size]
-        if unfit or not self.sizes:
-            raise ValueError(
-                f"sizes must be from 1 to {image_size}, the images' own, got {list(self.sizes)}"
-            )
         phases = {size: f"plain_{size}" for size in self.sizes if size != image_size}
         starts_from_it = self.training.given.low_resolution is None
         with (

@@ -45,6 +45,18 @@ from gf_env.training.supervised import SupervisedTrainee
 CONFIDENCE = "validation/confidence"
 
 
+def load_split(config: TrainConfig, split: str) -> Dataset:
+    """Return a split as a training sees it.
+
+    Raises:
+        ValueError: a split that is not there.
+    """
+    data, like = config.data, config.recipe.wanted_images()
+    return load_dataset(
+        data.dataset, split, like=like, unreadable=data.unreadable, download=data.download
+    )
+
+
 class TrainingRun:
     """One training in one folder.
 
@@ -73,10 +85,10 @@ class TrainingRun:
         self._progress = progress
         data = config.data
         # so that a missing split is an error before the training, not at its end
-        self.images = self._load(data.network_split)
-        self.policy_images = self._load(data.policy_split)
-        self.validation = self._load(data.validation_split)
-        self.test = self._load(data.test_split)
+        self.images = load_split(config, data.network_split)
+        self.policy_images = load_split(config, data.policy_split)
+        self.validation = load_split(config, data.validation_split)
+        self.test = load_split(config, data.test_split)
         classes = self.images.spec.classes
         for other in (self.policy_images, self.validation, self.test):
             if other.spec.classes != classes:
@@ -84,13 +96,6 @@ class TrainingRun:
                     f"split {other.split!r} of {other.name} has the classes "
                     f"{other.spec.classes}, split {self.images.split!r} has {classes}"
                 )
-
-    def _load(self, split: str) -> Dataset:
-        data = self.config.data
-        like = self.config.recipe.wanted_images()
-        return load_dataset(
-            data.dataset, split, like=like, unreadable=data.unreadable, download=data.download
-        )
 
     def run(self, phases: Sequence[str] = PHASES) -> None:
         """Run phases in the order given; those that are done already take no time.
