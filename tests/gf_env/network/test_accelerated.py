@@ -1,3 +1,5 @@
+import shutil
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -124,6 +126,8 @@ def test_compiled_in_bfloat16(tiny, compiled):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:Skipping serialization of:UserWarning")  # torch 2.6, of itself
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_really_compiled(tiny, precision):
     made = (make_task(**tiny, precision=precision, compiled=each) for each in (True, False))
