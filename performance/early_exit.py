@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -46,18 +47,20 @@ class Arguments:
         refill: waiting images take the places of those that left; without it every batch is
             classified by itself, and gets smaller and smaller.
         rounds: how often each has its turn.
+        threads: of the CPU; with each number all are measured anew.
         validation_images: on which thresholds are searched.
         device: where the network and the policy run.
         json: file for the results.
     """
 
-    network: str = "cluttered-digits-stage3"
-    policy: str = "cluttered-digits"
+    network: str = "cluttered-digits-search"
+    policy: str = "cluttered-digits-search"
     budgets: tuple[float, ...] = (0.3, 0.5, 0.7, 1.0, 1.4)
     batch_size: int = 64
     batches: int = 31
     refill: bool = True
     rounds: int = 7
+    threads: tuple[int, ...] = (1, 2)
     validation_images: int = 1000
     device: str = "cpu"
     json: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -140,23 +143,12 @@ def saving(point: BudgetPoint, latency: Latency, full: Latency, cost: int, image
     )
 
 
-def main() -> None:
-    """Measure, print, and write."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    task = make_task(network=arguments.network, split="test", device=arguments.device)
-    policy = agents.load_policy(arguments.policy)
-    if isinstance(policy, NetworkPolicy):
-        policy.network.to(arguments.device)
-    points, cost = budget_points(policy, arguments)
-    latencies = measure(task, policy, points, arguments)
-    images = arguments.batch_size * arguments.batches
-    full = latencies["all looks"]
-    savings = [
-        saving(point, latencies[f"q = {point.q:g}"], full, int(cost[-1]), images)
-        for point in points
-    ]
+def savings_table(savings: Sequence[Saving], threads: int) -> Table:
+    """Return a row for each budget."""
     table = Table(
-        "budget q", "accuracy", "looks", "ms/image", "multiply-adds saved", "time saved", "ratio"
+        *("budget q", "accuracy", "looks", "ms/image", "multiply-adds saved", "time saved"),
+        "ratio",
+        title=f"threads: {threads}",
     )
     for each in savings:
         table.add_row(
@@ -168,28 +160,45 @@ def main() -> None:
             f"{each.time_saved:.1%}",
             f"{each.ratio:.2f}",
         )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"all {len(cost)} looks: {full.median / images * 1e3:.3f} ms/image (fastest turn "
-        f"{full.minimum / images * 1e3:.3f}, slowest {full.maximum / images * 1e3:.3f}); "
-        f"batches of {arguments.batch_size}, {'refilled' if arguments.refill else 'not refilled'}"
-    )
+    return table
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    arguments = tyro.cli(Arguments, description=__doc__)
+    task = make_task(network=arguments.network, split="test", device=arguments.device)
+    policy = agents.load_policy(arguments.policy)
+    if isinstance(policy, NetworkPolicy):
+        policy.network.to(arguments.device)
+    points, cost = budget_points(policy, arguments)
+    images = arguments.batch_size * arguments.batches
+    console, runs = Console(), []
+    for threads in arguments.threads:
+        torch.set_num_threads(threads)
+        latencies = measure(task, policy, points, arguments)
+        full = latencies["all looks"]
+        savings = [
+            saving(point, latencies[f"q = {point.q:g}"], full, int(cost[-1]), images)
+            for point in points
+        ]
+        console.print(savings_table(savings, threads))
+        console.print(
+            f"all {len(cost)} looks: {full.median / images * 1e3:.3f} ms/image (fastest turn "
+            f"{full.minimum / images * 1e3:.3f}, slowest {full.maximum / images * 1e3:.3f})"
+        )
+        runs.append(
+            {
+                "threads": threads,
+                "all_looks_ms_per_image": full.median / images * 1e3,
+                "budgets": [asdict(each) for each in savings],
+                "seconds": {name: latency.seconds for name, latency in latencies.items()},
+            }
+        )
     if arguments.json is not None:
-        results = {
-            "batch_size": arguments.batch_size,
-            "device": arguments.device,
-            "threads": torch.get_num_threads(),
-            "network": arguments.network,
-            "refill": arguments.refill,
-            "multiply_adds": cost.tolist(),
-            "all_looks_ms_per_image": full.median / images * 1e3,
-            "budgets": [asdict(each) for each in savings],
-            "seconds": {name: latency.seconds for name, latency in latencies.items()},
-            "versions": versions(),
-        }
+        about = {name: value for name, value in asdict(arguments).items() if name != "json"}
+        found = {**about, "multiply_adds": cost.tolist(), "runs": runs, "versions": versions()}
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
