@@ -57,12 +57,12 @@ test-package:
 	cd $(PACKAGE)/empty && OMP_NUM_THREADS=2 $(PACKAGE)/bin/python -I $(CURDIR)/tests/packaging/installed.py
 
 # damaged and forged files, kills, two processes in one folder, full disks, long runs; another seed tries
-# others. SOAK="files kills" and LENGTH=100 choose what, and how much of each. With OUTPUT, what
+# others. SOAK="files kills", JOBS=benchmark and LENGTH=100 choose what, and how much of each. With OUTPUT, what
 # was found is kept there: docs/reliability.json, of which `$(BIN)/python -m tests.soak.page` makes the page
 SEED := 0
 soak: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.run $(SOAK) --seed $(SEED) \
-		$(if $(LENGTH),--length $(LENGTH)) $(if $(OUTPUT),--output $(OUTPUT))
+		$(if $(LENGTH),--length $(LENGTH)) $(if $(JOBS),--jobs $(JOBS)) $(if $(OUTPUT),--output $(OUTPUT))
 
 # lines and branches of both packages that the tests run, in processes of their own, too; fails below 98%
 coverage: $(READY)

@@ -2,6 +2,7 @@
 
     python -m tests.soak.run                        # all suites, in the length of their own
     python -m tests.soak.run kills --seed 3 --length 30
+    python -m tests.soak.run kills disk --jobs benchmark
 
 What was found goes to the terminal and, with --output, to a file of JSON, where it takes the place
 of what was found by the same suite with the same seed.
@@ -13,7 +14,7 @@ import datetime
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,30 +40,37 @@ class Suite(NamedTuple):
     """What is tried.
 
     Attributes:
-        run: called with seed, length and where to say what was found; returns rows.
+        run: called with seed, length and where to say what was found; returns rows. A suite of
+            jobs is called with the names of those wanted, too.
         length: the usual one.
         unit: what it counts.
+        of_jobs: whether it is one of jobs.
     """
 
-    run: Callable[[int, int, Say], list[Row]]
+    run: Callable[..., list[Row]]
     length: int
     unit: str
+    of_jobs: bool = False
 
 
-def _on_jobs(run: _OnJobs) -> Callable[[int, int, Say], list[Row]]:
-    def on_all(seed: int, length: int, say: Say) -> list[Row]:
+def _on_jobs(run: _OnJobs, length: int, unit: str) -> Suite:
+    def on_jobs(seed: int, length: int, say: Say, names: Sequence[str] = ()) -> list[Row]:
         with tempfile.TemporaryDirectory() as place:
             jobs = make_jobs(Path(place) / "materials")
-            return run(jobs, Path(place), seed, length, say)
+            unknown = sorted({*names} - {job.name for job in jobs})
+            if unknown:
+                raise SystemExit(f"unknown jobs {unknown}; there are {[job.name for job in jobs]}")
+            wanted = [job for job in jobs if not names or job.name in names]
+            return run(wanted, Path(place), seed, length, say)
 
-    return on_all
+    return Suite(on_jobs, length, unit, of_jobs=True)
 
 
 SUITES = {
     "files": Suite(hostile.run, 2000, "variants of all loaders' files"),
-    "kills": Suite(_on_jobs(kill_jobs), 30, "kills of each job"),
-    "together": Suite(_on_jobs(run_together), 5, "times that each job runs twice at once"),
-    "disk": Suite(_on_jobs(fill_disk), 10, "full disks of each job"),
+    "kills": _on_jobs(kill_jobs, 30, "kills of each job"),
+    "together": _on_jobs(run_together, 5, "times that each job runs twice at once"),
+    "disk": _on_jobs(fill_disk, 10, "full disks of each job"),
     "steps": Suite(step_long, 1_000_000, "steps in each form"),
 }
 
@@ -76,6 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"all by default: {about}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--length", type=int, help="in the place of a suite's own")
+    parser.add_argument(
+        "--jobs", nargs="+", default=(), metavar="JOB", help="of suites of jobs these alone"
+    )
     parser.add_argument("--output", type=Path, help="file of JSON")
     given = parser.parse_args(arguments)
     unknown = sorted({*given.suites} - {*SUITES})
@@ -83,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown suites {unknown}; there are {[*SUITES]}")
     faults = 0
     for name in given.suites or SUITES:
-        found = run_suite(name, given.seed, given.length or SUITES[name].length)
+        found = run_suite(name, given.seed, given.length or SUITES[name].length, given.jobs)
         faults += sum(len(row["faults"]) for row in found["rows"])
         if given.output is not None:
             _keep(given.output, found)
@@ -91,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     return min(faults, 100)
 
 
-def run_suite(name: str, seed: int, length: int) -> dict[str, Any]:
+def run_suite(name: str, seed: int, length: int, jobs: Sequence[str] = ()) -> dict[str, Any]:
     """Run a suite and return what it found, JSON-serialisable."""
 
     def say(line: str) -> None:
@@ -99,7 +110,8 @@ def run_suite(name: str, seed: int, length: int) -> dict[str, Any]:
 
     began = time.perf_counter()
     about = {"revision": revision(), "versions": versions(), "machine": machine("cpu")}
-    rows = SUITES[name].run(seed, length, say)
+    suite = SUITES[name]
+    rows = suite.run(seed, length, say, jobs) if suite.of_jobs else suite.run(seed, length, say)
     return {
         "suite": name,
         "seed": seed,

@@ -128,3 +128,15 @@ def test_what_was_found_is_kept_by_suite_and_seed(tmp_path, monkeypatch):
         ("first", 1, 3),
     ]
     assert found[1]["rows"][0]["faults"] == ["it broke"]
+
+
+def test_of_suites_of_jobs_some_jobs_can_be_chosen(monkeypatch):
+    jobs = [Job(name, lambda folder: 0) for name in ("bank", "cache")]
+    monkeypatch.setattr(run, "make_jobs", lambda materials: jobs)
+    suite = run._on_jobs(
+        lambda jobs, place, seed, length, say: [run.Row(job.name, length) for job in jobs], 3, "x"
+    )
+    assert [row.what for row in suite.run(0, 3, print)] == ["bank", "cache"]
+    assert [row.what for row in suite.run(0, 3, print, ["cache"])] == ["cache"]
+    with pytest.raises(SystemExit, match=r"unknown jobs \['tank'\]; there are \['bank', 'cache'\]"):
+        suite.run(0, 3, print, ["tank"])

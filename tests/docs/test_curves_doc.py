@@ -1,0 +1,84 @@
+"""What docs/CURVES.md and README say of the curves is what was measured."""
+
+import json
+import re
+
+import pytest
+
+from agents.curves.page import report_page
+from tests.helpers.paths import ROOT
+
+CURVES = ROOT / "docs" / "curves"
+TEXT = (ROOT / "docs" / "CURVES.md").read_text()
+README = " ".join((ROOT / "README.md").read_text().split())
+FOUND = json.loads((CURVES / "curves.json").read_text())
+EARLY = json.loads((CURVES / "early_exit.json").read_text())
+PLAIN = {each["setting"]: each for each in FOUND["points"] if each["curve"] == "plain"}
+(SHOWN,) = (pair["test"]["confident"] for pair in FOUND["pairs"][:1])
+
+
+def test_the_report_is_of_these_figures():
+    assert (CURVES / "report.md").read_text() == report_page(FOUND)
+
+
+def test_tables_are_the_reports():
+    written = report_page(FOUND).splitlines()
+    tables = TEXT.split("## Time")[0]
+    rows = [line for line in tables.splitlines() if re.match(r"\| \d", line)]
+    assert len(rows) == len(SHOWN) + len(PLAIN)
+    assert [row for row in rows if row not in written] == []
+
+
+def test_plain_networks_learned_as_long_as_the_pair():
+    recipe = FOUND["training"]["recipe"]
+    pair = json.loads((ROOT / "gf_env" / "assets" / f"{FOUND['network']}.json").read_text())
+    own = pair["config"]["recipe"]
+    epochs = sum(own[phase]["epochs"] for phase in ("low_resolution", "stage1", "stage3"))
+    assert recipe["low_resolution"]["epochs"] == epochs
+    assert f"{epochs} epochs" in TEXT
+
+
+def test_ratios_in_the_text():
+    rows = [row for part in ("test", "further") for row in FOUND["pairs"][0][part]["confident"]]
+    found = {(f"{row['ratio']:.2f}"[1:], f"{row['accuracy']:.3f}"[1:]) for row in rows}
+    said = re.findall(r"(\.\d\d) at (\.\d{3})", TEXT)
+    assert len(said) == 6
+    assert {*said} <= found
+    budgeted = [row["ratio"] for row in FOUND["pairs"][0]["test"]["budgeted"]]
+    assert f"the ratio is {min(budgeted):.2f} to {max(budgeted):.2f}:".replace("0.", ".") in TEXT
+
+
+def test_times_in_the_text():
+    times = {
+        (each["batch_size"], each["threads"]): [row["ratio"] for row in each["confident"]]
+        for each in FOUND["time"]
+    }
+    text = " ".join(TEXT.split())
+    two, one = (f"{times[64, threads][-1]:.2f}"[1:] for threads in (2, 1))
+    assert f"takes {two} of a plain network's time with two threads and {one} with one" in text
+    assert times[64, 2][-2] >= 1  # at .934 it saves none
+    alone = [*times[1, 1], *times[1, 2]]
+    assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
+
+
+def test_what_early_exit_saves():
+    runs = {run["threads"]: run["budgets"] for run in EARLY["runs"]}
+    assert EARLY["network"] == FOUND["network"]
+    for one, two in zip(runs[1], runs[2], strict=True):
+        cells = [f"{one['q']:g}", f"{one['multiply_adds_saved']:.1%}"]
+        for each in (one, two):
+            cells += [f"{each['time_saved']:.1%}", f"{each['ratio']:.2f}"]
+        assert f"| {' | '.join(cells)} |" in TEXT
+
+
+def test_the_readmes_sentence():
+    number = r"([\d.]+)"
+    said = re.search(
+        rf"right in {number} of the test scenes for {number} million .* needs {number} million",
+        README,
+    )
+    accuracy, ours, plain = map(float, said.groups())
+    (row,) = [each for each in SHOWN if f"{each['accuracy']:.3f}" == said[1]]
+    assert accuracy == pytest.approx(row["accuracy"], abs=5e-4)
+    assert ours == pytest.approx(row["multiply_adds"] / 1e6, abs=0.05)
+    assert plain == pytest.approx(row["plain"] / 1e6, abs=0.05)
