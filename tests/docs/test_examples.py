@@ -8,6 +8,7 @@ import pytest
 from agents.benchmark.suite_files import load_suite
 from gf_env.import_paths import load_object
 from tests.helpers.paths import ROOT
+from tests.helpers.slow import slow_but
 
 EXAMPLES = ROOT / "examples"
 ARGUMENTS_AND_PRINTED = {
@@ -29,6 +30,9 @@ ARGUMENTS_AND_PRINTED = {
 }
 
 
+LONG = {"train_all_stages.py"}
+
+
 def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS_AND_PRINTED)
 
@@ -40,7 +44,9 @@ def test_the_suite_names_what_is_there(monkeypatch):
     assert [load_object(name).__name__ for name in own] == ["train", "BrightestCell"]
 
 
-@pytest.mark.parametrize("name", sorted(ARGUMENTS_AND_PRINTED))
+@pytest.mark.parametrize(
+    "name", slow_but({*ARGUMENTS_AND_PRINTED} - LONG, sorted(ARGUMENTS_AND_PRINTED))
+)
 def test_example(name, tmp_path, monkeypatch, capsys):
     arguments, printed = ARGUMENTS_AND_PRINTED[name]
     monkeypatch.chdir(tmp_path)

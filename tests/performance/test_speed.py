@@ -27,6 +27,7 @@ def found(tmp_path_factory):
     return measured(tmp_path_factory.mktemp("measured"), *names)
 
 
+@pytest.mark.slow
 def test_comparisons_are_written_with_all_that_was_measured(found):
     assert found["quick"] is True
     assert {"cpu", "cores", "threads", "memory_bytes"} <= set(found["machine"])
@@ -46,6 +47,7 @@ def test_comparisons_are_written_with_all_that_was_measured(found):
         assert 0 < low <= high
 
 
+@pytest.mark.slow
 def test_feature_banks_are_built_unless_they_are_too_large(found):
     builtin, noise = found["comparisons"]
     assert set(builtin["not_measured"]) == {"core, bank", "vector env, bank"}
@@ -135,6 +137,7 @@ def test_memory_of_each_environment():
     assert Peak(2000, 1000, 300).own == 700
 
 
+@pytest.mark.slow
 def test_memory_is_taken_in_fresh_processes(found):
     found = found["memory"]
     assert [row["num_envs"] for row in found["rows"]] == list(QUICK.memory_counts)
@@ -152,6 +155,7 @@ def test_banks_beyond_the_limit_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_report_has_every_figure(found):
     page = report.markdown(found)
     for comparison in found["comparisons"]:

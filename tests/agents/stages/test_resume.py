@@ -43,6 +43,7 @@ def finished_epochs(folder):
     return sum(len(state["history"]["validations"]) - 1 for state in states)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path):
     images = write_stripes(tmp_path / "images", counts=(48, 12, 12), size=32)
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -70,6 +70,7 @@ def test_searching_makes_a_better_network_than_the_papers_policy():
     assert search["belief_policy"][4] >= third["paper_policy"][4] + 0.05
 
 
+@pytest.mark.slow
 def test_reward_means_the_same_on_train_and_test_scenes():
     for policy in (agents.RandomPolicy, agents.GreedyOracle):
         train, test = (
