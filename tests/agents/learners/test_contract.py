@@ -15,7 +15,16 @@ from agents.learners import imitation, paper_ppo, ppo, q_learning, reinforce
 from agents.policies.recurrent_network import SEES
 from gf_env.envs.make_task import make_task
 from gf_env.envs.observations import EXTRA_OBSERVATIONS
-from tests.agents.learners.toy import EPISODIC, GRID, LEARNERS, LOCATIONS, RECURRENT, success, train
+from tests.agents.learners.toy import (
+    EPISODIC,
+    GRID,
+    LEARNERS,
+    LOCATIONS,
+    LONG,
+    RECURRENT,
+    success,
+    train,
+)
 from tests.helpers.slow import slow
 from tests.helpers.tiny import random_dataset
 
@@ -266,25 +275,6 @@ def test_the_entropy_bonus_keeps_choices_open(toy, case):
         for weight in (0.0, 1.0)
     ]
     assert entropies[1] > entropies[0] + 0.01
-
-
-PPO_QUICK = {"learning_rate": 5e-3, "update_epochs": 2, "num_minibatches": 2}
-LONG = {
-    ("paper_ppo", LOCATIONS): {"updates": 250, "seed": 1},
-    ("recurrent_ppo", LOCATIONS): {"updates": 80, **PPO_QUICK},
-    ("recurrent_ppo", GRID): {"updates": 60, **PPO_QUICK},
-    ("reinforce", LOCATIONS): {"updates": 150},
-    ("reinforce", GRID): {"updates": 120},
-    ("q_learning", GRID): {"updates": 60},
-    ("imitation", GRID): {"updates": 60},
-    ("map_ppo", GRID): {"updates": 60, **PPO_QUICK},
-    ("map_reinforce", GRID): {"updates": 120},
-    ("map_q", GRID): {"updates": 40},
-    ("map_imitation", GRID): {"updates": 60},
-    ("belief_search", GRID): {"epochs": 20, "batch_size": 256},
-}
-"""Enough to learn the toy task. For the paper's learner the seed is chosen: seeds 0 to 5 get 0.46
-to 0.83."""
 
 
 @pytest.mark.parametrize(

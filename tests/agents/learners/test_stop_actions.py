@@ -7,12 +7,13 @@ import agents
 from agents.learners import imitation
 from agents.learners.imitation import ImitationConfig
 from gf_env.envs.episodes import readout
-from tests.agents.learners.test_contract import LONG, with_actions
+from tests.agents.learners.test_contract import with_actions
 from tests.agents.learners.toy import (
     EPISODIC,
     GRID,
     LEARNERS,
     LOCATIONS,
+    LONG,
     collect,
     evaluation,
     first_images,
