@@ -14,7 +14,7 @@ PYTEST := -m pytest --numprocesses 2 --dist loadfile
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
-# what the tests marked slow have beside these: further learners, the largest networks, notebooks, the site
+# the tests marked slow: further learners, the largest networks, longer trainings, notebooks, the site
 test-slow: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m slow
 
