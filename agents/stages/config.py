@@ -32,6 +32,8 @@ class DataConfig:
         network_split: what the network learns from: starting weights, stages 1 and 3.
         policy_split: what the policy learns from, stage 2. Other images than the network's are
             better: on those it has memorised, there is little to gain by looking.
+        policy_scenes: how many scenes of a built-in task that split has; the usual number by
+            default. A policy learns few scenes by heart.
         validation_split: what every epoch is measured on.
         test_split: what the metrics at the end are of.
         augment: learn from random crops of images on disk, mirrored half of the time.
@@ -42,6 +44,7 @@ class DataConfig:
     dataset: Annotated[str, DATASET] = DEFAULT_TASK
     network_split: str = "pretrain"
     policy_split: str = "train"
+    policy_scenes: PositiveInt | None = None
     validation_split: str = "validation"
     test_split: str = "test"
     augment: bool = True

@@ -45,15 +45,20 @@ from gf_env.training.supervised import SupervisedTrainee
 CONFIDENCE = "validation/confidence"
 
 
-def load_split(config: TrainConfig, split: str) -> Dataset:
-    """Return a split as a training sees it.
+def load_split(config: TrainConfig, split: str, size: int | None = None) -> Dataset:
+    """Return a split as a training sees it, of a built-in task with so many scenes.
 
     Raises:
-        ValueError: a split that is not there.
+        ValueError: a split that is not there, or a size where there are no scenes to be made.
     """
     data, like = config.data, config.recipe.wanted_images()
     return load_dataset(
-        data.dataset, split, like=like, unreadable=data.unreadable, download=data.download
+        data.dataset,
+        split,
+        size=size,
+        like=like,
+        unreadable=data.unreadable,
+        download=data.download,
     )
 
 
@@ -86,7 +91,7 @@ class TrainingRun:
         data = config.data
         # so that a missing split is an error before the training, not at its end
         self.images = load_split(config, data.network_split)
-        self.policy_images = load_split(config, data.policy_split)
+        self.policy_images = load_split(config, data.policy_split, data.policy_scenes)
         self.validation = load_split(config, data.validation_split)
         self.test = load_split(config, data.test_split)
         classes = self.images.spec.classes

@@ -196,6 +196,22 @@ def test_splits_that_are_missing_are_said_before_training(tree, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_policy_learns_from_as_many_scenes_as_are_wanted(tmp_path):
+    data = DataConfig(network_split="validation", policy_split="train", policy_scenes=70)
+    with training_progress() as progress:
+        loading = Loading(torch.device("cpu"), 0)
+        run = TrainingRun(TrainConfig(data), tmp_path, loading=loading, progress=progress)
+    assert len(run.policy_images) == 70
+    assert len(run.images) > 70
+
+
+def test_images_on_disk_are_as_many_as_they_are(tree, tmp_path):
+    config = quick_config(tree)
+    data = dataclasses.replace(config.data, policy_scenes=70)
+    with pytest.raises(ValueError, match="a size is for built-in data sets"):
+        train(dataclasses.replace(config, data=data), tmp_path)
+
+
 def test_a_folder_belongs_to_one_training(tree, tmp_path):
     config = quick_config(tree)
     claim_folder(tmp_path, config, resume=False)
