@@ -14,13 +14,16 @@ _WHERE = "images"
 def report_page(found: Mapping[str, Any]) -> str:
     """Return a page of all that `gf-env curves` found, of what it writes to `curves.json`."""
     shown, *others = found["pairs"]
+    over_pairs = (
+        f"*all pairs*: mean ratio over {1 + len(others)} trainings of network and policy, with a "
+        "95% bootstrap interval. "
+    )
     lines = [
         f"# {found['network']} with the policy {found['policy']}, beside plain networks",
         "",
         "Written by `gf-env curves`. Thresholds are chosen on validation images; all figures are "
         "of test images. *ratio*: multiply-adds divided by those of a plain network that is as "
-        "often right, interpolated between the sizes trained. *all pairs*: mean ratio over "
-        f"{1 + len(others)} trainings of network and policy, with a 95% bootstrap interval. "
+        f"often right, interpolated between the sizes trained. {over_pairs if others else ''}"
         "*time*: the same ratio of measured time.",
         "",
         "## Plain networks",
@@ -76,6 +79,7 @@ def _accuracies(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _compared(found: Mapping[str, Any], part: str, curve: str) -> Iterator[str]:
     """Yield a row for each accuracy that the pair that is shown reaches on validation images."""
+    several = len(found["pairs"]) > 1
     over_pairs = {each["wanted"]: each for each in found["over_pairs"][part][curve]}
     times = [
         (
@@ -86,7 +90,8 @@ def _compared(found: Mapping[str, Any], part: str, curve: str) -> Iterator[str]:
     ]
     return markdown_table(
         [
-            *("wanted", "accuracy", "looks", "multiply-adds", "plain", "ratio", "all pairs"),
+            *("wanted", "accuracy", "looks", "multiply-adds", "plain", "ratio"),
+            *(["all pairs"] if several else []),
             *(name for name, _ in times),
         ],
         (
@@ -97,7 +102,7 @@ def _compared(found: Mapping[str, Any], part: str, curve: str) -> Iterator[str]:
                 _millions(row["multiply_adds"]),
                 _millions(row["plain"]),
                 f"{row['ratio']:.2f}",
-                _interval(over_pairs.get(row["wanted"])),
+                *([_interval(over_pairs.get(row["wanted"]))] if several else []),
                 *(f"{ratios[row['wanted']]:.2f}" for _, ratios in times),
             ]
             for row in found["pairs"][0][part][curve]

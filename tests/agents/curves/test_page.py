@@ -26,9 +26,16 @@ def test_every_figure_is_on_the_page():
     assert lines.count("| run | further | 0.5000 | 0.9000 |") == 1
     compared = "| 0.9 | 0.9123 | 2.12 | 7.5M | 15.0M | 0.50 |"
     assert f"{compared} 0.52 [0.49, 0.53] | 0.75 |" in lines
-    assert f"{compared}  |" in lines  # one training has no interval, and further scenes no time
+    assert f"{compared}  |" in lines  # two may have no interval, and further scenes have no time
     assert [line for line in lines if "confidence: " in line] == [
         "## GFNet, early exit at one confidence: test images",
         "## GFNet, early exit at one confidence: 4,000 further scenes",
     ]
     assert not [line for line in lines if "budgets" in line]
+
+
+def test_one_pair_alone():
+    page = report_page(FOUND | {"pairs": FOUND["pairs"][:1]})
+    assert "| 0.9 | 0.9123 | 2.12 | 7.5M | 15.0M | 0.50 | 0.75 |" in page
+    assert "all pairs" in report_page(FOUND)
+    assert "all pairs" not in page
