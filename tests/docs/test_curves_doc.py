@@ -6,6 +6,7 @@ import re
 import pytest
 
 from agents.curves.page import report_page
+from agents.curves.pairs import load_pair
 from tests.helpers.paths import ROOT
 
 CURVES = ROOT / "docs" / "curves"
@@ -42,7 +43,7 @@ def test_ratios_in_the_text():
     rows = [row for part in ("test", "further") for row in FOUND["pairs"][0][part]["confident"]]
     found = {(f"{row['ratio']:.2f}"[1:], f"{row['accuracy']:.3f}"[1:]) for row in rows}
     said = re.findall(r"(\.\d\d) at (\.\d{3})", TEXT)
-    assert len(said) == 6
+    assert len(said) == 5
     assert {*said} <= found
     budgeted = [row["ratio"] for row in FOUND["pairs"][0]["test"]["budgeted"]]
     assert f"the ratio is {min(budgeted):.2f} to {max(budgeted):.2f}:".replace("0.", ".") in TEXT
@@ -56,7 +57,8 @@ def test_times_in_the_text():
     text = " ".join(TEXT.split())
     two, one = (f"{times[64, threads][-1]:.2f}"[1:] for threads in (2, 1))
     assert f"takes {two} of a plain network's time with two threads and {one} with one" in text
-    assert times[64, 2][-2] >= 1  # at .934 it saves none
+    assert 0.95 <= times[64, 2][2] < 1
+    assert f"at {SHOWN[2]['accuracy']:.3f} it saves next to nothing".replace("0.", ".") in text
     alone = [*times[1, 1], *times[1, 2]]
     assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
 
@@ -71,14 +73,26 @@ def test_what_early_exit_saves():
         assert f"| {' | '.join(cells)} |" in TEXT
 
 
-def test_the_readmes_sentence():
-    number = r"([\d.]+)"
-    said = re.search(
-        rf"right in {number} of the test scenes for {number} million .* needs {number} million",
-        README,
-    )
-    accuracy, ours, plain = map(float, said.groups())
-    (row,) = [each for each in SHOWN if f"{each['accuracy']:.3f}" == said[1]]
-    assert accuracy == pytest.approx(row["accuracy"], abs=5e-4)
-    assert ours == pytest.approx(row["multiply_adds"] / 1e6, abs=0.05)
-    assert plain == pytest.approx(row["plain"] / 1e6, abs=0.05)
+def test_a_quarter_of_the_work():
+    """The cheapest point that reaches .97 on validation images, beside a plain network."""
+    measured = load_pair(CURVES / "pairs" / "0-cluttered-digits-search.json")
+    reaching = [
+        each for each in measured.held_out if each.curve == "confident" and each.accuracy >= 0.97
+    ]
+    setting = min(reaching, key=lambda each: each.multiply_adds).setting
+    (ours,) = [
+        each
+        for each in FOUND["points"]
+        if (each["curve"], each["setting"]) == ("confident", setting)
+    ]
+    plain = PLAIN[max(PLAIN)]
+    assert ours["accuracy"] >= plain["accuracy"]
+    assert ours["multiply_adds"] / plain["multiply_adds"] == pytest.approx(0.25, abs=0.015)
+    accuracy, than = (f"{each['accuracy']:.4f}"[1:] for each in (ours, plain))
+    cost, most = (f"{each['multiply_adds'] / 1e6:.1f} million" for each in (ours, plain))
+    took, takes = (f"{each['seconds'] * 1e3:.2f} ms" for each in (ours, plain))
+    text = " ".join(TEXT.split())
+    assert f"right in {accuracy} of the test scenes for {cost} multiply-adds and {took}" in text
+    assert f"at {max(PLAIN):.0f} pixels needs {most} and {takes}, and is right in {than}." in text
+    assert f"right in {accuracy} of the test scenes for {cost} multiply-adds" in README
+    assert f"at {max(PLAIN):.0f} pixels needs {most} and is right in {than}." in README
