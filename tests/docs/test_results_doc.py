@@ -1,6 +1,7 @@
 """The tables in docs/RESULTS.md are those that the benchmark wrote."""
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
 TEXT = (DOCS / "RESULTS.md").read_text()
+LEARNERS = ("belief search", "PPO on a map")
 REPORTS = sorted((DOCS / "results").glob("*/report.md"))
 
 
@@ -39,6 +41,22 @@ def test_what_a_task_asks_for_is_missed_when_it_is_taken_away(suite):
     assert all(each["mean_return"]["low"] > 0 for each in setting["differences"])
     seeds = {len(line["seeds"]) for line in setting["lines"] if line["kind"] == "learner"}
     assert seeds == {5}
+
+
+def test_what_more_scenes_are_worth():
+    report = json.loads((DOCS / "results" / "scenes" / "report.json").read_text())
+    gaps = {line["name"]: line["gap"]["estimate"] for line in report["settings"][0]["lines"]}
+    said = re.search(
+        r"Search with a belief closes (\d+)% .*?instead of (\d+)% .*?"
+        r"PPO on a map (\d+)%.*? instead of (\d+)%",
+        " ".join(TEXT.split()),
+    )
+    names = [f"{each}, {count},000 scenes" for each in LEARNERS for count in (80, 20)]
+    assert list(map(int, said.groups())) == [round(100 * gaps[name]) for name in names]
+    best, from_rewards = (round(100 * gaps[f"{each}, 80,000 scenes"]) for each in LEARNERS)
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"closes {best}% of the gap" in readme
+    assert f"from rewards alone, PPO on a map, {from_rewards}%" in readme
 
 
 def test_learners_have_five_seeds_and_lie_above_blind_rules():
