@@ -1,7 +1,6 @@
 """The training of a task whose label is joined from looks at objects."""
 
 import dataclasses
-import functools
 import json
 
 import pytest
@@ -35,6 +34,10 @@ def quick(config):
     return dataclasses.replace(config, recipe=recipe)
 
 
+def few_scenes(name, split, *, size, **others):
+    return load_dataset(name, split, size=size or SIZE, **others)
+
+
 def train(config, folder):
     with training_progress(Console(quiet=True)) as progress:
         loading = Loading(torch.device("cpu"))
@@ -46,7 +49,7 @@ def train(config, folder):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "load_dataset", functools.partial(load_dataset, size=SIZE))
+        patch.setattr(stages, "load_dataset", few_scenes)
         config = quick(TASK_PRESETS["signposts"].config)
         yield train(config, tmp_path_factory.mktemp("signposts"))
 
