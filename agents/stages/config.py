@@ -33,7 +33,7 @@ class DataConfig:
         policy_split: what the policy learns from, stage 2. Other images than the network's are
             better: on those it has memorised, there is little to gain by looking.
         policy_scenes: how many scenes of a built-in task that split has; the usual number by
-            default. A policy learns few scenes by heart.
+            default. Where they are few, a long training learns them by heart.
         validation_split: what every epoch is measured on.
         test_split: what the metrics at the end are of.
         augment: learn from random crops of images on disk, mirrored half of the time.
