@@ -106,7 +106,7 @@ def _by_adam(epochs: int, learning_rate: float) -> OptimiserConfig:
 
 DATA_SET_PRESETS = {
     # a backbone of the paper from nothing: its encoders learn on patches, where a step costs a
-    # ninth of one on whole images
+    # twenty-fifth of one on whole images
     "landolt-rings": Preset(
         TrainConfig(
             data=DataConfig(dataset="landolt-rings"),
@@ -124,7 +124,7 @@ DATA_SET_PRESETS = {
             policy=PolicyConfig(
                 learner="belief",
                 settings={"places": 24, "hidden_size": 256, "evidence_size": 128},
-                grid_size=5,
+                grid_size=7,
                 feature_bank=True,
             ),
             rounds=2,
