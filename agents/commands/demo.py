@@ -14,7 +14,7 @@ from agents.commands.evaluate import ORACLE, RANDOM, Policies, evaluate_all
 from agents.learners.base import OnUpdate, Update
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.learners.paper_ppo import train as train_paper
-from agents.learners.ppo import train as train_ppo
+from agents.learners.q_learning import train as train_values
 from agents.policies.base import Policy
 from agents.policies.oracle import GreedyOracle
 from agents.policies.rules import CentreCornerPolicy, CentrePolicy, RandomPolicy
@@ -25,8 +25,8 @@ from agents.sb3.learners import SB3Config
 from agents.sb3.learners import train as train_sb3
 from gf_env.envs.make_task import make_task
 
-PAPER, SB3, MAP = "paper's policy", "SB3 PPO", "PPO on a map"
-_MAP = {"updates": 130, "num_envs": 512, "num_minibatches": 4}
+PAPER, SB3, MAP = "paper's policy", "SB3 PPO", "Q-learning on a map"
+_MAP = {"updates": 130, "num_envs": 512, "gamma": 0.0}
 """Settings of a training on a map that takes about a minute of two cores."""
 _Trained = TypeVar("_Trained")
 
@@ -40,9 +40,10 @@ class Demo:
             manifest.
         train_seconds: for the paper's policy.
         sb3_seconds: for SB3's PPO.
-        map_seconds: for PPO on a map of the image, at most; it ends by itself after 270,000 steps.
+        map_seconds: for Q-learning on a map of the image, at most; it ends by itself after 270,000
+            steps.
         test_images: of the test split.
-        seed: of both learners.
+        seed: of all learners.
     """
 
     output: Path = Path("runs/demo")
@@ -113,14 +114,14 @@ class Demo:
             max_seconds=self.sb3_seconds,
             seed=self.seed,
         )
-        map_config = LEARNERS["map-ppo"].config(
+        map_config = LEARNERS["map-q"].config(
             **_MAP, max_seconds=self.map_seconds, seed=self.seed
         )
         paper, paper_last = _train(PAPER, partial(train_paper, task), paper_config, console)
         paper.save(self.output / "paper_policy.safetensors")
         sb3, _ = _train(SB3, train_sb3, sb3_config, console)
         on_map, map_last = _train(
-            MAP, partial(train_ppo, make_task(grid_size=7)), map_config, console
+            MAP, partial(train_values, make_task(grid_size=7)), map_config, console
         )
         on_map.save(self.output / "map_policy.safetensors")
         lengths = {

@@ -2,11 +2,14 @@
 
 What DQN learns (Mnih et al. 2015), by the means of "Reinforcement Learning with Deep Energy-Based
 Policies" (Haarnoja et al. 2017, arXiv 1702.08165): the policy takes an action with a probability
-that grows with its value, pi(a) = exp((Q(a) - V) / temperature). So an actor-critic is a network of
-values, Q(a) = V + temperature log pi(a), with V as in dueling networks (Wang et al. 2016, arXiv
-1511.06581), and exploring is to sample from it. Each action's value is led to its reward and the
-discounted V after it, which a slowly following copy of the network says. The temperature falls, and
-with it what a choice left open counts for.
+that grows with its value, pi(a) = exp((Q(a) - V) / t). So an actor-critic is a network of values,
+Q(a) = V + t log pi(a), with V as in dueling networks (Wang et al. 2016, arXiv 1511.06581), and
+exploring is to sample from it. Each action's value is led to its reward and the discounted value of
+the policy after it, which a slowly following copy of the network says.
+
+Unlike there, t is a share of V. Once the digit is found all patches are worth nothing, but logits
+that are sums of what looks say stay as far apart as they were: with one t for all states they could
+be right either before or after. A look's gain is what is to be had, V, by how likely it is there.
 
 Whole episodes are kept and learned from again, whatever policy ran them: unlike the other learners
 from rewards this one is off-policy. The paper's policies learn from their own episodes (section
@@ -40,6 +43,8 @@ from gf_env.datasets.batches import Batch
 from gf_env.envs.task import Task
 
 PHASE = "q_learning"
+_LEAST_VALUE = 0.02
+"""In confidence: what a state counts for that is worth less, or that nothing is known of yet."""
 
 
 @configuration
@@ -56,16 +61,10 @@ class QSettings(EpisodeSettings):
     """In an update: one on the newest batch, the others on batches drawn from those kept."""
     weight_decay: NonNegativeFloat = 0.01
     """AdamW's."""
-    temperature: PositiveFloat = 0.05
-    """How much less an action may be worth and still be tried, at the first update."""
-    final_temperature: PositiveFloat = 0.005
-    """Where it is led linearly until the last update."""
+    temperature: PositiveFloat = 0.15
+    """Share of a state's value that an action falls short of where it is tried 1/e as often."""
     target_rate: Fraction = 0.02
     """Share by which the copy that says what follows is led to the network in a gradient step."""
-
-    def temperature_at(self, progress: float) -> float:
-        """Return the temperature after a share of all updates."""
-        return self.temperature + progress * (self.final_temperature - self.temperature)
 
 
 @configuration
@@ -105,24 +104,22 @@ class QLearner(ActorCriticLearner[QSettings]):
 
     def _update(self, progress: float, batch: Batch, generator: torch.Generator) -> Metrics:
         rate = self._anneal_rate(progress)
-        temperature = self._config.temperature_at(progress)
         rollout = collect(self._task, self._network, batch, generator)
         self._kept.add(rollout)
         steps = [
-            self._step(each, temperature)
+            self._step(each)
             for each in self._kept.drawn(self._config.gradient_steps, generator)
         ]
         return {
             **episode_metrics(rollout.rewards, rollout.active, rollout.correct, rollout.looks),
-            "charts/temperature": torch.tensor(temperature, dtype=torch.float64),
             **rate,
             **{name: values.mean() for name, values in stack(steps).items()},
         }
 
-    def _step(self, rollout: Rollout, temperature: float) -> Metrics:
+    def _step(self, rollout: Rollout) -> Metrics:
         """Take a gradient step, and lead the copy a little way; return losses by name."""
         config = self._config
-        loss, metrics = losses(self._network, self._following, rollout, config, temperature)
+        loss, metrics = losses(self._network, self._following, rollout, config)
         gradient_step(self._network, self._optimiser, loss, config.max_grad_norm)
         with torch.no_grad():
             pairs = zip(self._following.parameters(), self._network.parameters(), strict=True)
@@ -143,11 +140,7 @@ class QLearner(ActorCriticLearner[QSettings]):
 
 
 def losses(
-    network: ActorCritic,
-    following: ActorCritic,
-    rollout: Rollout,
-    config: QSettings,
-    temperature: float,
+    network: ActorCritic, following: ActorCritic, rollout: Rollout, config: QSettings
 ) -> tuple[torch.Tensor, Metrics]:
     """Return the loss of a batch and, by name, what it is made of.
 
@@ -156,18 +149,28 @@ def losses(
         following: says what is to be expected after an action.
         rollout: of any policy.
         config: settings.
-        temperature: what a logarithm of a probability counts for.
     """
     active = rollout.active
     choice, values = network.replay(rollout.perceived)
     log_probs = network.actor.log_prob(choice, rollout.actions)
-    with torch.no_grad():
-        _, expected = following.replay(rollout.perceived)
-        targets = td_targets(rollout.rewards, expected, active, config.gamma)
-    worth = values + temperature * log_probs
+    worth = values + _temperature(values, config) * log_probs
+    targets = rollout.rewards if config.gamma == 0 else _targets(following, rollout, config)
     loss = masked_mean((worth - targets).square(), active)
     with torch.no_grad():
         entropy = masked_mean(network.actor.entropy(choice), active)
         explained = explained_variance(targets, worth, active)
     found = {"loss": loss.detach(), "entropy": entropy, "explained_variance": explained}
     return loss, {f"losses/{name}": value for name, value in found.items()}
+
+
+@torch.no_grad()
+def _targets(following: ActorCritic, rollout: Rollout, config: QSettings) -> torch.Tensor:
+    """Return the rewards with what the policy is worth after them, (A, n)."""
+    choice, values = following.replay(rollout.perceived)
+    expected = values - _temperature(values, config) * following.actor.entropy(choice)
+    return td_targets(rollout.rewards, expected, rollout.active, config.gamma)
+
+
+def _temperature(values: torch.Tensor, config: QSettings) -> torch.Tensor:
+    """Return what a logarithm of a probability counts for, in states of such values."""
+    return config.temperature * values.detach().clamp_min(_LEAST_VALUE)

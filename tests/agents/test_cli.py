@@ -326,7 +326,7 @@ def test_demo(call):
     seconds = ["--train-seconds", 1, "--sb3-seconds", 1, "--map-seconds", 1]
     said = call("demo", "--output", "demo", *seconds, "--test-images", 30)
     assert "gap closed" in said
-    assert "PPO on a map: mean return" in said
+    assert "Q-learning on a map: mean return" in said
     policies = ["map_policy.safetensors", "paper_policy.safetensors"]
     made = ["accuracy.png", "episodes.png", *policies, "results.json"]
     assert sorted(os.listdir("demo")) == sorted([*made, "manifest.json"])
@@ -339,7 +339,7 @@ def test_demo(call):
         "centre, then corners",
         "SB3 PPO",
         "paper's policy",
-        "PPO on a map",
+        "Q-learning on a map",
         "greedy oracle (sees labels)",
     ]
 

@@ -93,7 +93,7 @@ IMITATION = [
     *bad("loss", "hinge"),
 ]
 Q_LEARNING = [
-    *bad("kept_batches gradient_steps temperature final_temperature", 0),
+    *bad("kept_batches gradient_steps temperature", 0),
     *bad("weight_decay gamma target_rate", -1),
     *bad("gamma target_rate", 1.1),
 ]

@@ -102,10 +102,10 @@ LEARNERS = {
     "q_learning": Learner(
         q_learning,
         q_learning.QConfig,
-        {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3, "temperature": 0.2},
+        {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3},
         (GRID,),
         _names(
-            "episodic_return accuracy looks learning_rate temperature",
+            "episodic_return accuracy looks learning_rate",
             "loss entropy explained_variance",
         ),
     ),
@@ -144,7 +144,7 @@ RECURRENT = ("recurrent_ppo", "reinforce", "q_learning", "imitation")
 LEARNERS |= {
     "map_ppo": _of_map("ppo", "recurrent_ppo", learning_rate=3e-3, query_size=4),
     "map_reinforce": _of_map("reinforce", "reinforce", learning_rate=0.02),
-    "map_q": _of_map("q", "q_learning", learning_rate=5e-3, temperature=0.2),
+    "map_q": _of_map("q", "q_learning", learning_rate=5e-3),
     "map_imitation": _of_map("imitation", "imitation", learning_rate=5e-3),
 }
 EPISODIC = (*RECURRENT, "map_ppo", "map_reinforce", "map_q", "map_imitation")
