@@ -114,9 +114,7 @@ class Demo:
             max_seconds=self.sb3_seconds,
             seed=self.seed,
         )
-        map_config = LEARNERS["map-q"].config(
-            **_MAP, max_seconds=self.map_seconds, seed=self.seed
-        )
+        map_config = LEARNERS["map-q"].config(**_MAP, max_seconds=self.map_seconds, seed=self.seed)
         paper, paper_last = _train(PAPER, partial(train_paper, task), paper_config, console)
         paper.save(self.output / "paper_policy.safetensors")
         sb3, _ = _train(SB3, train_sb3, sb3_config, console)

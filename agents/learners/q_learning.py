@@ -107,8 +107,7 @@ class QLearner(ActorCriticLearner[QSettings]):
         rollout = collect(self._task, self._network, batch, generator)
         self._kept.add(rollout)
         steps = [
-            self._step(each)
-            for each in self._kept.drawn(self._config.gradient_steps, generator)
+            self._step(each) for each in self._kept.drawn(self._config.gradient_steps, generator)
         ]
         return {
             **episode_metrics(rollout.rewards, rollout.active, rollout.correct, rollout.looks),

@@ -10,7 +10,7 @@ It is a data set to train backbones of the paper on, from nothing, at the size o
 pixels). There is no built-in network for it and no id.
 
 ## Version history
-Scenes 1: five rings in scenes of 288 pixels. At half of their size a plain MobileNetV3 told the side.
+Scenes 1: five rings in scenes of 288 pixels. At half the size a plain MobileNetV3 told the side.
 Scenes 2: three rings in scenes of 480 pixels.
 """
 

@@ -104,10 +104,7 @@ LEARNERS = {
         q_learning.QConfig,
         {"num_envs": 64, "hidden_size": 32, "learning_rate": 5e-3},
         (GRID,),
-        _names(
-            "episodic_return accuracy looks learning_rate",
-            "loss entropy explained_variance",
-        ),
+        _names("episodic_return accuracy looks learning_rate", "loss entropy explained_variance"),
     ),
     "imitation": Learner(
         imitation,
