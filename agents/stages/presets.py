@@ -116,11 +116,15 @@ DATA_SET_PRESETS = {
                 patch_size=96,
                 hidden_size=256,
                 encoders_learn="contents",
+                places_per_cell=3,  # a cell is 160 pixels wide
                 object_looks=0.5,
                 full_resolution=_by_adam(8, 0.004),
-                low_resolution=_by_adam(3, 0.002),
-                stage1=_by_adam(3, 0.001),
-                stage3=_by_adam(3, 0.001),
+                low_resolution=_by_adam(6, 0.002),
+                stage1=_by_adam(1, 0.001),
+                stage3=_by_adam(2, 0.001),
+                # a label says nothing of where rings are
+                auxiliary_weight=0.0,
+                train_global_encoder=False,
             ),
             policy=PolicyConfig(
                 learner="belief",

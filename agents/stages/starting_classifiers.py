@@ -17,7 +17,12 @@ from gf_env.datasets.base import ImageSpec, located
 from gf_env.datasets.batches import Loading, read_batches
 from gf_env.network.encoders.base import Encoder
 from gf_env.network.image_classifier import ImageClassifier, measure_accuracy
-from gf_env.training.contents import ContentsObjective, PlacesObjective, PresenceObjective
+from gf_env.training.contents import (
+    ContentsObjective,
+    PlacesObjective,
+    PresenceObjective,
+    named_places,
+)
 from gf_env.training.objectives import ClassifierObjective, Objective
 from gf_env.training.recipe import Recipe
 from gf_env.training.samplers import ObjectSampler
@@ -52,10 +57,12 @@ class Learned:
         """Return what a classifier of images made smaller learns."""
         if recipe.encoders_learn == "labels":
             return Learned(images.spec, input_size)
-        names = located(images).kind_names
+        per_cell = recipe.places_per_cell
+        names = named_places(located(images).kind_names, per_cell)
         # a classifier has two classes or more
         classes = names if len(names) > 1 else (*names, "nothing")
-        return Places(dataclasses.replace(images.spec, classes=classes), input_size)
+        spec = dataclasses.replace(images.spec, classes=classes)
+        return Places(spec, input_size, per_cell)
 
     def objective(self, classifier: ImageClassifier, images: Dataset) -> Objective:
         """Return what is minimised on images."""
@@ -87,12 +94,15 @@ class Contents(Presence):
         return ContentsObjective(classifier, located(images), sampler)
 
 
+@dataclass(frozen=True)
 class Places(Presence):
-    """Where things are in images made smaller."""
+    """Where things are in images made smaller; `per_cell` as in `PlacesObjective`."""
+
+    per_cell: int = 1
 
     @override
     def objective(self, classifier: ImageClassifier, images: Dataset) -> PresenceObjective:
-        return PlacesObjective(classifier, located(images))
+        return PlacesObjective(classifier, located(images), self.per_cell)
 
 
 def start_encoder(encoder: Encoder, classifier: ImageClassifier) -> None:

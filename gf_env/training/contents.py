@@ -6,6 +6,8 @@ glance objects of each kind are; not which they are, as that is for the looks to
 """
 
 import abc
+import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -94,9 +96,15 @@ class PlacesObjective(PresenceObjective):
     The classifier's own head tells it from each cell's features, pooled like a map of one cell.
 
     Args:
-        classifier: of images made small; its classes are the kinds.
+        classifier: of images made small; its classes are the kinds, or the kinds in each place of a
+            cell, `named_places`.
         located: where objects are, and of which kind.
+        per_cell: n for n x n places that are told apart in a cell.
     """
+
+    def __init__(self, classifier: ImageClassifier, located: Located, per_cell: int = 1) -> None:
+        super().__init__(classifier, located)
+        self._per_cell = per_cell
 
     def told(
         self, batch: Batch, generator: torch.Generator
@@ -109,10 +117,20 @@ class PlacesObjective(PresenceObjective):
         logits = encoder.own_logits(encoder.pool(cells)).float().view(count, height * width, -1)
         objects, contents = self._objects(batch, features.device)
         middles = (objects + self._sizes(contents) / 2) / batch.images.shape[-1]
-        rows, cols = (
-            (middles * torch.tensor([height, width], device=features.device)).long().unbind(2)
-        )
+        per_cell = self._per_cell
+        places = torch.tensor([height, width], device=features.device) * per_cell
+        rows, cols = (middles * places).long().unbind(2)
         kinds = torch.tensor(self._located.kinds, device=features.device)[contents]
-        numbers = (rows * width + cols) * logits.shape[-1] + kinds
+        in_cell = rows % per_cell * per_cell + cols % per_cell
+        cell = rows // per_cell * width + cols // per_cell
+        numbers = cell * logits.shape[-1] + in_cell * len(self._located.kind_names) + kinds
         there = torch.zeros_like(logits).flatten(1).scatter(1, numbers, 1.0)
         return logits.flatten(1), there, torch.ones_like(there)
+
+
+def named_places(kind_names: Sequence[str], per_cell: int) -> tuple[str, ...]:
+    """Return the classes of a classifier that tells places, row-major, kinds within a place."""
+    if per_cell == 1:
+        return tuple(kind_names)
+    places = itertools.product(range(per_cell), repeat=2)
+    return tuple(f"{name} at {place}" for place in places for name in kind_names)

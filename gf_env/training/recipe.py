@@ -30,6 +30,8 @@ class Recipe:
         encoders_learn: what the classifiers tell that encoders start from: an image's `labels` as
             in the paper, or the `contents` of patches and places in the glance, for tasks whose
             label is joined from several looks; see `gf_env.training.contents`.
+        places_per_cell: n for n x n places that the global encoder learns to tell apart in each
+            cell of its feature map, where it learns places; for cells larger than a patch.
         object_looks: share of the looks of stage 1 that go to objects, the others go anywhere; for
             data sets that are `gf_env.datasets.base.Located`.
         object_weights: how likely each object is in those, see
@@ -54,6 +56,7 @@ class Recipe:
     classifier: ClassifierKind = "recurrent"
     first_step: FirstStep = "classifier"
     encoders_learn: Literal["labels", "contents"] = "labels"
+    places_per_cell: PositiveInt = 1
     object_looks: Fraction = 0.0
     object_weights: tuple[PositiveFloat, ...] = (1.0,)
     full_resolution: OptimiserConfig = OptimiserConfig(

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from gf_env.datasets import load_dataset
 from gf_env.datasets.batches import Batch
 from gf_env.network.image_classifier import ImageClassifier, ImageClassifierConfig
-from gf_env.training.contents import ContentsObjective, PlacesObjective
+from gf_env.training.contents import ContentsObjective, PlacesObjective, named_places
 from gf_env.training.samplers import UniformSampler
 
 COUNT = 40
@@ -93,6 +93,27 @@ def test_places_of_kinds_by_hand(scenes, batch):
     features = tells.encode(batch.images).features
     first_cell = tells.encoder.own_logits(features[:, :, 0, 0])
     assert torch.allclose(logits[:, : len(scenes.kind_names)], first_cell, atol=1e-5)
+
+
+def test_places_within_cells_are_told_apart(scenes, batch):
+    """Cells of 32 pixels with four places each; by sums over those they are as without."""
+    kinds, per_cell = len(scenes.kind_names), 2
+    tells = classifier(scenes, named_places(scenes.kind_names, per_cell))
+    logits, there, _ = PlacesObjective(tells, scenes, per_cell).told(batch, GENERATOR)
+    assert logits.shape == there.shape == (COUNT, 3 * 3 * per_cell**2 * kinds)
+    there = there.view(COUNT, 9, per_cell**2, kinds)
+    _, of_cells, _ = PlacesObjective(classifier(scenes, scenes.kind_names), scenes).told(
+        batch, GENERATOR
+    )
+    assert torch.equal(there.amax(2), of_cells.view(COUNT, 9, kinds))
+    sizes = np.array(scenes.content_sizes)[scenes.contents[0], None]
+    middles = scenes.objects[0] + sizes / 2
+    found = {(int(cell), int(place)) for cell, place, _ in there[0].nonzero()}
+    cells, within = (middles // 32).astype(int), (middles % 32 // 16).astype(int)
+    assert found == {
+        (row * 3 + col, down * 2 + right)
+        for (row, col), (down, right) in zip(cells.tolist(), within.tolist(), strict=True)
+    }
 
 
 @pytest.mark.parametrize("encoder", ["small-cnn", "mobilenetv3_small_100"])
