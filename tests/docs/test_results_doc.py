@@ -11,6 +11,7 @@ from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
 TEXT = (DOCS / "RESULTS.md").read_text()
+README = " ".join((ROOT / "README.md").read_text().split())
 LEARNERS = ("belief search", "PPO on a map")
 REPORTS = sorted((DOCS / "results").glob("*/report.md"))
 
@@ -53,10 +54,31 @@ def test_what_more_scenes_are_worth():
     )
     names = [f"{each}, {count},000 scenes" for each in LEARNERS for count in (80, 20)]
     assert list(map(int, said.groups())) == [round(100 * gaps[name]) for name in names]
-    best, from_rewards = (round(100 * gaps[f"{each}, 80,000 scenes"]) for each in LEARNERS)
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"closes {best}% of the gap" in readme
-    assert f"from rewards alone, PPO on a map, {from_rewards}%" in readme
+    best = round(100 * gaps["belief search, 80,000 scenes"])
+    assert f"closes {best}% of the gap" in README
+
+
+def test_what_is_learned_from_rewards_alone():
+    report = json.loads((DOCS / "results" / "values" / "report.json").read_text())
+    lines = {line["name"]: line for line in report["settings"][0]["lines"]}
+    soon, later, longest = (
+        lines[f"Q on a map, {steps}"]
+        for steps in ("0.4M steps", "1.0M steps", "6.6M steps, 80,000 scenes")
+    )
+    said = re.search(
+        r"20,000 scenes, (\d+)% .*?after (\d+) seconds of .*? and (\d+)% .*?after (\d+)\.",
+        " ".join(TEXT.split()),
+    )
+    expected = [
+        figure
+        for line in (soon, later)
+        for figure in (round(100 * line["gap"]["estimate"]), round(line["training"]["seconds"]))
+    ]
+    assert list(map(int, said.groups())) == expected
+    assert soon["gap"]["low"] >= 0.8 and soon["training"]["seconds"] < 60
+    gap = round(100 * longest["gap"]["estimate"])
+    assert f"from rewards alone, Q-learning on a map, {gap}%" in README
+    assert f"and {expected[0]}% in half a minute of one core" in README
 
 
 def test_learners_have_five_seeds_and_lie_above_blind_rules():
