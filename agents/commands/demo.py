@@ -27,7 +27,7 @@ from gf_env.envs.make_task import make_task
 
 PAPER, SB3, MAP = "paper's policy", "SB3 PPO", "Q-learning on a map"
 _MAP = {"updates": 130, "num_envs": 512, "gamma": 0.0}
-"""Settings of a training on a map that takes about a minute of two cores."""
+"""Settings of a training on a map."""
 _Trained = TypeVar("_Trained")
 
 

@@ -109,7 +109,7 @@ DATA_SET_PRESETS = {
     # twenty-fifth of one on whole images
     "landolt-rings": Preset(
         TrainConfig(
-            # of 5,000 scenes a belief does not learn where a glance shows rings
+            # with the split's 5,000 a belief was right more often on training scenes than on others
             data=DataConfig(dataset="landolt-rings", policy_scenes=20_000),
             recipe=Recipe(
                 encoder="mobilenetv3_small_100",

@@ -3,8 +3,8 @@
 The sign by which acuity is measured (Landolt 1888, ISO 8596): a ring whose gap is a fifth of its
 height, as the stroke is, open to one of eight sides. It stands among closed rings on a mosaic of
 dark colours, 25 pixels high in a scene of 480. At a fifth of the size its gap is one pixel wide:
-there a ring is seen, and hardly whether it is open, let alone to which side. So a plain network
-needs the resolution, and a glance tells where rings are.
+there a ring is seen, and hardly whether it is open, let alone to which side. It is made so that a
+plain network should need the resolution, while a glance tells where rings are.
 
 It is a data set to train backbones of the paper on, from nothing, at the size of their patches (96
 pixels). There is no built-in network for it and no id.
