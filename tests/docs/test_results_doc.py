@@ -1,4 +1,4 @@
-"""The tables in docs/RESULTS.md are those that the benchmark wrote."""
+"""The tables in docs/RESULTS.md and docs/ABLATIONS.md are those that the benchmark wrote."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from tests.helpers.paths import ROOT
 
 DOCS = ROOT / "docs"
 TEXT = (DOCS / "RESULTS.md").read_text()
+PAGES = TEXT + (DOCS / "ABLATIONS.md").read_text()
 README = " ".join((ROOT / "README.md").read_text().split())
 LEARNERS = ("belief search", "PPO on a map")
 REPORTS = sorted((DOCS / "results").glob("*/report.md"))
@@ -18,7 +19,7 @@ REPORTS = sorted((DOCS / "results").glob("*/report.md"))
 
 def test_every_table_is_a_reports():
     written = {line for path in REPORTS for line in path.read_text().splitlines()}
-    rows = [line for line in TEXT.splitlines() if line.startswith("|")]
+    rows = [line for line in PAGES.splitlines() if line.startswith("|")]
     assert len(rows) > 50
     assert [row for row in rows if row not in written] == []
 
@@ -42,6 +43,28 @@ def test_what_a_task_asks_for_is_missed_when_it_is_taken_away(suite):
     assert all(each["mean_return"]["low"] > 0 for each in setting["differences"])
     seeds = {len(line["seeds"]) for line in setting["lines"] if line["kind"] == "learner"}
     assert seeds == {5}
+
+
+def _percent(interval: dict[str, float]) -> str:
+    estimate, low, high = (round(100 * interval[each]) for each in ("estimate", "low", "high"))
+    return f"{estimate}% [{low}, {high}]"
+
+
+@pytest.mark.parametrize(
+    ("suite", "name", "begins"),
+    [
+        ("values", "Q on a map, 0.4M steps", "From rewards alone"),
+        ("values", "Q on a map, 6.6M steps, 80,000 scenes", "From rewards alone"),
+        ("scenes", "belief search, 80,000 scenes", "Taught by an oracle"),
+        ("learners", "paper's learner", "The paper's learner"),
+        ("learners", "SB3 RecurrentPPO, 131k steps", "The paper's learner"),
+    ],
+)
+def test_what_stands_first(suite, name, begins):
+    report = json.loads((DOCS / "results" / suite / "report.json").read_text())
+    gaps = {line["name"]: line["gap"] for line in report["settings"][0]["lines"]}
+    (said,) = re.findall(rf"- \*\*{begins}.*?\n(?=- |\n)", TEXT, flags=re.DOTALL)
+    assert _percent(gaps[name]) in " ".join(said.split())
 
 
 def test_what_more_scenes_are_worth():
