@@ -16,7 +16,7 @@ from typing_extensions import Self
 from gf_env.network.cost import count_multiply_adds
 from gf_env.policy import ChoiceCost
 from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_module, save_module
+from gf_env.storage.modules import load_module, save_module
 
 Tensors = Mapping[str, torch.Tensor]
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -151,14 +151,20 @@ class NetworkPolicy(abc.ABC, Generic[_Network]):
                 expected = ", ".join(map(str, ("n", *shape)))
                 raise ValueError(f"this policy sees {name} of shape ({expected}), got {found}")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> None:
         """Write weights and configuration as safetensors.
+
+        Args:
+            path: where to.
+            half: write float32 as float16, in half the room; a policy that is loaded computes in
+                float32 again.
 
         Raises:
             OSError: no room or no permission; a file that was at `path` stays.
+            ValueError: some weights are too large for float16.
         """
         config: Any = self.network.config
-        save_module(path, self.file_kind, dataclasses.asdict(config), self.network)
+        save_module(path, self.file_kind, dataclasses.asdict(config), self.network, half=half)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike[str], seed: int = 0) -> Self:

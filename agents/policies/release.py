@@ -10,7 +10,8 @@ import torch
 
 from agents.policies.paper import PaperPolicy, PatchProposalConfig, PatchProposalNetwork
 from gf_env.network.release import CLASSIFIER, POLICY, OfficialCheckpoint, read_official
-from gf_env.storage.tensors import TensorFileError, load_into, make_for, set_origin
+from gf_env.storage.modules import load_into, make_for, set_origin
+from gf_env.storage.tensors import TensorFileError
 
 ACTION_STD = 0.1
 """The paper's; checkpoints do not hold it."""

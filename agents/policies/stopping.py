@@ -30,7 +30,7 @@ from gf_env.policy import (
     stops,
 )
 from gf_env.storage.assets import find_tensor_file
-from gf_env.storage.tensors import load_module, save_module, set_origin
+from gf_env.storage.modules import load_module, save_module, set_origin
 
 Observation = Mapping[str, NDArray[Any]]
 STEP = "step"

@@ -25,7 +25,8 @@ from gf_env.network.encoders.base import Encoder, Encoding
 from gf_env.network.encoders.batching import encode_in_parts
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.storage.assets import asset_names, find_tensor_file
-from gf_env.storage.tensors import load_module, save_module, tensors_digest
+from gf_env.storage.modules import load_module, save_module
+from gf_env.storage.tensors import tensors_digest
 
 FILE_KIND = "gf_env.GlanceFocusNet.v1"
 

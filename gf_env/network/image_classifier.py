@@ -20,7 +20,7 @@ from gf_env.network.config import Interpolation
 from gf_env.network.encoders.base import Encoding
 from gf_env.network.encoders.factory import make_encoder
 from gf_env.network.preprocessing import Normalise
-from gf_env.storage.tensors import load_module, save_module
+from gf_env.storage.modules import load_module, save_module
 
 FILE_KIND = "gf_env.ImageClassifier.v1"
 

@@ -19,7 +19,8 @@ from gf_env.network.encoders.factory import image_settings
 from gf_env.network.families import BACKBONES, Family, family_of
 from gf_env.network.glance_focus_net import GlanceFocusNet
 from gf_env.storage.files import short
-from gf_env.storage.tensors import TensorFileError, load_into, make_for, set_origin
+from gf_env.storage.modules import load_into, make_for, set_origin
+from gf_env.storage.tensors import TensorFileError
 from gf_env.storage.torch_pickles import first_names, kind_of, read_pickle
 
 GLOBAL_ENCODER = "model_prime_state_dict"

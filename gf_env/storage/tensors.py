@@ -9,25 +9,20 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import safetensors
 import torch
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from gf_env.storage.files import open_file, parse_json, short, write_atomically
 
-_Module = TypeVar("_Module", bound=torch.nn.Module)
 _LENGTH_BYTES = 8
-_SPARE_TENSORS, _SPARE_BYTES = 1 << 12, 1 << 26
-"""What a module may have beyond what there is for it and still be compared with it by names and
-shapes, which says more than that it is too large."""
-_NAMED = 5
+NAMED = 5
+"""Faults that an error names."""
 _LARGEST_HEADER = 100_000_000
 """Bytes, as the library has it."""
 
@@ -64,13 +59,6 @@ def save_tensors(
     write_atomically(Path(path), _in_order(serialise(tensors, metadata)))
 
 
-def save_module(
-    path: str | os.PathLike[str], kind: str, config: dict[str, Any], module: torch.nn.Module
-) -> None:
-    """Write a module's weights, and where they came from; arguments and errors: `save_tensors`."""
-    save_tensors(path, kind, config, module.state_dict(), getattr(module, "origin", None))
-
-
 def _in_order(content: bytes) -> bytes:
     """Return a safetensors file with its header's entries in order; the library's is random."""
     header, data_start = _header(content)
@@ -101,17 +89,29 @@ def load_tensors(
         TensorFileError: the file is damaged or of another kind.
     """
     metadata, tensors = read_safetensors(path)
-    return _checked(path, kind, metadata, tensors, finite), tensors
+    return check_content(path, kind, metadata, tensors, finite), tensors
 
 
-def _checked(
+def check_content(
     path: object,
     kind: str,
     metadata: Mapping[str, str],
     tensors: dict[str, torch.Tensor],
     finite: bool,
 ) -> dict[str, Any]:
-    """Check a file's kind, checksum and numbers; return its configuration."""
+    """Check what `read_safetensors` returned, and return the configuration.
+
+    Args:
+        path: the file, for errors.
+        kind: what it must hold.
+        metadata: what it says of itself.
+        tensors: by name.
+        finite: refuse NaN and infinity in both.
+
+    Raises:
+        TensorFileError: another kind, content that does not match its checksum, or a configuration
+            that cannot be.
+    """
     if metadata.get("kind") != kind:
         found = short(metadata.get("kind", "no kind"))
         raise TensorFileError(f"expected {path} to hold a {kind!r}, found {found!r}")
@@ -196,125 +196,6 @@ def _safetensors_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def load_module(
-    path: str | os.PathLike[str],
-    kind: str,
-    make: Callable[[dict[str, Any]], _Module],
-    device: str | torch.device,
-) -> _Module:
-    """Return the module in a file written by `save_module`, in eval mode with frozen weights.
-
-    Args:
-        path: the file.
-        kind: what it must hold.
-        make: returns a module of the file's configuration.
-        device: where the weights go.
-
-    Raises:
-        TensorFileError: a damaged file, one of another kind, a configuration that cannot be, or
-            tensors that are not those of its module.
-    """
-    metadata, tensors = read_safetensors(path)
-    config = _checked(path, kind, metadata, tensors, finite=True)
-    module = make_for(tensors, lambda: make(config), path)
-    load_into(module, tensors, path)
-    set_origin(module, metadata.get("origin"))
-    return module.to(device).eval().requires_grad_(False)
-
-
-def set_origin(module: torch.nn.Module, sha256: str | None) -> None:
-    """Note on a module of what file its weights were converted; `save_module` keeps that."""
-    module.origin = sha256  # type: ignore[assignment]
-
-
-def make_for(
-    tensors: Mapping[str, torch.Tensor], make: Callable[[], _Module], source: object
-) -> _Module:
-    """Make a module without weights, for `load_into`.
-
-    Its parameters are on torch.device("meta"), where they have shapes and types but no memory. A
-    module that needs far more than there is, by their number or by the size of one, is given up as
-    soon as that is seen: a forged file of a few bytes may ask for a network of gigabytes.
-
-    Args:
-        tensors: all that there is to fill it with.
-        make: returns the module.
-        source: where the tensors come from, for the error.
-
-    Raises:
-        TensorFileError: it cannot be made, or needs far more than there is.
-    """
-    try:
-        with _parameters_on_meta(tensors):
-            return make()
-    except TensorFileError:
-        raise
-    except Exception as error:  # a forged configuration may make torch or timm raise anything
-        raise TensorFileError(f"{source} holds a configuration that cannot be: {error}") from error
-
-
-@contextlib.contextmanager
-def _parameters_on_meta(tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
-    tensors_left = len(tensors) + _SPARE_TENSORS
-    most_bytes = sum(value.nbytes for value in tensors.values()) + _SPARE_BYTES
-    thread = threading.get_ident()
-
-    def to_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter) -> Any:
-        nonlocal tensors_left
-        if threading.get_ident() != thread:
-            return None  # the hook is called for all threads
-        tensors_left -= 1
-        if tensors_left < 0 or parameter.nbytes > most_bytes:
-            raise ValueError("it describes a far larger network than there are weights for")
-        return torch.nn.Parameter(parameter.to("meta"), parameter.requires_grad)
-
-    hook = register_module_parameter_registration_hook(to_meta)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def load_into(module: torch.nn.Module, tensors: dict[str, torch.Tensor], source: object) -> None:
-    """Load tensors into a module that must have exactly these names, shapes and types.
-
-    Args:
-        module: gets the values; with weights or without (see `make_for`).
-        tensors: by name.
-        source: where they come from, for the error.
-
-    Raises:
-        TensorFileError: names, shapes or types differ, or some values are not finite.
-    """
-    expected = module.state_dict()
-    faults = [f"{name} is missing" for name in sorted(expected.keys() - tensors.keys())]
-    faults += [f"{short(name)} is foreign" for name in sorted(tensors.keys() - expected.keys())]
-    pairs = [(name, value, tensors[name]) for name, value in expected.items() if name in tensors]
-    faults += [
-        f"{name} is {tuple(found.shape)} instead of {tuple(value.shape)}"
-        for name, value, found in pairs
-        if found.shape != value.shape
-    ]
-    faults += [
-        f"{name} is {found.dtype} instead of {value.dtype}"
-        for name, value, found in pairs
-        if found.dtype != value.dtype
-    ]
-    if faults:
-        more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-        raise TensorFileError(
-            f"the tensors in {source} do not fit its configuration: "
-            f"{'; '.join(faults[:_NAMED])}{more}"
-        )
-    check_finite(tensors, source)
-    with torch.no_grad():  # laid out in memory as the module has them
-        filled = {
-            name: torch.empty_like(value, device=found.device).copy_(found)
-            for name, value, found in pairs
-        }
-    module.load_state_dict(filled, assign=any(value.is_meta for value in expected.values()))
-
-
 def check_finite(tensors: Mapping[str, torch.Tensor], source: object) -> None:
     """Check that tensors have no NaN and no infinity.
 
@@ -325,7 +206,7 @@ def check_finite(tensors: Mapping[str, torch.Tensor], source: object) -> None:
     if faulty:
         raise TensorFileError(
             f"expected finite numbers in {source}, found NaN or infinity in "
-            f"{', '.join(map(short, faulty[:_NAMED]))}{', ...' if len(faulty) > _NAMED else ''}"
+            f"{', '.join(map(short, faulty[:NAMED]))}{', ...' if len(faulty) > NAMED else ''}"
         )
 
 

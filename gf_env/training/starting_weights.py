@@ -10,7 +10,8 @@ from gf_env.network.encoders.base import Encoder
 from gf_env.network.encoders.factory import pretrained_weights
 from gf_env.network.families import BACKBONES
 from gf_env.network.image_classifier import ImageClassifier, load_image_classifier
-from gf_env.storage.tensors import TensorFileError, load_into, read_safetensors, tensor_file_kind
+from gf_env.storage.modules import load_into
+from gf_env.storage.tensors import TensorFileError, read_safetensors, tensor_file_kind
 from gf_env.storage.torch_pickles import kind_of, read_pickle
 
 TIMM = "timm"

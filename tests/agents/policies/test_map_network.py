@@ -6,7 +6,7 @@ import torch
 import agents
 from agents.policies.map_network import PrincipalComponents, surroundings
 from gf_env.geometry import Lattice, location_to_action
-from gf_env.storage.tensors import save_module
+from gf_env.storage.modules import save_module
 from tests.agents.policies.made import map_policy
 
 
