@@ -121,7 +121,6 @@ DATA_SET_PRESETS = {
                 full_resolution=_by_adam(8, 0.004),
                 low_resolution=_by_adam(6, 0.002),
                 stage1=_by_adam(1, 0.001),
-                stage3=_by_adam(2, 0.001),
                 # a label says nothing of where rings are
                 auxiliary_weight=0.0,
                 train_global_encoder=False,
@@ -132,9 +131,10 @@ DATA_SET_PRESETS = {
                 grid_size=7,
                 feature_bank=True,
             ),
-            rounds=2,
             precision="float32",
-        )
+        ),
+        # after it the network is right wherever it sees the gap: nothing is left for stage 3
+        (*STARTING_AND_STAGE1, "stage2"),
     )
 }
 """By the name of a data set that has no built-in network."""
