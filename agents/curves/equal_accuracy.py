@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents.curves.measure import PLAIN, Point
 
-ACCURACIES = (0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.975)
+ACCURACIES = (0.85, 0.9, 0.93, 0.95, 0.96, 0.97, 0.975, 0.98, 0.99, 0.995)
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,13 @@ def plain_cost(plain: Sequence[Point], costs: Mapping[float, float], point: Poin
 
     Returns:
         The cost, interpolated by accuracy between plain networks, without those that cost more
-        than another and are no better; None where no plain network is so often right, or so
-        seldom.
+        than another and are no better: below the others, that of the cheapest. None where no plain
+        network is so often right, or so seldom.
     """
-    accuracies, spent = _frontier([(costs[each.setting], each.accuracy) for each in plain])
-    if not accuracies[0] <= point.accuracy <= accuracies[-1]:
+    reached = [each.accuracy for each in plain]
+    if not min(reached) <= point.accuracy <= max(reached):
         return None
+    accuracies, spent = _frontier([(costs[each.setting], each.accuracy) for each in plain])
     return float(np.interp(point.accuracy, accuracies, spent))
 
 
