@@ -133,7 +133,7 @@ DATA_SET_PRESETS = {
             ),
             precision="float32",
         ),
-        # after it the network is right wherever it sees the gap: nothing is left for stage 3
+        # stage 3 took the accuracy on validation scenes from .998 to .982
         (*STARTING_AND_STAGE1, "stage2"),
     )
 }

@@ -16,18 +16,23 @@ FOUND = json.loads((CURVES / "curves.json").read_text())
 EARLY = json.loads((CURVES / "early_exit.json").read_text())
 PLAIN = {each["setting"]: each for each in FOUND["points"] if each["curve"] == "plain"}
 SHOWN = FOUND["pairs"][0]["test"]["confident"]
+RINGS = json.loads((CURVES / "rings" / "curves.json").read_text())
+LARGE = "## A MobileNetV3 on large scenes"
 
 
-def test_the_report_is_of_these_figures():
-    assert (CURVES / "report.md").read_text() == report_page(FOUND)
-
-
-def test_tables_are_the_reports():
-    written = report_page(FOUND).splitlines()
-    tables = TEXT.split("## Time")[0]
+@pytest.mark.parametrize(
+    ("folder", "first", "after"), [(".", "# Less work", "## Time"), ("rings", LARGE, "## Made by")]
+)
+def test_tables_are_the_reports(folder, first, after):
+    found = json.loads((CURVES / folder / "curves.json").read_text())
+    written = report_page(found)
+    assert (CURVES / folder / "report.md").read_text() == written
+    tables = TEXT[TEXT.index(first) : TEXT.index(after)]
     rows = [line for line in tables.splitlines() if re.match(r"\| \d", line)]
-    assert len(rows) == len(SHOWN) + len(PLAIN)
-    assert [row for row in rows if row not in written] == []
+    plain = [each for each in found["points"] if each["curve"] == "plain"]
+    shown = {row["setting"] for row in found["pairs"][0]["test"]["confident"]}
+    assert len(rows) == len(shown) + len(plain)
+    assert [row for row in rows if row not in written.splitlines()] == []
 
 
 def test_plain_networks_learned_as_long_as_the_pair():
@@ -61,6 +66,27 @@ def test_times_in_the_text():
     assert f"at {SHOWN[2]['accuracy']:.3f} it saves next to nothing".replace("0.", ".") in text
     alone = [*times[1, 1], *times[1, 2]]
     assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
+
+
+def test_what_large_scenes_show():
+    text = " ".join(TEXT[TEXT.index(LARGE) :].split())
+    times = {
+        (each["batch_size"], each["threads"]): [row["ratio"] for row in each["confident"]]
+        for each in RINGS["time"]
+    }
+    found = RINGS["pairs"][0]["test"]
+    best = found["confident"][-1]
+    two, one, work = (
+        f"{ratio:.2f}"[1:] for ratio in (times[64, 2][-1], times[64, 1][-1], best["ratio"])
+    )
+    assert f"At {best['accuracy']:.3f} the pair takes {two}".replace("0.", ".") in text
+    assert f"with two threads, and {one} with one" in text
+    assert f"takes {two} of the time of a plain one that is as often right" in README
+    assert f"for {work} of its multiply-adds" in text
+    alone = [*times[1, 1], *times[1, 2]]
+    assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
+    budgeted = [row["ratio"] for row in found["budgeted"]]
+    assert f"costs {min(budgeted):.2f} to {max(budgeted):.2f} times the multiply-adds" in text
 
 
 def test_what_early_exit_saves():
