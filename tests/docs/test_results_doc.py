@@ -84,12 +84,16 @@ def test_what_more_scenes_are_worth():
 def test_what_is_learned_from_rewards_alone():
     report = json.loads((DOCS / "results" / "values" / "report.json").read_text())
     lines = {line["name"]: line for line in report["settings"][0]["lines"]}
-    soon, later, longest = (
+    soon, later, long, longest = (
         lines[f"Q on a map, {steps}"]
-        for steps in ("0.4M steps", "1.0M steps", "6.6M steps, 80,000 scenes")
+        for steps in (
+            *("0.4M steps", "1.0M steps"),
+            *(f"{count} steps, 80,000 scenes" for count in ("6.6M", "20M")),
+        )
     )
     said = re.search(
-        r"20,000 scenes, (\d+)% .*?after (\d+) seconds of .*? and (\d+)% .*?after (\d+)\.",
+        r"20,000 scenes, (\d+)% .*?after (\d+) seconds of .*? and (\d+)% .*?after (\d+)\."
+        r".*? 80,000 scenes it is (\d+)% .*?million .*? and (\d+)% after 20 million",
         " ".join(TEXT.split()),
     )
     expected = [
@@ -97,10 +101,11 @@ def test_what_is_learned_from_rewards_alone():
         for line in (soon, later)
         for figure in (round(100 * line["gap"]["estimate"]), round(line["training"]["seconds"]))
     ]
+    expected += [round(100 * line["gap"]["estimate"]) for line in (long, longest)]
     assert list(map(int, said.groups())) == expected
     assert soon["gap"]["low"] >= 0.8 and soon["training"]["seconds"] < 60
     gap = round(100 * longest["gap"]["estimate"])
-    assert f"from rewards alone, Q-learning on a map, {gap}%" in README
+    assert f"from rewards alone, Q-learning on a map, {gap}% in its longest training" in README
     assert f"and {expected[0]}% in half a minute of one core" in README
 
 
