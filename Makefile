@@ -82,7 +82,7 @@ mutants: $(READY)
 benchmark: $(READY)
 	$(BIN)/python -m performance.speed --output docs/performance
 
-# the tables of docs/RESULTS.md, with five seeds everywhere; resumed where it was stopped. The learners'
+# the tables of docs/RESULTS.md and ABLATIONS.md, with five seeds everywhere; resumed where it was stopped. The learners'
 # suite alone took 1.9 hours of core time
 SUITES := learners map values keys scenes plateau sees rewards discounts stds actions find search plan join tasks stopping
 results: $(READY)

@@ -161,3 +161,13 @@ def test_what_is_dropped_in_training_stays_dropped_when_episodes_are_replayed():
     assert "kept" not in network.perceive(shown)
     _, expected, _ = network(steps[0], network.initial_state(500))
     assert values[0].mean().item() == pytest.approx(expected[0].item(), abs=0.3)
+
+
+def test_saved_in_half_the_room(tmp_path):
+    policy = map_policy(grid_size=7)
+    path = tmp_path / "policy.safetensors"
+    policy.save(path, half=True)
+    found = agents.MapPolicy.load(path).network
+    assert found.config == policy.network.config
+    for name, value in policy.network.state_dict().items():
+        assert torch.equal(found.state_dict()[name], value.half().to(value.dtype))
