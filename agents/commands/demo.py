@@ -74,7 +74,6 @@ class Demo:
             console.print(f"{name}: mean return {returns} on test scenes", highlight=False)
         comparison.write_results(
             self.output / "results.json",
-            rows,
             {
                 "task": "cluttered-digits",
                 "settings": {**asdict(self), "output": str(self.output)},
@@ -82,6 +81,7 @@ class Demo:
                 "mean_return_on_train": {name: each.mean_return for name, each in on_train.items()},
                 "seconds": time.perf_counter() - began,
                 "versions": versions(),
+                "policies": rows,
             },
         )
         plots.plot_accuracy(self.output / "accuracy.png", rows, title)

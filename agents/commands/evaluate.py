@@ -1,11 +1,13 @@
 """`gf-env evaluate`: policies on a frozen network, and what they save by stopping early."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import tyro
+from pydantic import NonNegativeInt, PositiveInt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -16,9 +18,11 @@ from agents.policies.rules import CentreCornerPolicy, CentrePolicy, GaussianPoli
 from agents.registry.choices import DATASET, LEVEL, SPLIT, one_of
 from agents.registry.files import is_official, load_policy, open_network
 from agents.registry.policies import make_policy
-from agents.reporting.comparison import compare, table
+from agents.reporting.comparison import Row, compare, table, write_results
+from agents.reporting.provenance import versions
 from gf_env.builtin_tasks import DEFAULT_TASK, PlayedWith, played_with
-from gf_env.datasets import load_dataset
+from gf_env.configuration import configuration
+from gf_env.datasets import Dataset, load_dataset
 from gf_env.datasets.base import UNREADABLE
 from gf_env.datasets.load import has_split
 from gf_env.envs.make_task import own_network
@@ -33,7 +37,7 @@ SHOWN_BUDGETS = 4
 """Of the budgets, one in so many is printed."""
 
 
-@dataclass(frozen=True)
+@configuration
 class Evaluate:
     """Evaluate policies on a frozen network, beside the blind rules and the greedy oracle.
 
@@ -55,6 +59,9 @@ class Evaluate:
         threshold_split: where exit thresholds are searched; not the same images. `validation` by
             default, or `train` where the data set has none.
         num_images: the first so many of each split; all by default.
+        further: scenes of a built-in task beyond those of the split, which get a table of their
+            own: that a policy was not chosen for the split's own scenes.
+        output: a file of JSON for the tables.
         oracle: also evaluate the greedy oracle, which tries every patch of a grid for each look.
         sampled: sample actions instead of taking the likeliest.
         unreadable: `stop` at images that cannot be decoded, or `skip` them with a count.
@@ -70,29 +77,34 @@ class Evaluate:
     sequence_length: int | None = None
     split: Annotated[str, SPLIT] = "test"
     threshold_split: Annotated[str | None, SPLIT] = None
-    num_images: int | None = None
+    num_images: PositiveInt | None = None
+    further: NonNegativeInt = 0
+    output: Path | None = None
     oracle: bool = True
     sampled: bool = False
     unreadable: Annotated[str, one_of(UNREADABLE)] = "stop"
     trust_sb3: bool = False
     device: str = "cpu"
-    workers: int = 0
+    workers: NonNegativeInt = 0
+
+    def __post_init__(self) -> None:
+        """Refuse further scenes where not even all of the split's are wanted."""
+        if self.further and self.num_images is not None:
+            raise ValueError("further scenes come after all of the split's: leave num_images out")
 
     def run(self, console: Console) -> None:
-        """Evaluate and print the tables."""
+        """Evaluate, print the tables and write them."""
         own = played_with(self.dataset, self.level)
-        if self.network is None:
-            network = own_network(own, torch.device(self.device))
-        else:
-            network = open_network(self.network, self.device)
+        network = self._network(own)
         named = {
             name: make_policy(name, network=network, trust_sb3=self.trust_sb3)
             for name in self.policies
         }
         if self.network is not None and is_official(self.network):
             named[RELEASED] = load_policy(self.network)
-        test = self._arguments(self.split, network, own)
-        held_out = self._arguments(self._threshold_split(), network, own) if named else None
+        test = self._images(self.split, network, own)
+        scenes = self._with_further(test)
+        held_out = self._images(self._threshold_split(), network, own) if named else None
         candidates: Policies = {
             RANDOM: RandomPolicy(),
             "centre": CentrePolicy(),
@@ -101,25 +113,44 @@ class Evaluate:
             **named,
             **({ORACLE: GreedyOracle(own.grid_size)} if self.oracle else {}),
         }
-        results = evaluate_all(candidates, console, **test)
-        rows = compare(results, random=RANDOM, oracle=ORACLE if self.oracle else None)
-        count = len(results[RANDOM].labels)
-        console.print(table(rows, f"{count:,} images of {self.split}: accuracy after each look"))
+        results = evaluate_all(candidates, console, **self._arguments(scenes, network, own))
+        tables = self._tables(results, len(test))
+        for title, rows in tables.items():
+            console.print(table(rows, f"{title}: accuracy after each look"))
         if held_out is not None:
             others = {name: policy for name, policy in named.items() if not stops(policy)}
-            for name, evaluation in evaluate_all(others, console, **held_out).items():
-                console.print(_budgets(name, evaluation, results[name]))
+            arguments = self._arguments(held_out, network, own)
+            for name, evaluation in evaluate_all(others, console, **arguments).items():
+                console.print(_budgets(name, evaluation, results[name].take(slice(len(test)))))
+        if self.output is not None:
+            settings = {**asdict(self), "output": str(self.output)}
+            about = {"settings": settings, "network": network.digest(), "versions": versions()}
+            write_results(self.output, {**about, "tables": tables})
+
+    def _network(self, own: PlayedWith) -> GlanceFocusNet:
+        if self.network is None:
+            return own_network(own, torch.device(self.device))
+        return open_network(self.network, self.device)
 
     def _threshold_split(self) -> str:
         if self.threshold_split is not None:
             return self.threshold_split
         return "validation" if has_split(self.dataset, "validation") else "train"
 
-    def _arguments(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> dict[str, Any]:
+    def _images(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> Dataset:
+        like = network.config.image_spec
+        return load_dataset(own.dataset, split, like=like, unreadable=self.unreadable)
+
+    def _with_further(self, test: Dataset) -> Dataset:
+        """Return the split with the further scenes behind its own."""
+        if not self.further:
+            return test
+        return load_dataset(test.name, test.split, size=len(test) + self.further)
+
+    def _arguments(
+        self, images: Dataset, network: GlanceFocusNet, own: PlayedWith
+    ) -> dict[str, Any]:
         """Return the arguments of `evaluate_all` for a split."""
-        images = load_dataset(
-            own.dataset, split, like=network.config.image_spec, unreadable=self.unreadable
-        )
         length = self.sequence_length
         return {
             "network": network,
@@ -129,6 +160,21 @@ class Evaluate:
             "deterministic": not self.sampled,
             "device": self.device,
             "workers": self.workers,
+        }
+
+    def _tables(self, results: Mapping[str, Evaluation], own: int) -> dict[str, list[Row]]:
+        """Return the rows of the split's own images, and of the further ones, by a title."""
+        count = len(results[RANDOM].labels)
+        parts = {f"{min(own, count):,} images of {self.split}": slice(own)}
+        if self.further:
+            parts[f"{self.further:,} further images of {self.split}"] = slice(own, count)
+        return {
+            title: compare(
+                {name: each.take(rows) for name, each in results.items()},
+                random=RANDOM,
+                oracle=ORACLE if self.oracle else None,
+            )
+            for title, rows in parts.items()
         }
 
 

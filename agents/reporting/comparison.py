@@ -80,7 +80,6 @@ def table(rows: list[Row], title: str) -> Table:
     return made
 
 
-def write_results(path: Path, rows: list[Row], about: Mapping[str, Any]) -> None:
-    """Write the rows as JSON, after what there is to say about them: settings, versions, times."""
-    content = {**about, "policies": [asdict(row) for row in rows]}
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+def write_results(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a result as JSON; rows stand anywhere in it, as objects of their fields."""
+    write_atomically(path, (json.dumps(content, indent=2, default=asdict) + "\n").encode())

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import gf_env
-from agents import MapPolicy, PaperPolicy, PatchProposalConfig, PatchProposalNetwork, load_policy
+from agents import MapPolicy, load_policy
 from agents.cli import COMMANDS, HELP, main, parse
 from agents.help_pages import make_help
 from agents.stages import presets
@@ -30,17 +30,6 @@ from tests.helpers.quick_training import quick_arguments
 def _elsewhere(tmp_path, monkeypatch):
     """Commands write to folders of their own by default."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def call(capsys):
-    """Run a command that succeeds; return what it prints."""
-
-    def run(*arguments):
-        assert main([*map(str, arguments)]) == 0
-        return capsys.readouterr().out
-
-    return run
 
 
 def run(*arguments, cwd=None, path=()):
@@ -158,14 +147,6 @@ def test_info(call):
     printed = call("info")
     assert "small-cnn" in printed
     assert "multiply-adds" in printed
-
-
-def test_evaluate(call, tmp_path):
-    path = tmp_path / "policy.safetensors"
-    PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 3, 3)))).save(path)
-    own = "tests.helpers.odd_policies:Sideways"
-    printed = call("evaluate", path, own, "--num-images", 20)
-    assert all(each in printed for each in ("greedy oracle", own, "20 images of test"))
 
 
 def test_train_evaluate_and_curves(tmp_path, call):
@@ -360,6 +341,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         (["train", "--preset", "mobilenetv3", "--given.full-resolution", "None"], "untrained"),
         (["train", "--recipe.stage1.epochs", "0"], "its classifier would be untrained"),
         (["evaluate", "--split", "dev"], "unknown split 'dev'"),
+        (["evaluate", "--further", "9", "--num-images", "9"], "leave num_images out"),
         (["train", "--data.dataset", "nowhere"], "unknown dataset 'nowhere'"),
         (["train", "--recipe.stage1.epochs", "-1"], "epochs must be greater than or equal to 0"),
         (["train", "--preset", "alexnet"], "unknown preset 'alexnet'; choose one of"),

@@ -1,0 +1,26 @@
+import json
+
+import numpy as np
+
+import gf_env
+from agents import CentrePolicy, PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+
+
+def test_evaluate(call, tmp_path):
+    path = tmp_path / "policy.safetensors"
+    PaperPolicy(PatchProposalNetwork(PatchProposalConfig((128, 3, 3)))).save(path)
+    own = "tests.helpers.odd_policies:Sideways"
+    printed = call("evaluate", path, own, "--num-images", 20)
+    assert all(each in printed for each in ("greedy oracle", own, "20 images of test"))
+
+
+def test_evaluate_on_further_scenes(call, tmp_path):
+    path = tmp_path / "tables.json"
+    options = ["--dataset", "signposts", "--no-oracle", "--output", path]
+    call("evaluate", *options, "--further", 30)
+    tables = json.loads(path.read_text())["tables"]
+    assert list(tables) == ["2,000 images of test", "30 further images of test"]
+    of_all = gf_env.evaluate(CentrePolicy(), dataset="signposts", split="test", num_scenes=2030)
+    for rows, correct in zip(tables.values(), np.split(of_all.correct, [2000]), strict=True):
+        accuracy = {row["name"]: row["accuracy"] for row in rows}
+        assert accuracy["centre"] == correct.mean(axis=0).tolist()
