@@ -115,6 +115,10 @@ class Evaluate:
         }
         results = evaluate_all(candidates, console, **self._arguments(scenes, network, own))
         tables = self._tables(results, len(test))
+        if self.output is not None:
+            settings = {**asdict(self), "output": str(self.output)}
+            about = {"settings": settings, "network": network.digest(), "versions": versions()}
+            write_results(self.output, {**about, "tables": tables})
         for title, rows in tables.items():
             console.print(table(rows, f"{title}: accuracy after each look"))
         if held_out is not None:
@@ -122,10 +126,6 @@ class Evaluate:
             arguments = self._arguments(held_out, network, own)
             for name, evaluation in evaluate_all(others, console, **arguments).items():
                 console.print(_budgets(name, evaluation, results[name].take(slice(len(test)))))
-        if self.output is not None:
-            settings = {**asdict(self), "output": str(self.output)}
-            about = {"settings": settings, "network": network.digest(), "versions": versions()}
-            write_results(self.output, {**about, "tables": tables})
 
     def _network(self, own: PlayedWith) -> GlanceFocusNet:
         if self.network is None:

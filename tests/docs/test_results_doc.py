@@ -67,6 +67,37 @@ def test_what_stands_first(suite, name, begins):
     assert _percent(gaps[name]) in " ".join(said.split())
 
 
+def test_what_tasks_reach_on_more_scenes():
+    report = json.loads((DOCS / "results" / "keys-scenes" / "report.json").read_text())
+    ours = "Q on a map, keys, 80,000 scenes"
+    signposts, sums = (
+        round(100 * line["gap"]["estimate"])
+        for setting in report["settings"]
+        for line in setting["lines"]
+        if line["name"] == ours
+    )
+    assert f"{signposts}% of it on signposts and {sums}% on digit sums" in " ".join(TEXT.split())
+
+
+def test_what_further_scenes_show():
+    found = json.loads((DOCS / "results" / "further.json").read_text())
+    own, further = found["tables"].values()
+    ours, random, oracle = (
+        next(row for row in further if row["name"].startswith(name))
+        for name in ("cluttered-digits-rewards", "random", "greedy oracle")
+    )
+    ends = (f"{row['accuracy'][-1]:.3f}"[1:] for row in (ours, random, oracle))
+    said = (
+        "right in {} after look 5 and closes {:.0%} of the gap: there random patches end at {} and"
+    )
+    right, blind, best = ends
+    text = " ".join(TEXT.split())
+    assert said.format(right, ours["gap_closed"], blind) in text
+    assert f"the greedy oracle at {best} " in text
+    before = next(row for row in own if row["name"] == ours["name"])
+    assert abs(before["gap_closed"] - ours["gap_closed"]) < 0.015
+
+
 def test_what_more_scenes_are_worth():
     report = json.loads((DOCS / "results" / "scenes" / "report.json").read_text())
     gaps = {line["name"]: line["gap"]["estimate"] for line in report["settings"][0]["lines"]}
