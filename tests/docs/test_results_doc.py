@@ -136,7 +136,7 @@ def test_what_is_learned_from_rewards_alone():
     assert list(map(int, said.groups())) == expected
     assert soon["gap"]["low"] >= 0.8 and soon["training"]["seconds"] < 60
     gap = round(100 * longest["gap"]["estimate"])
-    assert f"from rewards alone, Q-learning on a map, {gap}% in its longest training" in README
+    assert f"from rewards alone, Q-learning on a map, {gap}% in its longest trainings" in README
     assert f"and {expected[0]}% in half a minute of one core" in README
 
 
