@@ -67,6 +67,27 @@ def test_what_stands_first(suite, name, begins):
     assert _percent(gaps[name]) in " ".join(said.split())
 
 
+def test_what_a_map_learns_by_each_signal():
+    gaps, seconds = {}, {}
+    for suite in ("learners", "signals"):  # both have a REINFORCE; the map's is meant
+        report = json.loads((DOCS / "results" / suite / "report.json").read_text())
+        for line in report["settings"][0]["lines"]:
+            gaps[line["name"]] = line["gap"]
+            if line["kind"] == "learner":
+                seconds[line["name"]] = round(line["training"]["seconds"])
+    plain, recurrent, told, values = (
+        _percent(gaps[name])
+        for name in ("REINFORCE", "REINFORCE, grid", "imitation of the oracle", "Q-learning")
+    )
+    text = " ".join(TEXT.split())
+    assert "what is learned from: values of patches" in text
+    assert f"closes {plain} of the gap in {seconds['REINFORCE']} seconds of one core" in text
+    assert f"where it closes {recurrent} with a recurrent network" in text
+    assert f"the map closes {told} instead of the {values} of values" in text
+    took = (seconds[name] for name in ("imitation of the oracle", "Q-learning"))
+    assert "takes {} seconds in the place of {}".format(*took) in text
+
+
 def test_what_tasks_reach_on_more_scenes():
     report = json.loads((DOCS / "results" / "keys-scenes" / "report.json").read_text())
     ours = "Q on a map, keys, 80,000 scenes"
