@@ -69,7 +69,7 @@ def test_what_is_spent_is_shown_where_a_policy_stops(evaluations):
 
 def test_results_and_figures_are_written(evaluations, tmp_path):
     rows = compare(evaluations)
-    comparison.write_results(tmp_path / "out" / "results.json", rows, {"task": "toy"})
+    comparison.write_results(tmp_path / "out" / "results.json", {"task": "toy", "policies": rows})
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["task"] == "toy"
     assert [row["name"] for row in written["policies"]] == list(evaluations)
