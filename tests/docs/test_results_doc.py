@@ -81,8 +81,8 @@ def test_what_a_map_learns_by_each_signal():
     )
     text = " ".join(TEXT.split())
     assert "what is learned from: values of patches" in text
-    assert f"closes {plain} of the gap in {seconds['REINFORCE']} seconds of one core" in text
-    assert f"where it closes {recurrent} with a recurrent network" in text
+    assert f"closes {plain} of the gap with the map, in {seconds['REINFORCE']} seconds" in text
+    assert f"and {recurrent} with a recurrent network" in text
     assert f"the map closes {told} instead of the {values} of values" in text
     took = (seconds[name] for name in ("imitation of the oracle", "Q-learning"))
     assert "takes {} seconds in the place of {}".format(*took) in text
