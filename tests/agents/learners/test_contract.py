@@ -300,8 +300,8 @@ def test_the_entropy_bonus_keeps_choices_open(toy, case):
         ),
         ("map_ppo", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_reinforce", GRID, {}, 0.8, {}),
-        # seeds 0 to 2: 0.60 to 0.68
-        slow("q_learning", GRID, {}, 0.55, {"losses/explained_variance": 0.3}),
+        # seeds 0 to 2, with the newest and the lowest versions: 0.96 to 1
+        slow("q_learning", GRID, {}, 0.85, {"losses/explained_variance": 0.5}),
         ("map_q", GRID, {}, 0.8, {"losses/explained_variance": 0.5}),
         ("map_imitation", GRID, {}, 0.95, {"charts/agreement": 0.7}),
         ("belief_search", GRID, {}, 0.8, {}),

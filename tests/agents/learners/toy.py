@@ -153,7 +153,7 @@ LONG = {
     ("recurrent_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("reinforce", LOCATIONS): {"updates": 150},
     ("reinforce", GRID): {"updates": 120},
-    ("q_learning", GRID): {"updates": 60},
+    ("q_learning", GRID): {"updates": 120},
     ("imitation", GRID): {"updates": 60},
     ("map_ppo", GRID): {"updates": 60, **PPO_QUICK},
     ("map_reinforce", GRID): {"updates": 120},
