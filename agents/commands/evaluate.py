@@ -59,8 +59,8 @@ class Evaluate:
         threshold_split: where exit thresholds are searched; not the same images. `validation` by
             default, or `train` where the data set has none.
         num_images: the first so many of each split; all by default.
-        further: scenes of a built-in task beyond those of the split, which get a table of their
-            own: that a policy was not chosen for the split's own scenes.
+        further: how many scenes of a built-in task to evaluate beyond those of the split, in a
+            table of their own. Nothing was chosen by them.
         output: a file of JSON for the tables.
         oracle: also evaluate the greedy oracle, which tries every patch of a grid for each look.
         sampled: sample actions instead of taking the likeliest.
@@ -103,7 +103,9 @@ class Evaluate:
         if self.network is not None and is_official(self.network):
             named[RELEASED] = load_policy(self.network)
         test = self._images(self.split, network, own)
-        scenes = self._with_further(test)
+        scenes = test
+        if self.further:
+            scenes = self._images(self.split, network, own, len(test) + self.further)
         held_out = self._images(self._threshold_split(), network, own) if named else None
         candidates: Policies = {
             RANDOM: RandomPolicy(),
@@ -137,15 +139,11 @@ class Evaluate:
             return self.threshold_split
         return "validation" if has_split(self.dataset, "validation") else "train"
 
-    def _images(self, split: str, network: GlanceFocusNet, own: PlayedWith) -> Dataset:
+    def _images(
+        self, split: str, network: GlanceFocusNet, own: PlayedWith, size: int | None = None
+    ) -> Dataset:
         like = network.config.image_spec
-        return load_dataset(own.dataset, split, like=like, unreadable=self.unreadable)
-
-    def _with_further(self, test: Dataset) -> Dataset:
-        """Return the split with the further scenes behind its own."""
-        if not self.further:
-            return test
-        return load_dataset(test.name, test.split, size=len(test) + self.further)
+        return load_dataset(own.dataset, split, size=size, like=like, unreadable=self.unreadable)
 
     def _arguments(
         self, images: Dataset, network: GlanceFocusNet, own: PlayedWith

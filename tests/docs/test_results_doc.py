@@ -80,7 +80,6 @@ def test_what_a_map_learns_by_each_signal():
         for name in ("REINFORCE", "REINFORCE, grid", "imitation of the oracle", "Q-learning")
     )
     text = " ".join(TEXT.split())
-    assert "what is learned from: values of patches" in text
     assert f"closes {plain} of the gap with the map, in {seconds['REINFORCE']} seconds" in text
     assert f"and {recurrent} with a recurrent network" in text
     assert f"the map closes {told} instead of the {values} of values" in text

@@ -4,6 +4,8 @@ import numpy as np
 
 import gf_env
 from agents import CentrePolicy, PaperPolicy, PatchProposalConfig, PatchProposalNetwork
+from agents.cli import main
+from tests.helpers.image_trees import write_stripes
 
 
 def test_evaluate(call, tmp_path):
@@ -24,3 +26,9 @@ def test_evaluate_on_further_scenes(call, tmp_path):
     for rows, correct in zip(tables.values(), np.split(of_all.correct, [2000]), strict=True):
         accuracy = {row["name"]: row["accuracy"] for row in rows}
         assert accuracy["centre"] == correct.mean(axis=0).tolist()
+
+
+def test_images_on_disk_have_no_further_ones(tmp_path, capsys):
+    stripes = write_stripes(tmp_path / "images", counts=(4, 4, 4))
+    assert main(["evaluate", "--dataset", str(stripes), "--further", "5"]) == 1
+    assert "a size is for built-in data sets" in capsys.readouterr().err
