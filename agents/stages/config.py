@@ -105,14 +105,22 @@ class Given:
             `gf_env.training.starting_weights.load_starting_weights`.
         low_resolution: weights that the low-resolution classifier starts from instead of those of
             the full-resolution one.
-        network: a built-in name or a file, for stages 2 and 3 without stage 1.
-        policy: a file, for stage 3 without stage 2.
+        network: a built-in name or a file, for stages 2 and 3; the phases before them are not run.
+        policy: a file, for stage 3; stage 2 is not run before it.
     """
 
     full_resolution: str | None = None
     low_resolution: str | None = None
     network: str | None = None
     policy: str | None = None
+
+    @property
+    def instead_of(self) -> frozenset[Phase]:
+        """The phases that a network and a policy are given in the place of."""
+        made: set[Phase] = set() if self.policy is None else {"stage2"}
+        if self.network is not None:
+            made |= {"full_resolution", "low_resolution", "stage1"}
+        return frozenset(made)
 
 
 @configuration
@@ -148,7 +156,8 @@ def check_learned(config: TrainConfig, phases: Iterable[Phase]) -> None:
     """
     recipe, given = config.recipe, config.given
     epochs = {"full_resolution": recipe.full_resolution.epochs, "stage1": recipe.stage1.epochs}
-    nothing = [phase for phase in phases if epochs.get(phase) == 0]
+    run = [phase for phase in phases if phase not in given.instead_of]
+    nothing = [phase for phase in run if epochs.get(phase) == 0]
     if "full_resolution" in nothing and given.full_resolution is None:
         raise ValueError(
             "full_resolution has 0 epochs and no weights to start from, so that its network would "

@@ -105,11 +105,13 @@ class TrainingRun:
     def run(self, phases: Sequence[str] = PHASES) -> None:
         """Run phases in the order given; those that are done already take no time.
 
-        With several rounds stages 2 and 3 take turns where they would be run, and stage 2 is last.
+        Those in whose place a network or a policy is given are left out. With several rounds stages
+        2 and 3 take turns where they would be run, and stage 2 is last.
 
         Raises:
             ValueError: an unknown phase, one that starts from something neither given nor made,
-                rounds without both stages, or a policy that was given and cannot steer training.
+                nothing that is not given, rounds without both stages, or a policy that was given
+                and cannot steer training.
         """
         unknown = [phase for phase in phases if phase not in PHASES]
         if unknown:
@@ -120,9 +122,12 @@ class TrainingRun:
                 f"{self.config.rounds} rounds are of stage2 and stage3 in turn; run both, got "
                 f"{list(phases)}"
             )
+        left = [phase for phase in phases if phase not in self.config.given.instead_of]
+        if not left and self.config.rounds == 1:
+            raise ValueError(f"what {list(phases)} would make is given, so there is nothing to do")
         if "stage3" in phases:
             self._check_steering()
-        for phase in phases:
+        for phase in left:
             getattr(self, phase)()  # each is a method
         if takes_turns:
             for number in range(2, self.config.rounds + 1):

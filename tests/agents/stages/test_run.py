@@ -14,7 +14,7 @@ from agents import PaperPolicy
 from agents.learners.paper_ppo import PaperPPOConfig
 from agents.policies.sampler import PolicySampler
 from agents.registry.files import load_policy
-from agents.stages.config import PHASES, DataConfig, Given, TrainConfig
+from agents.stages.config import PHASES, DataConfig, Given, TrainConfig, check_learned
 from agents.stages.folders import claim_folder
 from agents.stages.network_report import write_network_metrics
 from agents.stages.presets import preset
@@ -169,6 +169,21 @@ def test_stage_3_asks_a_frozen_policy(trained, tree, tmp_path, monkeypatch):
     network, policy = (str(trained.place(phase).best) for phase in ("stage1", "stage2"))
     train(quick_config(tree, given=Given(network=network, policy=policy)), tmp_path, ["stage3"])
     assert trainable and not any(trainable)
+
+
+@pytest.mark.parametrize("parts", [["network"], ["policy"], ["network", "policy"]])
+def test_what_is_given_is_not_trained(trained, tree, tmp_path, parts):
+    files = {"network": "stage1", "policy": "stage2"}
+    given = Given(**{part: str(trained.place(files[part]).best) for part in parts})
+    untrained = {"stage1": dataclasses.replace(QUICK, epochs=0)} if "network" in parts else {}
+    config = quick_config(tree, given=given, recipe=untrained)
+    check_learned(config, PHASES)
+    run = train(config, tmp_path)
+    made = [phase for phase in PHASES if run.place(phase).best.is_file()]
+    wanted = {"network": ("stage2", "stage3"), "policy": (*PHASES[:3], "stage3")}
+    assert made == [each for each in PHASES if all(each in wanted[part] for part in parts)]
+    with pytest.raises(ValueError, match="nothing to do"):
+        train(config, tmp_path, sorted(given.instead_of))
 
 
 def test_network_and_policy_can_be_given(trained, tree, tmp_path):
