@@ -17,13 +17,14 @@ PLAIN = {each["setting"]: each for each in FOUND["points"] if each["curve"] == "
 SHOWN = FOUND["pairs"][0]["test"]["confident"]
 QUARTER = [row["wanted"] for row in SHOWN].index(0.97)
 """Which row the headline is of."""
-RINGS = json.loads((CURVES / "rings" / "curves.json").read_text())
-LARGE = "## A MobileNetV3 on large scenes"
+LARGE = [
+    ("rings", "## A MobileNetV3 on large scenes", "## A RegNetY on the same scenes"),
+    ("rings-regnet", "## A RegNetY on the same scenes", "## Made by"),
+]
+"""Folders of curves, the heading of what is said of them, and the next heading."""
 
 
-@pytest.mark.parametrize(
-    ("folder", "first", "after"), [(".", "# Less work", "## Time"), ("rings", LARGE, "## Made by")]
-)
+@pytest.mark.parametrize(("folder", "first", "after"), [(".", "# Less work", "## Time"), *LARGE])
 def test_tables_are_the_reports(folder, first, after):
     found = json.loads((CURVES / folder / "curves.json").read_text())
     written = report_page(found)
@@ -77,25 +78,41 @@ def test_times_in_the_text():
     assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
 
 
-def test_what_large_scenes_show():
-    text = " ".join(TEXT[TEXT.index(LARGE) :].split())
+@pytest.mark.parametrize(("folder", "first", "after"), LARGE)
+def test_what_large_scenes_show(folder, first, after):
+    text = " ".join(TEXT[TEXT.index(first) : TEXT.index(after)].split())
+    measured = json.loads((CURVES / folder / "curves.json").read_text())
     times = {
         (each["batch_size"], each["threads"]): [row["ratio"] for row in each["confident"]]
-        for each in RINGS["time"]
+        for each in measured["time"]
     }
-    found = RINGS["pairs"][0]["test"]
+    found = measured["pairs"][0]["test"]
     best = found["confident"][-1]
     two, one, work = (
         f"{ratio:.2f}"[1:] for ratio in (times[64, 2][-1], times[64, 1][-1], best["ratio"])
     )
     assert f"At {best['accuracy']:.3f} the pair takes {two}".replace("0.", ".") in text
     assert f"with two threads, and {one} with one" in text
-    assert f"takes {two} of the time of a plain one that is as often right" in README
+    if folder == "rings":
+        assert f"takes {two} of the time of a plain one that is as often right" in README
     assert f"for {work} of its multiply-adds" in text
     alone = [*times[1, 1], *times[1, 2]]
     assert f"it takes {min(alone):.1f} to {max(alone):.1f} times as long" in text
     budgeted = [row["ratio"] for row in found["budgeted"]]
     assert f"costs {min(budgeted):.2f} to {max(budgeted):.2f} times the multiply-adds" in text
+
+
+def test_what_a_regnet_does_beside_smaller_plain_ones():
+    points = json.loads((CURVES / "rings-regnet" / "curves.json").read_text())["points"]
+    by_curve = {(each["curve"], each["setting"]): each for each in points}
+    ours, plain = by_curve["confident", 0.85], by_curve["plain", 192]
+    work = f"{ours['multiply_adds'] / 1e6:.1f} million"
+    said = f"confidence of .85 the pair is right in {ours['accuracy']:.4f} for {work}"
+    text = " ".join(TEXT.split())
+    assert said.replace("in 0.", "in .") in text
+    assert f"at 192 pixels one is right in {plain['accuracy']:.4f}".replace("0.", ".") in text
+    first = f"right in {by_curve['anytime', 2]['accuracy']:.3f} of the test scenes after one patch"
+    assert first.replace("0.", ".") in text
 
 
 def test_what_early_exit_saves():
