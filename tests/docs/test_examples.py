@@ -19,6 +19,7 @@ ARGUMENTS_AND_PRINTED = {
         "--num-scenes 64 --num-envs 16 --total-timesteps 512",
         "512 steps: episodic return ",
     ),
+    "first_look.py": ("--num-scenes 512 --test-scenes 20 --epochs 1", "pixels of the glance: {"),
     "own_policy.py": ("--test-images 50", "BrightestCell: ["),
     "own_images.py": ("--seed 3", "reward "),
     "own_learner.py": ("--updates 2 --test-images 50", "accuracy after each look: ["),
