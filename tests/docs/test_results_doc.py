@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from agents.benchmark.analysis.make_report import make_report
+from agents.benchmark.display.tables import markdown
+from agents.benchmark.results_folder import ResultsFolder
 from agents.benchmark.suite_files import load_suite
 from agents.tasks.page import ASKED
 from tests.helpers.paths import ROOT
@@ -15,6 +18,7 @@ PAGES = TEXT + (DOCS / "ABLATIONS.md").read_text()
 README = " ".join((ROOT / "README.md").read_text().split())
 LEARNERS = ("belief search", "PPO on a map")
 REPORTS = sorted((DOCS / "results").glob("*/report.md"))
+ROWS = sorted((DOCS / "results").glob("*/rows"))
 
 
 def test_every_table_is_a_reports():
@@ -33,6 +37,12 @@ def test_reports_are_of_todays_suites(path):
         names = {line["name"] for line in setting["lines"]}
         assert names == {entry.name for entry in suite.entries}
         assert all(line["accuracy"] for line in setting["lines"])
+
+
+@pytest.mark.parametrize("path", ROWS, ids=lambda path: path.parent.name)
+def test_reports_are_what_the_rows_beside_them_say(path):
+    report = make_report(load_suite(path.parent.name), ResultsFolder(path))
+    assert markdown(report) == (path.parent / "report.md").read_text()
 
 
 @pytest.mark.parametrize("suite", sorted({asked.suite for asked in ASKED.values()}))
@@ -54,8 +64,9 @@ def _percent(interval: dict[str, float]) -> str:
     ("suite", "name", "begins"),
     [
         ("values", "Q on a map, 0.4M steps", "From rewards alone"),
-        ("values", "Q on a map, 6.6M steps, 80,000 scenes", "From rewards alone"),
+        ("values", "Q on a map, 20M steps, 80,000 scenes", "From rewards alone"),
         ("scenes", "belief search, 80,000 scenes", "Taught by an oracle"),
+        ("paper", "paper's learner, up to 5M steps", "The paper's learner"),
         ("learners", "paper's learner", "The paper's learner"),
         ("learners", "SB3 RecurrentPPO, 131k steps", "The paper's learner"),
     ],
@@ -135,29 +146,48 @@ def test_what_more_scenes_are_worth():
 def test_what_is_learned_from_rewards_alone():
     report = json.loads((DOCS / "results" / "values" / "report.json").read_text())
     lines = {line["name"]: line for line in report["settings"][0]["lines"]}
-    soon, later, long, longest = (
+    soon, later, longest = (
         lines[f"Q on a map, {steps}"]
-        for steps in (
-            *("0.4M steps", "1.0M steps"),
-            *(f"{count} steps, 80,000 scenes" for count in ("6.6M", "20M")),
-        )
+        for steps in ("0.4M steps", "1.0M steps", "20M steps, 80,000 scenes")
     )
+    text = " ".join(TEXT.split())
     said = re.search(
-        r"20,000 scenes, (\d+)% .*?after (\d+) seconds of .*? and (\d+)% .*?after (\d+)\."
-        r".*? 80,000 scenes it is (\d+)% .*?million .*? and (\d+)% after 20 million",
-        " ".join(TEXT.split()),
+        r"20,000 scenes, (\d+)% .*?after (\d+) seconds of .*? and (\d+)% .*?after (\d+)\.", text
     )
     expected = [
         figure
         for line in (soon, later)
         for figure in (round(100 * line["gap"]["estimate"]), round(line["training"]["seconds"]))
     ]
-    expected += [round(100 * line["gap"]["estimate"]) for line in (long, longest)]
     assert list(map(int, said.groups())) == expected
     assert soon["gap"]["low"] >= 0.8 and soon["training"]["seconds"] < 60
-    gap = round(100 * longest["gap"]["estimate"])
-    assert f"from rewards alone, Q-learning on a map, {gap}% in its longest trainings" in README
-    assert f"and {expected[0]}% in half a minute of one core" in README
+    assert f"80,000 scenes it is {_percent(longest['gap'])} after 20 million" in text
+    assert f"Q-learning on a map, {_percent(longest['gap'])} in its longest trainings" in README
+    assert f"and {expected[0]}% in {expected[1]} seconds of one core" in README
+
+
+def test_what_a_first_look_can_know():
+    found = json.loads((DOCS / "first_look.json").read_text())
+    text = " ".join(TEXT.split())
+    for name, accuracy in found.items():
+        assert f"{accuracy['test']:.3f}"[1:] in text, name
+
+
+def test_how_long_all_trainings_take():
+    (suites,) = re.findall(r"^SUITES := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    took = {}
+    for name in suites.split():
+        report = json.loads((DOCS / "results" / name / "report.json").read_text())
+        seconds = {
+            (setting["name"], line["name"]): line["training"]["seconds"]
+            for setting in report["settings"]
+            for line in setting["lines"]
+            if line["training"]
+        }
+        for run in load_suite(name).runs():  # suites share runs
+            took.setdefault(run.key, seconds.get((run.setting.name, run.entry.name), 0))
+    said = f"trainings of all suites are {sum(took.values()) / 3600:.0f} hours of one core"
+    assert said in " ".join(TEXT.split())
 
 
 def test_learners_have_five_seeds_and_lie_above_blind_rules():
