@@ -118,7 +118,7 @@ def score(task, choices):
     for indices in parts(len(task.dataset)):
         state, _, _ = task.step(task.start(indices), task.actions.look(choices[indices]))
         right.append(gf_env.readout(state).correct)
-    return torch.cat(right).float().mean().item()
+    return torch.cat(right).double().mean().item()
 
 
 @torch.no_grad()

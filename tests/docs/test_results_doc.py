@@ -161,16 +161,34 @@ def test_what_is_learned_from_rewards_alone():
     ]
     assert list(map(int, said.groups())) == expected
     assert soon["gap"]["low"] >= 0.8 and soon["training"]["seconds"] < 60
-    assert f"80,000 scenes it is {_percent(longest['gap'])} after 20 million" in text
-    assert f"Q-learning on a map, {_percent(longest['gap'])} in its longest trainings" in README
+    minutes = round(longest["training"]["seconds"] / 60)
+    gap = _percent(longest["gap"])
+    assert f"80,000 scenes it is {gap} after 20 million steps, in {minutes} minutes" in text
+    assert (longest["training"]["at_plateau"], len(longest["seeds"])) == (1, 5)
+    assert "in one of five trainings the return on validation images no longer rose" in text
+    assert f"Q-learning on a map, {gap} in its longest trainings" in README
     assert f"and {expected[0]}% in {expected[1]} seconds of one core" in README
 
 
 def test_what_a_first_look_can_know():
     found = json.loads((DOCS / "first_look.json").read_text())
+    names = ("oracle", "principal components of features", "all features", "pixels of the glance")
+    oracle, reduced, whole, pixels = (f"{round(found[each]['test'], 4):.3f}"[1:] for each in names)
     text = " ".join(TEXT.split())
-    for name, accuracy in found.items():
-        assert f"{accuracy['test']:.3f}"[1:] in text, name
+    assert f"shows of a glance, in {whole} of the test scenes (in {reduced} from their" in text
+    assert f"of the glance itself in {pixels}; the oracle has {oracle}." in text
+
+
+def test_where_the_papers_learner_ends():
+    report = json.loads((DOCS / "results" / "paper" / "report.json").read_text())
+    line = next(each for each in report["settings"][0]["lines"] if each["kind"] == "learner")
+    again, right = (_percent(line[name]) for name in ("seen_again", "put_right"))
+    text = " ".join(TEXT.split())
+    assert f"at after a miss {again} it has just seen, and {right} of these looks" in text
+    assert (line["training"]["at_plateau"], len(line["seeds"])) == (2, 5)
+    assert "In two of the five trainings the curve was flat before 5 million steps" in text
+    end = f"{line['accuracy'][-1]['estimate']:.3f}"[1:]
+    assert f"to {end} where it ends when it is run longer" in PAGES
 
 
 def test_how_long_all_trainings_take():
