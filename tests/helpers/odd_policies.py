@@ -52,6 +52,21 @@ class NeverAnswers(Sideways):
         time.sleep(1000)
 
 
+class NeverAnswersAndSaysSo(Sideways):
+    """Adds a byte to a file as long as its process lives, two minutes at most."""
+
+    def __init__(self, seed, file):
+        super().__init__(seed)
+        self._file = file
+
+    def choose(self, count, looks):
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with open(self._file, "ab") as stream:
+                stream.write(b".")
+            time.sleep(0.05)
+
+
 class WaitsForALoss(Sideways):
     """Fine, but goes on only once a file is there."""
 

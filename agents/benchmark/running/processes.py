@@ -6,6 +6,7 @@ A process of its own, so that a policy that crashes takes nothing with it but it
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections import deque
 from contextlib import suppress
@@ -102,10 +103,22 @@ class Pool:
 
 def _do(run: Run, path: Path, sender: Connection, trust_sb3: bool) -> None:
     """Do a run and send lines on its progress, then its row; the main function of a process."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     result = execute_safely(run, ResultsFolder(path), sender.send, trust_sb3=trust_sb3)
     with suppress(BrokenPipeError):  # the sweep was killed
         sender.send(result)
+
+
+def _end_with_parent() -> None:
+    """End this process once the one that waits for its row is gone, killed as a rule.
+
+    It would go on for as long as the run takes, beside the same run of a sweep that is resumed.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # only processes of a pool come here
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _context() -> BaseContext:

@@ -223,24 +223,41 @@ def test_two_at_once_in_a_folder_are_refused(folder):
         run_all(suite_of(CENTRE), folder, SweepConfig())
 
 
-def test_a_killed_suite_is_resumed(tmp_path, folder):
-    """Killed after its first row; every run has one row in the end."""
+SUITE = """\
+description = "a test"
+seeds = [0, 1, 2]
+[[settings]]
+name = "few"
+num_images = 24
+[[policies]]
+name = "random"
+"""
+
+
+def start(tmp_path, folder, policy):
+    """Return a process that runs a suite of a policy, given as lines of TOML, one run at a time."""
     file = tmp_path / "mine.toml"
-    file.write_text(
-        "description = 'a test'\nseeds = [0, 1, 2]\n"
-        "[[settings]]\nname = 'few'\nnum_images = 24\n"
-        "[[policies]]\nname = 'random'\npolicy = 'random'\n"
-    )
-    command = [sys.executable, "-m", "agents", "benchmark", str(file), "--jobs", "1"]
-    process = subprocess.Popen(
-        [*command, "--output", str(folder.path)],
+    file.write_text(SUITE + policy)
+    return subprocess.Popen(
+        [sys.executable, "-m", "agents", "benchmark", str(file)]
+        + ["--jobs", "1", "--output", str(folder.path)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    until = time.monotonic() + 120
-    while not folder.read() and process.poll() is None and time.monotonic() < until:
+
+
+def wait_until(condition, seconds=120.0):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
         time.sleep(0.05)
+    assert condition()
+
+
+def test_a_killed_suite_is_resumed(tmp_path, folder):
+    """Killed after its first row; every run has one row in the end."""
+    process = start(tmp_path, folder, "policy = 'random'")
+    wait_until(lambda: folder.read() or process.poll() is not None)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = folder.file.read_bytes()
@@ -252,3 +269,24 @@ def test_a_killed_suite_is_resumed(tmp_path, folder):
     assert sorted((row.key, row.status) for row in rows) == sorted(
         (run.key, "done") for run in suite.runs()
     )
+
+
+def test_the_runs_of_a_killed_suite_end_with_it(tmp_path, folder):
+    """A run that nobody waits for would go on beside the same one of a suite that is resumed."""
+    alive = tmp_path / "alive"
+    process = start(
+        tmp_path,
+        folder,
+        "policy = 'tests.helpers.odd_policies:NeverAnswersAndSaysSo'\n"
+        f"settings = {{ file = '{alive}' }}",
+    )
+    wait_until(alive.exists)
+    process.kill()
+    process.wait()
+
+    def ended():
+        before = alive.stat().st_size
+        time.sleep(1)
+        return alive.stat().st_size == before
+
+    wait_until(ended, 30)
