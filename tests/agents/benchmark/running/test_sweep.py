@@ -238,9 +238,9 @@ def start(tmp_path, folder, policy):
     """Return a process that runs a suite of a policy, given as lines of TOML, one run at a time."""
     file = tmp_path / "mine.toml"
     file.write_text(SUITE + policy)
+    command = [sys.executable, "-m", "agents", "benchmark", str(file), "--jobs", "1"]
     return subprocess.Popen(
-        [sys.executable, "-m", "agents", "benchmark", str(file)]
-        + ["--jobs", "1", "--output", str(folder.path)],
+        [*command, "--output", str(folder.path)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
