@@ -98,16 +98,41 @@ def test_what_a_map_learns_by_each_signal():
     assert "takes {} seconds in the place of {}".format(*took) in text
 
 
-def test_what_tasks_reach_on_more_scenes():
-    report = json.loads((DOCS / "results" / "keys-scenes" / "report.json").read_text())
-    ours = "Q on a map, keys, 80,000 scenes"
-    signposts, sums = (
-        round(100 * line["gap"]["estimate"])
-        for setting in report["settings"]
-        for line in setting["lines"]
-        if line["name"] == ours
+def test_what_one_setting_reaches_on_four_tasks():
+    report = json.loads((DOCS / "results" / "keys" / "report.json").read_text())
+    ours, papers = "Q on a map, keys", "paper's learner, 7 x 7 patches"
+    overall = {each["name"]: each for each in report["aggregates"]}
+    shares = [_percent(overall[name]["gap"]) for name in (ours, papers)]
+    better = f"{overall[ours]['improvement']['estimate']:.2f}".lstrip("0")
+    text = " ".join(TEXT.split())
+    assert "comes to {} and the paper's learner to {};".format(*shares) in text
+    assert f"above one of the latter with a probability of {better}." in text
+    for said in (text, README):
+        assert f"closes {shares[0]} of the way from random patches to the" in said
+        assert f"with as many episodes {shares[1]}" in said
+    (hidden,) = (each for each in report["settings"] if each["name"] == "hidden digits")
+    lines = {each["name"]: each for each in hidden["lines"]}
+    returns = [
+        f"{lines[name][which]['estimate']:.3f}"[1:]
+        for name in (ours, papers)
+        for which in ("return_on_training", "mean_return")
+    ]
+    said = (
+        "with a return of {} on those that it learned from and {} on test scenes, the paper's "
+        "learner less so ({} and {})"
     )
-    assert f"{signposts}% of it on signposts and {sums}% on digit sums" in " ".join(TEXT.split())
+    assert said.format(*returns) in text
+    for setting in report["settings"]:
+        seeds = {each["name"]: len(each["seeds"]) for each in setting["lines"]}
+        assert seeds[ours] == seeds[papers] == 5
+
+
+def test_what_tasks_reach_on_more_scenes():
+    page = (DOCS / "LEADERBOARD.md").read_text()
+    # the first of its rows is of all tasks
+    row = next(line for line in page.splitlines() if line.startswith("| Q on a map |"))
+    shares = [cell.strip() for cell in row.split("|")[5:8]]
+    assert "They close {}, {} and {} of the way".format(*shares) in " ".join(TEXT.split())
 
 
 def test_what_further_scenes_show():
